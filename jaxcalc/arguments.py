@@ -1,0 +1,287 @@
+"""Which arguments a derivative is taken by: `argnums`, `argnames`, and the leaves inside them.
+
+Every transformation turns `f(*args, **kwargs)` into a function of one pytree, the chosen
+arguments; the others are held constant. From there on, JAX's own transformations apply.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import index as as_integer
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import dtypes
+from jax.tree_util import keystr, tree_flatten_with_path
+
+Argnums = int | Sequence[int]
+Argnames = str | Sequence[str]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The arguments that a call differentiates by, apart from those held constant.
+
+    Attributes:
+        api: the public name to begin error messages with, e.g. `"jaxcalc.gradient"`.
+        call: f as a function of `primal` alone.
+        primal: the bare chosen argument, or a tuple of them when several were asked for.
+        names: how to call each chosen argument in a message, in the order of `primal`.
+        bare: whether `primal` is one argument rather than a tuple.
+        arity: how many arguments this call passes to f, chosen or not.
+    """
+
+    api: str
+    call: Callable[[Any], Any]
+    primal: Any
+    names: tuple[str, ...]
+    bare: bool
+    arity: int
+
+    def leaves(self) -> list[tuple[str, Any]]:
+        """Each leaf of the chosen arguments, with a name such as `parameters['w']`."""
+        if self.bare:
+            return _named_leaves(self.names[0], self.primal)
+        return [
+            leaf
+            for name, primal in zip(self.names, self.primal, strict=True)
+            for leaf in _named_leaves(name, primal)
+        ]
+
+
+def _named_leaves(name: str, tree: Any) -> list[tuple[str, Any]]:
+    return [(name + keystr(path), leaf) for path, leaf in tree_flatten_with_path(tree)[0]]
+
+
+def function_name(f: Callable[..., Any]) -> str:
+    """The name of f for a message; a lambda or a partial is just `f`."""
+    name = getattr(f, "__name__", "f")
+    return name if name.isidentifier() else "f"
+
+
+def require_callable(api: str, f: Any) -> None:
+    """Refuse what is no function, when the transformation is made rather than when it is called."""
+    if not callable(f):
+        raise TypeError(f"{api}: expected a function to differentiate, got {f!r}.")
+
+
+def choose(
+    api: str,
+    f: Callable[..., Any],
+    argnums: Argnums,
+    argnames: Argnames | None,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Chosen:
+    """Split a call of f into the arguments to differentiate by and the ones held constant.
+
+    Raises:
+        TypeError: `argnums` or `argnames` are of the wrong type.
+        ValueError: both were given, a name is unknown, or a position is out of range or repeated.
+    """
+    if argnames is None:
+        places, bare = _places_by_number(api, f, argnums, args)
+    else:
+        if not (isinstance(argnums, int) and argnums == 0):
+            raise ValueError(
+                f"{api}: got both argnums={argnums!r} and argnames={argnames!r}; give one of them."
+            )
+        places, bare, kwargs = _places_by_name(api, f, argnames, args, kwargs)
+    values = tuple(args[place] if isinstance(place, int) else kwargs[place] for place in places)
+
+    def call(primal: Any) -> Any:
+        new_args, new_kwargs = list(args), dict(kwargs)
+        for place, value in zip(places, (primal,) if bare else primal, strict=True):
+            if isinstance(place, int):
+                new_args[place] = value
+            else:
+                new_kwargs[place] = value
+        return f(*new_args, **new_kwargs)
+
+    return Chosen(
+        api=api,
+        call=call,
+        primal=values[0] if bare else values,
+        names=tuple(_place_name(f, place) for place in places),
+        bare=bare,
+        arity=len(args) + len(kwargs),
+    )
+
+
+def positional_names(f: Callable[..., Any]) -> list[str]:
+    """The names of the parameters that a call can fill by position; empty when f has no signature."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [name for name, p in _parameters(f).items() if p.kind in kinds]
+
+
+def _parameters(f: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    try:
+        return dict(inspect.signature(f).parameters)
+    except (TypeError, ValueError):  # builtins and some callables have no signature
+        return {}
+
+
+def _place_name(f: Callable[..., Any], place: int | str) -> str:
+    if isinstance(place, str):
+        return place
+    names = positional_names(f)
+    return names[place] if place < len(names) else f"argument {place}"
+
+
+def _places_by_number(
+    api: str, f: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...]
+) -> tuple[list[int | str], bool]:
+    bare = not isinstance(argnums, Sequence) or isinstance(argnums, str)
+    try:
+        numbers = [as_integer(n) for n in ((argnums,) if bare else argnums)]  # type: ignore[union-attr]
+    except TypeError:
+        hint = f" To choose by name: argnames={argnums!r}." if isinstance(argnums, str) else ""
+        raise TypeError(
+            f"{api}: argnums must be an integer or a sequence of integers, got {argnums!r}.{hint}"
+        ) from None
+    if not numbers:
+        raise ValueError(f"{api}: argnums is empty; give at least one position.")
+    for n in numbers:
+        if not -len(args) <= n < len(args):
+            known = ", ".join(repr(name) for name in positional_names(f))
+            hint = f" (or choose by name with argnames, one of {known})" if known else ""
+            # TypeError for a position past the end is what jax.grad raises
+            raise (TypeError if n >= 0 else ValueError)(
+                f"{api}: argnums={argnums!r} asks for position {n}, but this call passes "
+                f"{len(args)} positional argument(s); pass that argument by position{hint}."
+            )
+    places: list[int | str] = [n % len(args) for n in numbers]
+    _require_distinct(api, f"argnums={argnums!r}", places)
+    return places, bare
+
+
+def _places_by_name(
+    api: str,
+    f: Callable[..., Any],
+    argnames: Argnames,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> tuple[list[int | str], bool, dict[str, Any]]:
+    bare = isinstance(argnames, str)
+    names = [argnames] if isinstance(argnames, str) else list(argnames)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{api}: argnames must be a name or a sequence of names, got {argnames!r}.")
+    if not names:
+        raise ValueError(f"{api}: argnames is empty; give at least one name.")
+    positions = {name: n for n, name in enumerate(positional_names(f)) if n < len(args)}
+    parameters = _parameters(f)
+    kwargs = dict(kwargs)
+    places: list[int | str] = []
+    for name in names:
+        if name not in kwargs and name in positions:
+            places.append(positions[name])
+            continue
+        if name not in kwargs:
+            kwargs[name] = _default(api, f, name, parameters, kwargs)
+        places.append(name)
+    _require_distinct(api, f"argnames={argnames!r}", places)
+    return places, bare, kwargs
+
+
+def _default(
+    api: str,
+    f: Callable[..., Any],
+    name: str,
+    parameters: dict[str, inspect.Parameter],
+    kwargs: dict[str, Any],
+) -> Any:
+    """The default of a parameter that the call left out, which is its value here."""
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    known = [n for n, p in parameters.items() if p.kind not in variadic]
+    known += [n for n in kwargs if n not in known]
+    if name not in known:
+        listing = ", ".join(repr(n) for n in known) or "none that can be named"
+        raise ValueError(
+            f"{api}: {function_name(f)} has no argument named {name!r}; its arguments: {listing}."
+        )
+    parameter = parameters[name]
+    if parameter.default is inspect.Parameter.empty or (
+        parameter.kind is inspect.Parameter.POSITIONAL_ONLY
+    ):
+        raise ValueError(
+            f"{api}: this call leaves out the argument {name!r} that the derivative is taken by; "
+            "pass it by position or by keyword."
+        )
+    return parameter.default
+
+
+def _require_distinct(api: str, given: str, places: list[int | str]) -> None:
+    if len(set(places)) != len(places):
+        raise ValueError(f"{api}: {given} names an argument twice; each may appear once.")
+
+
+def dtype_of(leaf: Any) -> Any:
+    """The dtype that JAX gives a leaf: an array, a tracer or a Python number."""
+    return getattr(leaf, "dtype", None) or dtypes.dtype(leaf)
+
+
+def is_inexact(leaf: Any) -> bool:
+    """Whether a leaf is real or complex, so that a derivative by it exists."""
+    return jnp.issubdtype(dtype_of(leaf), jnp.inexact)
+
+
+def require_differentiable(
+    chosen: Chosen, *, holomorphic: bool, allow_int: bool, allow_complex: bool = True
+) -> None:
+    """Refuse chosen arguments that no derivative can be taken by, naming the leaf.
+
+    Raises:
+        TypeError: a leaf is no array, is an integer or boolean without `allow_int`, is complex
+            where only a real one has a derivative, or is real under `holomorphic`.
+    """
+    for name, leaf in chosen.leaves():
+        _require_array(chosen.api, name, leaf)
+        dtype = dtype_of(leaf)
+        if jnp.issubdtype(dtype, jnp.complexfloating):
+            if not (holomorphic or allow_complex):
+                raise TypeError(
+                    f"{chosen.api}: {name} is {dtype}; a complex input needs holomorphic=True (for "
+                    "a holomorphic function), mode='reverse' for a function with real output, or "
+                    "real and imaginary parts as two inputs."
+                )
+        elif jnp.issubdtype(dtype, jnp.floating):
+            if holomorphic:
+                raise TypeError(
+                    f"{chosen.api}: holomorphic=True requires complex inputs, but {name} is "
+                    f"{dtype}; convert it (x + 0j), or leave holomorphic out."
+                )
+        elif not allow_int:
+            raise TypeError(
+                f"{chosen.api}: {name} is {dtype}, and a derivative by an integer or boolean does "
+                "not exist. Convert it to a floating dtype, choose other arguments with argnums or "
+                "argnames, or set allow_int=True for float0 zeros there."
+            )
+
+
+def _require_array(api: str, name: str, leaf: Any) -> None:
+    numbers = (bool, int, float, complex)
+    if isinstance(leaf, numbers) or (hasattr(leaf, "dtype") and hasattr(leaf, "shape")):
+        if not jnp.issubdtype(dtype_of(leaf), jnp.generic) or dtype_of(leaf) == object:
+            raise TypeError(f"{api}: {name} has dtype {dtype_of(leaf)}, which JAX cannot hold.")
+        return
+    raise TypeError(
+        f"{api}: {name} is {leaf!r} of type {type(leaf).__name__}; expected an array, a number or a "
+        "pytree of them."
+    )
+
+
+def split_inexact(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
+    """The real and complex leaves of a pytree, and how to put new ones in their place."""
+    leaves, treedef = jax.tree.flatten(tree)
+    inexact = [i for i, leaf in enumerate(leaves) if is_inexact(leaf)]
+
+    def rebuild(new: Sequence[Any]) -> Any:
+        filled = list(leaves)
+        for i, leaf in zip(inexact, new, strict=True):
+            filled[i] = leaf
+        return jax.tree.unflatten(treedef, filled)
+
+    return [leaves[i] for i in inexact], rebuild
