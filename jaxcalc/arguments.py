@@ -21,6 +21,10 @@ Argnums = int | Sequence[int]
 Argnames = str | Sequence[str]
 
 
+class ArgumentError(TypeError, ValueError):
+    """An argument that the call did not pass: `jax.grad` raises a TypeError, `jax.jacfwd` a ValueError."""
+
+
 @dataclass(frozen=True)
 class Chosen:
     """The arguments that a call differentiates by, apart from those held constant.
@@ -148,8 +152,7 @@ def _places_by_number(
         if not -len(args) <= n < len(args):
             known = ", ".join(repr(name) for name in positional_names(f))
             hint = f" (or choose by name with argnames, one of {known})" if known else ""
-            # TypeError for a position past the end is what jax.grad raises
-            raise (TypeError if n >= 0 else ValueError)(
+            raise ArgumentError(
                 f"{api}: argnums={argnums!r} asks for position {n}, but this call passes "
                 f"{len(args)} positional argument(s); pass that argument by position{hint}."
             )
