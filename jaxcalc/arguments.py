@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import dtypes
+import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
 Argnums = int | Sequence[int]
@@ -22,7 +22,7 @@ Argnames = str | Sequence[str]
 
 
 class ArgumentError(TypeError, ValueError):
-    """An argument that the call did not pass: `jax.grad` raises a TypeError, `jax.jacfwd` a ValueError."""
+    """An argument not passed: `jax.grad` raises a TypeError for it, `jax.jacfwd` a ValueError."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +138,10 @@ def _place_name(f: Callable[..., Any], place: int | str) -> str:
 def _places_by_number(
     api: str, f: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...]
 ) -> tuple[list[int | str], bool]:
-    bare = not isinstance(argnums, Sequence) or isinstance(argnums, str)
+    listed = isinstance(argnums, Sequence) and not isinstance(argnums, str)
+    given: Any = argnums if listed else (argnums,)
     try:
-        numbers = [as_integer(n) for n in ((argnums,) if bare else argnums)]  # type: ignore[union-attr]
+        numbers = [as_integer(n) for n in given]
     except TypeError:
         hint = f" To choose by name: argnames={argnums!r}." if isinstance(argnums, str) else ""
         raise TypeError(
@@ -158,7 +159,7 @@ def _places_by_number(
             )
     places: list[int | str] = [n % len(args) for n in numbers]
     _require_distinct(api, f"argnums={argnums!r}", places)
-    return places, bare
+    return places, not listed
 
 
 def _places_by_name(
@@ -223,7 +224,7 @@ def _require_distinct(api: str, given: str, places: list[int | str]) -> None:
 
 def dtype_of(leaf: Any) -> Any:
     """The dtype that JAX gives a leaf: an array, a tracer or a Python number."""
-    return getattr(leaf, "dtype", None) or dtypes.dtype(leaf)
+    return leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
 
 
 def is_inexact(leaf: Any) -> bool:
@@ -264,27 +265,38 @@ def require_differentiable(
             )
 
 
+def is_array(leaf: Any) -> bool:
+    """Whether JAX can hold a leaf: an array, a tracer, an abstract shape or a Python number."""
+    if isinstance(leaf, bool | int | float | complex):
+        return True
+    if not (hasattr(leaf, "dtype") and hasattr(leaf, "shape")):
+        return False
+    return not jnp.issubdtype(leaf.dtype, np.flexible) and leaf.dtype != object
+
+
 def _require_array(api: str, name: str, leaf: Any) -> None:
-    numbers = (bool, int, float, complex)
-    if isinstance(leaf, numbers) or (hasattr(leaf, "dtype") and hasattr(leaf, "shape")):
-        if not jnp.issubdtype(dtype_of(leaf), jnp.generic) or dtype_of(leaf) == object:
-            raise TypeError(f"{api}: {name} has dtype {dtype_of(leaf)}, which JAX cannot hold.")
-        return
-    raise TypeError(
-        f"{api}: {name} is {leaf!r} of type {type(leaf).__name__}; expected an array, a number or a "
-        "pytree of them."
-    )
+    if not is_array(leaf):
+        raise TypeError(
+            f"{api}: {name} is {leaf!r} of type {type(leaf).__name__}; expected an array, a number "
+            "or a pytree of them."
+        )
 
 
-def split_inexact(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
-    """The real and complex leaves of a pytree, and how to put new ones in their place."""
+def split_inexact(tree: Any) -> tuple[list[Any], Callable[..., Any]]:
+    """The real and complex leaves of a pytree, and `rebuild(new)`, which puts new ones in their place.
+
+    `rebuild(new, integer=g)` puts `g(leaf)` where an integer or boolean leaf was; without it the
+    leaf itself stays.
+    """
     leaves, treedef = jax.tree.flatten(tree)
-    inexact = [i for i, leaf in enumerate(leaves) if is_inexact(leaf)]
+    inexact = [is_inexact(leaf) for leaf in leaves]
 
-    def rebuild(new: Sequence[Any]) -> Any:
-        filled = list(leaves)
-        for i, leaf in zip(inexact, new, strict=True):
-            filled[i] = leaf
+    def rebuild(new: Sequence[Any], integer: Callable[[Any], Any] = lambda leaf: leaf) -> Any:
+        remaining = iter(new)
+        filled = [
+            next(remaining) if chosen else integer(leaf)
+            for leaf, chosen in zip(leaves, inexact, strict=True)
+        ]
         return jax.tree.unflatten(treedef, filled)
 
-    return [leaves[i] for i in inexact], rebuild
+    return [leaf for leaf, chosen in zip(leaves, inexact, strict=True) if chosen], rebuild

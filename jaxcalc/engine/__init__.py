@@ -1,0 +1,1 @@
+"""How derivatives are computed: JAX's dense transformations, and structured propagation."""

@@ -1,0 +1,140 @@
+"""f as a map from a list of leaves to a list of leaves, and its derivatives put back into pytrees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import dtypes
+from jax.tree_util import keystr, tree_flatten_with_path
+
+from jaxcalc.arguments import Chosen, dtype_of, is_array, split_inexact
+
+Blocks = Sequence[Sequence[Any]]  # a derivative: for each output leaf, for each input leaf
+
+
+@dataclass
+class FlatMap:
+    """f on the real and complex leaves of its chosen arguments; integer leaves are held constant.
+
+    Attributes:
+        chosen: the call of f that this is a view of.
+        has_aux: whether f returns `(output, aux)`.
+        leaves: the inexact leaves of the chosen arguments.
+        treedef: the structure of the output, known once f was called or traced.
+    """
+
+    chosen: Chosen
+    has_aux: bool = False
+    leaves: list[Any] = field(init=False)
+    treedef: Any = field(init=False, default=None)
+    _rebuild: Callable[..., Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.leaves, self._rebuild = split_inexact(self.chosen.primal)
+
+    def __call__(self, leaves: Sequence[Any]) -> tuple[list[Any], Any]:
+        """The output leaves of f, and its aux (None without `has_aux`)."""
+        result, aux = split_aux(self.chosen.api, self.chosen.call(self._rebuild(leaves)), self.has_aux)
+        output, self.treedef = jax.tree.flatten(result)
+        return output, aux
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shapes of the inexact input leaves."""
+        return [jnp.shape(leaf) for leaf in self.leaves]
+
+    def value(self, output: Sequence[Any]) -> Any:
+        """Output leaves as the pytree that f returns."""
+        return jax.tree.unflatten(self.treedef, output)
+
+    def inputs(self, blocks: Sequence[Any], shape: tuple[int, ...] = ()) -> Any:
+        """One block for each inexact leaf, as the chosen arguments' pytree.
+
+        An integer leaf gets float0 zeros of `shape + leaf.shape`: the derivative by an integer is
+        zero in a space of dimension zero, which is what `jax.grad` returns there.
+        """
+        return self._rebuild(
+            blocks, integer=lambda leaf: np.zeros(shape + jnp.shape(leaf), dtypes.float0)
+        )
+
+    def jacobian(self, blocks: Blocks, shapes: Sequence[tuple[int, ...]]) -> Any:
+        """Blocks as the output's pytree of the input's pytree, nested as `jax.jacfwd` nests them.
+
+        `shapes` are the shapes of the output leaves.
+        """
+        rows = zip(blocks, shapes, strict=True)
+        return self.value([self.inputs(row, shape) for row, shape in rows])
+
+    def hessian(self, blocks: Sequence[Blocks], shapes: Sequence[tuple[int, ...]]) -> Any:
+        """Second-order blocks, nested as `jax.hessian` nests them: output, input, input."""
+        rows = []
+        for block, shape in zip(blocks, shapes, strict=True):
+            inner = [
+                self.inputs(row, shape + input_shape)
+                for row, input_shape in zip(block, self.shapes, strict=True)
+            ]
+            rows.append(self._hessian_row(inner, shape))
+        return self.value(rows)
+
+    def _hessian_row(self, inner: Sequence[Any], shape: tuple[int, ...]) -> Any:
+        def integer(leaf: Any) -> Any:
+            outer = shape + jnp.shape(leaf)
+            zeros = [np.zeros(outer + inner, dtypes.float0) for inner in self.shapes]
+            return self.inputs(zeros, outer)
+
+        return self._rebuild(inner, integer=integer)
+
+
+def split_aux(api: str, result: Any, has_aux: bool) -> tuple[Any, Any]:
+    """What f returned, as output and aux; aux is None without `has_aux`."""
+    aux = None
+    if has_aux:
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise TypeError(
+                f"{api}: with has_aux=True the function must return a pair (output, aux), but it "
+                f"returned {_described(result)}."
+            )
+        result, aux = result
+    for path, leaf in tree_flatten_with_path(result)[0]:
+        if not is_array(leaf):
+            raise TypeError(
+                f"{api}: the function returned {leaf!r} of type {type(leaf).__name__} in "
+                f"output{keystr(path)}; it must return arrays or numbers, and anything else as aux "
+                "with has_aux=True."
+            )
+    return result, aux
+
+
+def _described(result: Any) -> str:
+    if is_array(result):
+        return f"an array {dtype_of(result)}{list(jnp.shape(result))}"
+    return f"a {type(result).__name__}"
+
+
+def require_differentiable_output(
+    api: str, output: Sequence[Any], treedef: Any, *, holomorphic: bool
+) -> None:
+    """Refuse output leaves that have no derivative, naming the leaf.
+
+    Raises:
+        TypeError: a leaf is an integer or boolean, or is real under `holomorphic`.
+    """
+    paths = tree_flatten_with_path(jax.tree.unflatten(treedef, list(output)))[0]
+    for path, leaf in paths:
+        dtype = dtype_of(leaf)
+        if not jnp.issubdtype(dtype, jnp.inexact):
+            raise TypeError(
+                f"{api}: output{keystr(path)} is {dtype}, which has no derivative; convert it to a "
+                "floating dtype if it depends smoothly on the inputs, or return it as aux with "
+                "has_aux=True."
+            )
+        if holomorphic and not jnp.issubdtype(dtype, jnp.complexfloating):
+            raise TypeError(
+                f"{api}: holomorphic=True requires complex outputs, but output{keystr(path)} is "
+                f"{dtype}."
+            )

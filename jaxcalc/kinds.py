@@ -1,0 +1,209 @@
+"""Which derivative a map has: the right term, and the map in words.
+
+The terms are those of calculus: a function of one number has a *derivative* (a *partial derivative*
+when it has other arguments, held constant), a number made from many has a *gradient*, a vector made
+from a vector has a *Jacobian*, and when a tensor of rank two or more is involved, the Jacobian is a
+*generalized* one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jax import tree_util
+
+from jaxcalc.arguments import (
+    Argnames,
+    Argnums,
+    choose,
+    dtype_of,
+    function_name,
+    require_callable,
+    require_differentiable,
+)
+
+Term = Literal["derivative", "partial derivative", "gradient", "Jacobian", "generalized Jacobian"]
+
+_CALLS: dict[str, str] = {
+    "derivative": "jaxcalc.derivative",
+    "partial derivative": "jaxcalc.partial_derivative",
+    "gradient": "jaxcalc.gradient",
+    "Jacobian": "jaxcalc.jacobian",
+    "generalized Jacobian": "jaxcalc.jacobian",
+}
+_LISTED_LEAVES = 4  # a map with more leaves is described by their number
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Which derivative a function has at arguments of given shapes; `str(kind)` is a sentence.
+
+    Attributes:
+        name: the term: "derivative", "partial derivative", "gradient", "Jacobian" or
+            "generalized Jacobian".
+        map: the map with dtypes and shapes, `"float32[3] -> float32[2]"`.
+        spaces: the map as mathematics writes it, `"R^3 -> R^2"`.
+        shapes: the shape of each block of the derivative, output shape + input shape, for each
+            output leaf and, inside it, each input leaf.
+        call: the public function that computes it, `"jaxcalc.jacobian"`.
+    """
+
+    name: Term
+    map: str
+    spaces: str
+    shapes: tuple[tuple[int, ...], ...]
+    call: str
+
+    def __str__(self) -> str:
+        shown = ", ".join(_brackets(shape) for shape in self.shapes[:_LISTED_LEAVES])
+        if len(self.shapes) > _LISTED_LEAVES:
+            shown += f", ... ({len(self.shapes)} blocks)"
+        noun = "shape" if len(self.shapes) == 1 else "shapes"
+        return f"{self.name}: {self.map} ({self.spaces}), {noun} {shown}: use {self.call}"
+
+
+def classify(
+    f: Callable[..., Any],
+    *args: Any,
+    argnums: Argnums = 0,
+    argnames: Argnames | None = None,
+    **kwargs: Any,
+) -> Kind:
+    """Say which kind of derivative `f` has at arguments like these, without evaluating f.
+
+    Args:
+        f: any function that JAX can trace, of any pytrees.
+        *args: its arguments: arrays, numbers, or `jax.ShapeDtypeStruct`s in their place.
+        argnums: position or positions of the arguments to differentiate by.
+        argnames: a name or names, instead of `argnums`.
+        **kwargs: keyword arguments of f.
+
+    Returns:
+        A `Kind`: its `name` is the term, and `str` gives the map in words.
+
+    Raises:
+        TypeError: an argument is not an array or a number, or is an integer.
+        ValueError: `argnums` or `argnames` do not fit the call.
+
+    Cost: one abstract evaluation (a trace) of f, and no evaluation.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxcalc
+        >>> kind = jaxcalc.classify(lambda x: jnp.stack([x[0] * x[1], x[2] ** 2]), jnp.ones(3))
+        >>> kind.name
+        'Jacobian'
+        >>> print(kind)
+        Jacobian: float32[3] -> float32[2] (R^3 -> R^2), shape [2,3]: use jaxcalc.jacobian
+    """
+    api = "jaxcalc.classify"
+    require_callable(api, f)
+    chosen = choose(api, f, argnums, argnames, args, kwargs)
+    require_differentiable(chosen, holomorphic=False, allow_int=False)
+    output = output_shape(chosen.call, chosen.primal)
+    return kind_of(chosen.primal, output, bare=chosen.bare, arity=chosen.arity)
+
+
+def kind_of(primal: Any, output: Any, *, bare: bool = True, arity: int = 1) -> Kind:
+    """The kind of the derivative of a map from a pytree like `primal` to one like `output`."""
+    name = _term(primal, output, bare=bare, arity=arity)
+    shapes = tuple(
+        jnp.shape(out) + jnp.shape(leaf)
+        for out in jax.tree.leaves(output)
+        for leaf in jax.tree.leaves(primal)
+    )
+    typed = f"{_typed(primal)} -> {_typed(output)}"
+    return Kind(name, typed, describe_map(primal, output), shapes, _CALLS[name])
+
+
+def _term(primal: Any, output: Any, *, bare: bool, arity: int) -> Term:
+    ranks = [jnp.ndim(leaf) for leaf in jax.tree.leaves(primal)]
+    output_ranks = [jnp.ndim(leaf) for leaf in jax.tree.leaves(output)]
+    if ranks == [0] and bare:
+        return "partial derivative" if arity > 1 else "derivative"
+    if output_ranks == [0]:
+        return "gradient"
+    if max(ranks + output_ranks, default=0) <= 1:
+        return "Jacobian"
+    return "generalized Jacobian"
+
+
+def output_shape(call: Callable[[Any], Any], primal: Any) -> Any:
+    """The output of `call` as shapes and dtypes, by abstract evaluation."""
+    return jax.eval_shape(call, primal)
+
+
+def describe_map(primal: Any, output: Any) -> str:
+    """The map in the words of mathematics: `R^3 -> R^2`, `R x R^(2x3) -> R`."""
+    return f"{_space(primal)} -> {_space(output)}"
+
+
+def is_scalar(output: Any) -> bool:
+    """Whether an output is one bare number, which is what a gradient needs."""
+    return bool(tree_util.all_leaves([output])) and jnp.ndim(output) == 0
+
+
+def not_scalar(api: str, f: Callable[..., Any], primal: Any, output: Any) -> TypeError:
+    """The error for a gradient of what is no scalar: names the map, the right term and call."""
+    kind = kind_of(primal, output)
+    leaves = jax.tree.leaves(output)
+    advice = (
+        "it returned nothing to differentiate; return a number"
+        if not leaves
+        else "return the number itself, not a container of it"
+        if len(leaves) == 1 and is_scalar(leaves[0])
+        else f"its derivative is a {kind.name}; use {kind.call}"
+        if kind.name.endswith("Jacobian")
+        else f"its derivative by one number is a {kind.name}; use {kind.call} or jaxcalc.jacobian"
+    )
+    return TypeError(
+        f"{api}: a gradient needs a scalar output, but {function_name(f)} maps {kind.map} "
+        f"({kind.spaces}): {advice}."
+    )
+
+
+def _space(tree: Any) -> str:
+    leaves = jax.tree.leaves(tree)
+    if not leaves:
+        return "{0}"
+    if len(leaves) > _LISTED_LEAVES:
+        return f"R^{sum(_size(leaf) for leaf in leaves)} ({len(leaves)} leaves)"
+    return " x ".join(_leaf_space(leaf) for leaf in leaves)
+
+
+def _leaf_space(leaf: Any) -> str:
+    dtype = dtype_of(leaf)
+    field = "R"
+    if jnp.issubdtype(dtype, jnp.complexfloating):
+        field = "C"
+    elif not jnp.issubdtype(dtype, jnp.floating):
+        field = "Z"
+    shape = jnp.shape(leaf)
+    if not shape:
+        return field
+    return f"{field}^{shape[0]}" if len(shape) == 1 else f"{field}^({'x'.join(map(str, shape))})"
+
+
+def _size(leaf: Any) -> int:
+    size = 1
+    for n in jnp.shape(leaf):
+        size *= n
+    return size
+
+
+def _typed(tree: Any) -> str:
+    leaves = jax.tree.leaves(tree)
+    if len(leaves) > _LISTED_LEAVES:
+        return f"{len(leaves)} leaves"
+    typed = [
+        f"{jnp.dtype(dtype_of(leaf)).name}{_brackets(jnp.shape(leaf)) if jnp.ndim(leaf) else ''}"
+        for leaf in leaves
+    ]
+    return typed[0] if len(typed) == 1 else f"({', '.join(typed)})"
+
+
+def _brackets(shape: tuple[int, ...]) -> str:
+    return "[" + ",".join(map(str, shape)) + "]"

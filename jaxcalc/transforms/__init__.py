@@ -1,0 +1,17 @@
+"""The transformations: each takes a function and returns the function that is its derivative."""
+
+from jaxcalc.transforms.derivative import derivative, partial_derivative
+from jaxcalc.transforms.gradient import gradient, value_and_gradient
+from jaxcalc.transforms.hessian import hessian, value_gradient_and_hessian
+from jaxcalc.transforms.jacobian import jacobian, value_and_jacobian
+
+__all__ = [
+    "derivative",
+    "gradient",
+    "hessian",
+    "jacobian",
+    "partial_derivative",
+    "value_and_gradient",
+    "value_and_jacobian",
+    "value_gradient_and_hessian",
+]

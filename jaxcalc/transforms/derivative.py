@@ -1,0 +1,172 @@
+"""The derivative of a function of one number, and partial derivatives by one number at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from itertools import groupby
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxcalc import taylor
+from jaxcalc.arguments import (
+    Chosen,
+    choose,
+    dtype_of,
+    function_name,
+    require_callable,
+    require_differentiable,
+)
+from jaxcalc.flat import split_aux
+from jaxcalc.kinds import kind_of
+
+
+def derivative(
+    f: Callable[..., Any], argnum: int = 0, *, order: int = 1, has_aux: bool = False
+) -> Callable[..., Any]:
+    """The derivative of `f` by one number, of any order.
+
+    Args:
+        f: a function whose argument `argnum` is a real scalar (a float or an array of shape `()`).
+            Its output may be a number, an array of any shape, or a pytree: a curve R -> R^3 has a
+            derivative too.
+        argnum: position of the argument to differentiate by; the others are held constant.
+        order: how many times to differentiate, 1 or more.
+        has_aux: whether f returns `(output, aux)`.
+
+    Returns:
+        A function of the same arguments as f that returns the derivative, of the structure, shapes
+        and dtypes of f's output; with `has_aux`, the pair `(derivative, aux)`.
+
+    Raises:
+        TypeError: the argument is not a scalar (the error names `gradient` or `jacobian`, as fits),
+            or is an integer, a boolean or complex.
+        ValueError: `order` is less than 1, or `argnum` is out of range.
+
+    Cost: order 1 is one Jacobian-vector product, about 2 evaluations of f. Order n propagates a
+    truncated Taylor series, O(n^2) evaluations of f at most, where nesting costs O(2^n). Method:
+    Griewank and Walther, *Evaluating Derivatives*, 2008, chapter 13.
+
+    Example:
+        >>> import jaxcalc
+        >>> f = lambda x: 2 * x**3 + 5
+        >>> float(jaxcalc.derivative(f)(2.0))  # 6 x^2
+        24.0
+        >>> float(jaxcalc.derivative(f, order=2)(2.0))  # 12 x
+        24.0
+    """
+    api = "jaxcalc.derivative"
+    require_callable(api, f)
+    if isinstance(order, bool) or not isinstance(order, int) or order < 1:
+        raise ValueError(f"{api}: order must be an integer of 1 or more, got {order!r}.")
+
+    @wraps(f)
+    def derivative_f(*args: Any, **kwargs: Any) -> Any:
+        if isinstance(argnum, Sequence):
+            raise TypeError(
+                f"{api}: argnum must be one integer, got {argnum!r}; for several arguments use "
+                "jaxcalc.gradient or jaxcalc.partial_derivative."
+            )
+        chosen = choose(api, f, argnum, None, args, kwargs)
+        _require_scalar(chosen, f)
+        return _nth(chosen, order, has_aux)
+
+    return derivative_f
+
+
+def partial_derivative(
+    f: Callable[..., Any], wrt: int | str | Sequence[int | str], *, has_aux: bool = False
+) -> Callable[..., Any]:
+    """The partial derivative of `f` by one number, the other arguments held constant.
+
+    Args:
+        f: a function of several arguments, any output.
+        wrt: the argument to differentiate by: its position or its name. A sequence gives the mixed
+            partial derivative: `("x", "z")` is d/dz of d/dx, `("x", "x")` the second derivative.
+        has_aux: whether f returns `(output, aux)`.
+
+    Returns:
+        A function of the same arguments as f that returns the partial derivative, of the structure,
+        shapes and dtypes of f's output; with `has_aux`, the pair `(partial derivative, aux)`.
+
+    Raises:
+        TypeError: the argument is not a scalar, or is an integer, a boolean or complex.
+        ValueError: the name is unknown (the error lists the known ones) or the position out of
+            range, or `wrt` is empty.
+
+    Cost: about 2 evaluations of f for each different argument in `wrt`, multiplied together.
+
+    Example:
+        >>> import jaxcalc
+        >>> f = lambda x, z: 4 * x**4 * z**3
+        >>> float(jaxcalc.partial_derivative(f, "x")(1.0, 2.0))  # 16 x^3 z^3
+        128.0
+        >>> float(jaxcalc.partial_derivative(f, ("x", "z"))(1.0, 2.0))  # 48 x^3 z^2
+        192.0
+    """
+    api = "jaxcalc.partial_derivative"
+    require_callable(api, f)
+    places = [wrt] if isinstance(wrt, int | str) else list(wrt)
+    if not places:
+        raise ValueError(f"{api}: wrt is empty; give a position or a name.")
+    if any(isinstance(place, bool) or not isinstance(place, int | str) for place in places):
+        raise TypeError(f"{api}: wrt must be a position, a name or a sequence of them, got {wrt!r}.")
+
+    @wraps(f)
+    def partial_derivative_f(*args: Any, **kwargs: Any) -> Any:
+        # each layer differentiates the one inside it; repeats of one argument are one Taylor series
+        layers = [(place, len(list(run))) for place, run in groupby(places)]
+        return _mixed(api, f, layers, has_aux)(*args, **kwargs)
+
+    return partial_derivative_f
+
+
+def _mixed(
+    api: str, f: Callable[..., Any], layers: list[tuple[int | str, int]], has_aux: bool
+) -> Callable[..., Any]:
+    """Differentiate by each `(argument, order)` in turn."""
+    for place, order in layers:
+        f = _layer(api, f, place, order, has_aux)
+    return f
+
+
+def _layer(
+    api: str, f: Callable[..., Any], place: int | str, order: int, has_aux: bool
+) -> Callable[..., Any]:
+    @wraps(f)  # the signature of f, so that an outer layer finds its argument by name
+    def layer(*args: Any, **kwargs: Any) -> Any:
+        number, name = (0, place) if isinstance(place, str) else (place, None)
+        chosen = choose(api, f, number, name, args, kwargs)
+        _require_scalar(chosen, f)
+        return _nth(chosen, order, has_aux)
+
+    return layer
+
+
+def _nth(chosen: Chosen, order: int, has_aux: bool) -> Any:
+    def call(x: Any) -> Any:
+        return split_aux(chosen.api, chosen.call(x), has_aux)
+
+    if has_aux:
+        return taylor.nth_derivative(call, chosen.primal, order, has_aux=True)
+    return taylor.nth_derivative(chosen.call, chosen.primal, order)
+
+
+def _require_scalar(chosen: Chosen, f: Callable[..., Any]) -> None:
+    leaves = chosen.leaves()
+    require_differentiable(chosen, holomorphic=False, allow_int=False)
+    if len(leaves) != 1 or leaves[0][1] is not chosen.primal or jnp.ndim(chosen.primal) != 0:
+        output = jax.eval_shape(chosen.call, chosen.primal)
+        kind = kind_of(chosen.primal, output, bare=False)
+        raise TypeError(
+            f"{chosen.api}: needs a scalar to differentiate by, but {function_name(f)} maps "
+            f"{kind.map} ({kind.spaces}) by {chosen.names[0]}: its derivative is a {kind.name}; use "
+            f"{kind.call}."
+        )
+    if jnp.issubdtype(dtype_of(chosen.primal), jnp.complexfloating):
+        raise TypeError(
+            f"{chosen.api}: {chosen.names[0]} is {dtype_of(chosen.primal)}; for the derivative of a "
+            "holomorphic function use jaxcalc.jacobian(f, holomorphic=True)."
+        )

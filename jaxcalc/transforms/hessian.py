@@ -1,0 +1,115 @@
+"""The Hessian: the second derivative of a number by many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from jaxcalc.arguments import Argnames, Argnums, choose, require_callable
+from jaxcalc.kinds import is_scalar, not_scalar
+from jaxcalc.transforms.options import Format, Mode, Options, dense_hessian
+
+
+def hessian(
+    f: Callable[..., Any],
+    argnums: Argnums = 0,
+    *,
+    argnames: Argnames | None = None,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    format: Format = "dense",  # noqa: A002
+    mode: Mode = "auto",
+    memory_limit: int | None = None,
+    strict: bool = False,
+) -> Callable[..., Any]:
+    """The Hessian of f; a drop-in for `jax.hessian`.
+
+    Args:
+        f: a function whose output is one number; as in `jax.hessian`, other outputs work too and
+            give the second derivative of each of their elements.
+        argnums: position or positions of the arguments to differentiate by.
+        argnames: a name, or a sequence of names, instead of `argnums`.
+        has_aux: whether f returns `(output, aux)`.
+        holomorphic: promise that f is holomorphic; inputs and outputs are then complex.
+        allow_int: give float0 zeros for integer and boolean leaves rather than an error.
+        format: `"dense"`, arrays of shape output shape + input shape + input shape.
+        mode: `"auto"` is forward over reverse where f allows both; `"forward"` and `"reverse"`
+            take that one twice.
+        memory_limit: bytes of workspace.
+        strict: refuse a primitive that has no rule of its own in the structure engine.
+
+    Returns:
+        A function of the same arguments as f that returns the Hessian, nested as the chosen
+        argument inside the chosen argument inside the output. With `has_aux`, the pair
+        `(hessian, aux)`.
+
+    Raises:
+        TypeError: an input or an output is of a dtype that has no derivative in this mode.
+        ValueError: an option is unknown, or `argnums` or `argnames` do not fit the call.
+
+    Cost: one Hessian-vector product, about 6 evaluations of f, for each input element.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxcalc
+        >>> jaxcalc.hessian(lambda x: x[0] ** 2 * x[1])(jnp.array([1.0, 2.0])).tolist()
+        [[4.0, 2.0], [2.0, 0.0]]
+    """
+    api = "jaxcalc.hessian"
+    require_callable(api, f)
+    options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
+
+    @wraps(f)
+    def hessian_f(*args: Any, **kwargs: Any) -> Any:
+        chosen = choose(api, f, argnums, argnames, args, kwargs)
+        _, _, aux, result = dense_hessian(chosen, options)
+        return (result, aux) if has_aux else result
+
+    return hessian_f
+
+
+def value_gradient_and_hessian(
+    f: Callable[..., Any],
+    argnums: Argnums = 0,
+    *,
+    argnames: Argnames | None = None,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    format: Format = "dense",  # noqa: A002
+    mode: Mode = "auto",
+    memory_limit: int | None = None,
+    strict: bool = False,
+) -> Callable[..., Any]:
+    """The value, the gradient and the Hessian of f, from one evaluation of f.
+
+    Takes the arguments of `hessian`, raises what it raises, and costs what it costs. The output of
+    f must be a scalar: else it has no gradient, and the error names the right term.
+
+    Returns:
+        A function of the same arguments as f that returns `(value, gradient, hessian)`, and
+        `((value, aux), gradient, hessian)` with `has_aux`.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxcalc
+        >>> f = lambda x: jnp.sum(x**3)
+        >>> value, slope, curvature = jaxcalc.value_gradient_and_hessian(f)(jnp.array([1.0, 2.0]))
+        >>> float(value), slope.tolist(), curvature.tolist()
+        (9.0, [3.0, 12.0], [[6.0, 0.0], [0.0, 12.0]])
+    """
+    api = "jaxcalc.value_gradient_and_hessian"
+    require_callable(api, f)
+    options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
+
+    def require_scalar(primal: Any, output: Any) -> None:
+        if not is_scalar(output):
+            raise not_scalar(api, f, primal, output)
+
+    @wraps(f)
+    def value_gradient_and_hessian_f(*args: Any, **kwargs: Any) -> Any:
+        chosen = choose(api, f, argnums, argnames, args, kwargs)
+        value, slope, aux, result = dense_hessian(chosen, options, require_scalar)
+        return ((value, aux) if has_aux else value), slope, result
+
+    return value_gradient_and_hessian_f

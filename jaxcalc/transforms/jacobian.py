@@ -1,0 +1,111 @@
+"""The Jacobian: the derivative of many numbers by many, of tensors of any rank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from jaxcalc.arguments import Argnames, Argnums, choose, require_callable
+from jaxcalc.transforms.options import Format, Mode, Options, dense_jacobian
+
+
+def jacobian(
+    f: Callable[..., Any],
+    argnums: Argnums = 0,
+    *,
+    argnames: Argnames | None = None,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    format: Format = "dense",  # noqa: A002
+    mode: Mode = "auto",
+    memory_limit: int | None = None,
+    strict: bool = False,
+) -> Callable[..., Any]:
+    """The (generalized) Jacobian of f; a drop-in for `jax.jacfwd` and `jax.jacrev`.
+
+    Args:
+        f: a function of arrays, tensors or pytrees of them, whose output is any of these.
+        argnums: position or positions of the arguments to differentiate by.
+        argnames: a name, or a sequence of names, instead of `argnums`. A name may be passed by
+            position or by keyword at the call.
+        has_aux: whether f returns `(output, aux)`.
+        holomorphic: promise that f is holomorphic; inputs and outputs are then complex.
+        allow_int: give float0 zeros for integer and boolean leaves rather than an error.
+        format: `"dense"`, arrays of shape output shape + input shape.
+        mode: `"forward"` is `jax.jacfwd`, `"reverse"` is `jax.jacrev`, `"auto"` takes the cheaper
+            one that f allows.
+        memory_limit: bytes of workspace.
+        strict: refuse a primitive that has no rule of its own in the structure engine.
+
+    Returns:
+        A function of the same arguments as f that returns the Jacobian: for each leaf of the
+        output, nested as the output, a pytree like the chosen argument whose leaves have the shape
+        output shape + input shape. With `has_aux`, the pair `(jacobian, aux)`.
+
+    Raises:
+        TypeError: an input or an output is of a dtype that has no derivative in this mode.
+        ValueError: an option is unknown, or `argnums` or `argnames` do not fit the call.
+
+    Cost: forward mode takes one Jacobian-vector product (about 2 evaluations of f) for each input
+    element, reverse mode one vector-Jacobian product (about 3) for each output element. f itself is
+    evaluated once; a function that cannot be traced (Python control flow on values) twice.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxcalc
+        >>> f = lambda x: jnp.stack([x[0] * x[1], x[1] ** 2])
+        >>> jaxcalc.jacobian(f)(jnp.array([2.0, 3.0])).tolist()
+        [[3.0, 2.0], [0.0, 6.0]]
+    """
+    api = "jaxcalc.jacobian"
+    require_callable(api, f)
+    options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
+
+    @wraps(f)
+    def jacobian_f(*args: Any, **kwargs: Any) -> Any:
+        chosen = choose(api, f, argnums, argnames, args, kwargs)
+        _, aux, result = dense_jacobian(chosen, options)
+        return (result, aux) if has_aux else result
+
+    return jacobian_f
+
+
+def value_and_jacobian(
+    f: Callable[..., Any],
+    argnums: Argnums = 0,
+    *,
+    argnames: Argnames | None = None,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    format: Format = "dense",  # noqa: A002
+    mode: Mode = "auto",
+    memory_limit: int | None = None,
+    strict: bool = False,
+) -> Callable[..., Any]:
+    """The value and the Jacobian of f, from one evaluation of f.
+
+    Takes the arguments of `jacobian`, raises what it raises, and costs what it costs.
+
+    Returns:
+        A function of the same arguments as f that returns `(value, jacobian)`, and
+        `((value, aux), jacobian)` with `has_aux`.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxcalc
+        >>> value, slope = jaxcalc.value_and_jacobian(jnp.sin)(jnp.zeros(2))
+        >>> value.tolist(), slope.tolist()
+        ([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
+    """
+    api = "jaxcalc.value_and_jacobian"
+    require_callable(api, f)
+    options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
+
+    @wraps(f)
+    def value_and_jacobian_f(*args: Any, **kwargs: Any) -> Any:
+        chosen = choose(api, f, argnums, argnames, args, kwargs)
+        value, aux, result = dense_jacobian(chosen, options)
+        return ((value, aux), result) if has_aux else (value, result)
+
+    return value_and_jacobian_f

@@ -1,0 +1,131 @@
+"""The options that Jacobians and Hessians share, checked once, and the dense way to compute them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+
+from jaxcalc.arguments import Chosen, require_differentiable
+from jaxcalc.engine.dense import (
+    UNTRACEABLE,
+    Direction,
+    cheaper_direction,
+    directions_allowed,
+    hessian_blocks,
+    jacobian_blocks,
+)
+from jaxcalc.flat import FlatMap, require_differentiable_output
+
+Format = Literal["dense"]
+Mode = Literal["auto", "forward", "reverse"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a call of `jacobian` or `hessian` asked for, refused at once when it makes no sense."""
+
+    api: str
+    has_aux: bool
+    holomorphic: bool
+    allow_int: bool
+    format: Format
+    mode: Mode
+    memory_limit: int | None
+    strict: bool
+
+    def __post_init__(self) -> None:
+        self._require_legal("format", self.format, get_args(Format))
+        self._require_legal("mode", self.mode, get_args(Mode))
+        if self.memory_limit is not None and not self.memory_limit > 0:
+            raise ValueError(
+                f"{self.api}: memory_limit must be a positive number of bytes, got "
+                f"{self.memory_limit!r}."
+            )
+
+    def _require_legal(self, name: str, given: Any, legal: tuple[str, ...]) -> None:
+        if given not in legal:
+            listing = ", ".join(repr(choice) for choice in sorted(legal))
+            raise ValueError(f"{self.api}: unknown {name} {given!r}; it can be {listing}.")
+
+
+def dense_jacobian(chosen: Chosen, options: Options) -> tuple[Any, Any, Any]:
+    """Value, aux and dense Jacobian, through `jax.jacfwd` or `jax.jacrev`."""
+    flat = _flat_map(chosen, options)
+    direction = _direction(flat, options)
+    _require_complex_fits(flat, options, direction)
+    blocks, output, aux = jacobian_blocks(flat, flat.leaves, direction, holomorphic=options.holomorphic)
+    return flat.value(output), aux, flat.jacobian(blocks, [jnp.shape(y) for y in output])
+
+
+def dense_hessian(
+    chosen: Chosen,
+    options: Options,
+    require_output: Callable[[Any, Any], None] | None = None,
+) -> tuple[Any, Any, Any, Any]:
+    """Value, gradient, aux and dense Hessian, as `jax.hessian` computes it.
+
+    `require_output(primal, output)` may refuse an output that does not fit.
+    """
+    flat = _flat_map(chosen, options)
+    directions = _hessian_directions(flat, options)
+    _require_complex_fits(flat, options, directions[0])
+
+    def call(leaves: Any) -> Any:
+        output, aux = flat(leaves)
+        if require_output is not None:
+            require_output(chosen.primal, flat.value(output))
+        return output, aux
+
+    second, first, output, aux = hessian_blocks(
+        call, flat.leaves, directions, holomorphic=options.holomorphic
+    )
+    shapes = [jnp.shape(y) for y in output]
+    gradient = flat.inputs(first[0]) if shapes == [()] else None
+    return flat.value(output), gradient, aux, flat.hessian(second, shapes)
+
+
+def _flat_map(chosen: Chosen, options: Options) -> FlatMap:
+    require_differentiable(chosen, holomorphic=options.holomorphic, allow_int=options.allow_int)
+    return FlatMap(chosen, options.has_aux)
+
+
+def _require_complex_fits(flat: FlatMap, options: Options, direction: Direction) -> None:
+    require_differentiable(
+        flat.chosen,
+        holomorphic=options.holomorphic,
+        allow_int=options.allow_int,
+        allow_complex=direction == "reverse",
+    )
+
+
+def _direction(flat: FlatMap, options: Options) -> Direction:
+    if options.mode != "auto":
+        return options.mode
+    output, allowed = _trace(flat)
+    require_differentiable_output(options.api, output, flat.treedef, holomorphic=options.holomorphic)
+    cheaper = cheaper_direction(flat.leaves, output)
+    return next(iter(allowed)) if len(allowed) == 1 else cheaper
+
+
+def _hessian_directions(flat: FlatMap, options: Options) -> tuple[Direction, Direction]:
+    if options.mode != "auto":
+        return options.mode, options.mode
+    _, allowed = _trace(flat)
+    outer: Direction = "forward" if "forward" in allowed else "reverse"
+    inner: Direction = "reverse" if "reverse" in allowed else "forward"
+    return outer, inner
+
+
+def _trace(flat: FlatMap) -> tuple[list[Any], set[Direction]]:
+    """The output's shapes, and the directions that f can be differentiated in, without running f."""
+    try:
+        jaxpr, (output, _) = jax.make_jaxpr(flat, return_shape=True)(flat.leaves)
+    except UNTRACEABLE:
+        # f needs concrete values: one evaluation says how large its output is
+        output, _ = flat(flat.leaves)
+        return output, {"forward", "reverse"}
+    return output, directions_allowed(jaxpr.jaxpr, jaxpr.jaxpr.invars)
