@@ -1,0 +1,1 @@
+"""Carriers of structured derivatives: static indices in numpy, traced values in JAX."""
