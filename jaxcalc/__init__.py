@@ -1,6 +1,5 @@
 """Exact derivatives in JAX, at the cost of their structure, that explain themselves."""
 
-from jaxcalc import descent, numerical
 from jaxcalc.kinds import Kind, classify
 from jaxcalc.transforms import (
     derivative,

@@ -90,10 +90,9 @@ def _sum(group: Group, axes: Sequence[int], value: Lanes) -> Group:
     uniform = [a for a in axes if group.index.shape[1 + a] == 1]
     varying = [a for a in axes if group.index.shape[1 + a] > 1]
     data = _sum_uniform(group.data, uniform, value)
-    if varying:
+    if varying and (data.shape[0] > 1 or any(data.shape[1 + a] > 1 for a in varying)):
         # lanes and varying axes together are the new lanes; equal coefficients stay shared
-        if data.shape[0] > 1 or any(data.shape[1 + a] > 1 for a in varying):
-            data = spread_lanes(spread(data, varying, value.shape), group.lanes)
+        data = spread_lanes(spread(data, varying, value.shape), group.lanes)
     kept = [a for a in range(len(value.shape)) if a not in axes]
     order = [0, *(1 + a for a in varying), *(1 + a for a in uniform), *(1 + a for a in kept)]
     index = group.index.transpose(order)

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -28,7 +28,8 @@ from jax.typing import DTypeLike
 Shape = tuple[int, ...]
 
 
-class Group(NamedTuple):
+@dataclass(frozen=True)
+class Group:
     """Lanes that share one coefficient array; see the module's docstring."""
 
     data: Any
@@ -36,6 +37,7 @@ class Group(NamedTuple):
 
     @property
     def lanes(self) -> int:
+        """The number of lanes."""
         return self.index.shape[0]
 
     def is_unit(self) -> bool:
@@ -67,6 +69,7 @@ class Lanes:
 
     @property
     def size(self) -> int:
+        """The number of elements of the value."""
         return prod(self.shape)
 
     def is_uniform(self, axes: Sequence[int]) -> bool:

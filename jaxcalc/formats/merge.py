@@ -65,7 +65,10 @@ def _add_equal(groups: Sequence[Group]) -> list[Group]:
 
 def _same_index(a: np.ndarray, b: np.ndarray) -> bool:
     return a is b or (
-        a.shape == b.shape and a.flat[0] == b.flat[0] and a.flat[-1] == b.flat[-1] and np.array_equal(a, b)
+        a.shape == b.shape
+        and a.flat[0] == b.flat[0]
+        and a.flat[-1] == b.flat[-1]
+        and np.array_equal(a, b)
     )
 
 
@@ -159,7 +162,9 @@ def _contains(group: np.ndarray, lane: np.ndarray) -> bool:
 def _fold(group: Group, lane: Group) -> Group:
     mask = shrink_mask((group.index == lane.index) & (lane.index >= 0))
     zero = jnp.zeros((), lane.data.dtype)
-    return Group(_add(spread_lanes(group.data, group.lanes), jnp.where(mask, lane.data, zero)), group.index)
+    return Group(
+        _add(spread_lanes(group.data, group.lanes), jnp.where(mask, lane.data, zero)), group.index
+    )
 
 
 def has_duplicates(indices: Sequence[np.ndarray]) -> bool:

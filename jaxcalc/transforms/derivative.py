@@ -19,7 +19,7 @@ from jaxcalc.arguments import (
     require_callable,
     require_differentiable,
 )
-from jaxcalc.flat import split_aux
+from jaxcalc.flat import require_differentiable_output, split_aux
 from jaxcalc.kinds import kind_of
 
 
@@ -146,12 +146,14 @@ def _layer(
 
 
 def _nth(chosen: Chosen, order: int, has_aux: bool) -> Any:
-    def call(x: Any) -> Any:
-        return split_aux(chosen.api, chosen.call(x), has_aux)
+    def call(x: Any) -> tuple[Any, Any]:
+        output, aux = split_aux(chosen.api, chosen.call(x), has_aux)
+        leaves, treedef = jax.tree.flatten(output)
+        require_differentiable_output(chosen.api, leaves, treedef, holomorphic=False)
+        return output, aux
 
-    if has_aux:
-        return taylor.nth_derivative(call, chosen.primal, order, has_aux=True)
-    return taylor.nth_derivative(chosen.call, chosen.primal, order)
+    result, aux = taylor.nth_derivative(call, chosen.primal, order)
+    return (result, aux) if has_aux else result
 
 
 def _require_scalar(chosen: Chosen, f: Callable[..., Any]) -> None:
