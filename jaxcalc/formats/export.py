@@ -1,0 +1,158 @@
+"""A structured derivative in other formats: dense pytrees, a matrix, BCOO and scipy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import dtypes
+from jax.experimental.sparse import BCOO
+
+from jaxcalc.formats.compiled import Kernel, compiled, on_device
+from jaxcalc.formats.layout import Layout
+from jaxcalc.formats.parts import LeafPair, leaf_pairs
+from jaxcalc.formats.products import take
+from jaxcalc.formats.sides import as_dtype
+
+ScipyFormat = Literal["coo", "csc", "csr"]
+
+
+def to_matrix(values: Any, layout: Layout) -> Any:
+    """The `[M, N]` array; a reshape when every element is an entry in a regular order."""
+    m, n = layout.shape
+    if layout.nnz == m * n:
+        return take(values, layout, "order", layout.order).reshape(m, n)
+
+    def make() -> tuple[Kernel, list[np.ndarray]]:
+        def scatter(rows: Any, cols: Any, values: Any) -> Any:
+            return (
+                jnp.zeros((m, n), values.dtype)
+                .at[rows, cols]
+                .set(
+                    values,
+                    unique_indices=True,
+                    mode="promise_in_bounds",
+                    wrap_negative_indices=False,
+                )
+            )
+
+        return scatter, [layout.rows, layout.cols]
+
+    return compiled(layout, "matrix", make)(values)
+
+
+def to_dense(values: Any, layout: Layout) -> Any:
+    """The output's pytree of the input's pytrees of arrays."""
+
+    def block(pair: LeafPair, shape: tuple[int, ...]) -> Any:
+        return to_matrix(pair.select(values, layout), pair.layout).reshape(shape)
+
+    return _nested(values, layout, block)
+
+
+def to_bcoo(values: Any, layout: Layout) -> Any:
+    """The output's pytree of the input's pytrees of BCOO, one index column for each axis."""
+
+    def block(pair: LeafPair, shape: tuple[int, ...]) -> Any:
+        data = pair.select(values, layout)
+        if "bcoo" not in pair.layout.derived:
+            pair.layout.derived["bcoo"] = on_device(_axis_indices(pair.layout))
+        return BCOO(
+            (data, pair.layout.derived["bcoo"]),
+            shape=shape,
+            indices_sorted=pair.layout.order is None,
+            unique_indices=True,
+        )
+
+    return _nested(values, layout, block)
+
+
+def _nested(values: Any, layout: Layout, block: Callable[[LeafPair, tuple[int, ...]], Any]) -> Any:
+    """Blocks nested as `jax.jacfwd` nests them, in the dtypes that it gives them."""
+    pairs = leaf_pairs(layout)
+    output, inputs = layout.output_side, layout.input_side
+    # a dtype that the user chose for the values, say by tree_map, is left alone
+    cast = values.dtype == layout.dtype
+    rows = []
+    for o, output_shape in enumerate(output.shapes):
+        row = []
+        for i, input_shape in enumerate(inputs.shapes):
+            shape = output_shape + input_shape
+            if (o, i) not in pairs:
+                row.append(np.zeros(shape, dtypes.float0))
+                continue
+            result = block(pairs[o, i], shape)
+            row.append(_cast(result, layout.block_dtype(o, i)) if cast else result)
+        rows.append(jax.tree.unflatten(inputs.treedef, row))
+    return jax.tree.unflatten(output.treedef, rows)
+
+
+def _cast(block: Any, dtype: Any) -> Any:
+    if not isinstance(block, BCOO):
+        return as_dtype(block, dtype)
+    return BCOO(
+        (as_dtype(block.data, dtype), block.indices),
+        shape=block.shape,
+        indices_sorted=block.indices_sorted,
+        unique_indices=True,
+    )
+
+
+def _axis_indices(layout: Layout) -> np.ndarray:
+    """`[nnz, axes]`: where each entry sits along every axis of the output's and the input's leaf."""
+    columns = [
+        axis
+        for flat, side in ((layout.rows, layout.output_side), (layout.cols, layout.input_side))
+        if side.shapes[0]
+        for axis in np.unravel_index(flat, side.shapes[0])
+    ]
+    indices = np.empty((layout.nnz, len(columns)), np.int32)
+    for number, column in enumerate(columns):
+        indices[:, number] = column
+    return indices
+
+
+def to_scipy(values: Any, layout: Layout, wanted: ScipyFormat) -> Any:
+    """The matrix as a scipy.sparse array; the sorted structure is kept for the next call."""
+    if wanted not in get_args(ScipyFormat):
+        legal = ", ".join(repr(name) for name in sorted(get_args(ScipyFormat)))
+        raise ValueError(f"jaxcalc.Jacobian.to_scipy: unknown format {wanted!r}; it can be {legal}.")
+    try:
+        from scipy import sparse
+    except ImportError as error:
+        raise ImportError(
+            "jaxcalc.Jacobian.to_scipy needs scipy, which is not installed: pip install scipy"
+        ) from error
+    data = _on_host(values)
+    if wanted == "coo":
+        return sparse.coo_array((data, (layout.rows, layout.cols)), shape=layout.shape)
+    source = layout if wanted == "csr" else layout.transposed
+    if "compressed" not in source.derived:
+        counts = np.bincount(source.rows, minlength=source.shape[0])
+        source.derived["compressed"] = np.concatenate([[0], np.cumsum(counts)]).astype(
+            np.int32 if source.nnz <= np.iinfo(np.int32).max else np.int64
+        )
+    if source.order is not None:
+        data = data[source.order]
+    make = sparse.csr_array if wanted == "csr" else sparse.csc_array
+    # copies, so that changing the result in place does not change the layout
+    indices, starts = source.sorted.cols.copy(), source.derived["compressed"].copy()
+    result = make((data, indices, starts), shape=layout.shape)
+    result.has_canonical_format = True
+    return result
+
+
+def _on_host(values: Any) -> np.ndarray:
+    try:
+        data = np.array(values)
+    except jax.errors.TracerArrayConversionError as error:
+        raise TypeError(
+            f"jaxcalc.Jacobian.to_scipy: the values are traced ({values.dtype}[{values.size}]) and "
+            "scipy needs numbers: return the Jacobian from the jit or vmap and convert it outside, "
+            "or use to_bcoo inside."
+        ) from error
+    # scipy's kernels know no 16-bit floats
+    return data.astype(np.float32) if data.dtype.itemsize == 2 else data

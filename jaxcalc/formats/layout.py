@@ -1,0 +1,206 @@
+"""The static half of a structured derivative: which entries there are, and both sides' pytrees.
+
+A `Layout` is the auxiliary data of the `Jacobian` pytree. It is compared at every call of a compiled
+function, so equality looks at identity first, and whatever is derived from the entries (row-major
+order, pattern, plans of products) is computed once and kept with it. The engine makes one layout for
+a function and its shapes, and shares it between calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from jaxcalc.formats.sides import Side, promoted
+
+if TYPE_CHECKING:
+    from jaxcalc.formats.pattern import SparsityPattern
+
+DtypeFrom = Literal["both", "input", "output"]
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where the values of a derivative sit: entry e is at row `rows[e]` and column `cols[e]`.
+
+    Attributes:
+        rows: `[nnz]` integers, the flat output each entry belongs to; in any order.
+        cols: `[nnz]` integers, the flat input. No pair (row, column) may occur twice.
+        input_side: the pytree behind the columns.
+        output_side: the pytree behind the rows.
+        dtype_from: the dtype of a block when leaves have several dtypes: the output's, as
+            `jax.jacfwd` has it, the input's, as `jax.jacrev` has it, or one that holds both.
+        locate: given a row and a column, the source line that makes that output depend on that
+            input, or None; it serves error messages and takes no part in comparisons.
+    """
+
+    rows: np.ndarray
+    cols: np.ndarray
+    input_side: Side
+    output_side: Side
+    dtype_from: DtypeFrom = "both"
+    locate: Callable[[int, int], str | None] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        dtype = index_dtype(self.shape)
+        for name, bound in zip(("rows", "cols"), self.shape, strict=True):
+            object.__setattr__(self, name, as_index(getattr(self, name), name, bound, dtype))
+        if self.rows.shape != self.cols.shape:
+            raise ValueError(f"Layout: {self.rows.size} rows were given {self.cols.size} columns.")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(M, N): output elements by input elements."""
+        return self.output_side.size, self.input_side.size
+
+    @property
+    def nnz(self) -> int:
+        """The number of entries."""
+        return self.rows.size
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype that values have when nobody changed it."""
+        chosen = {
+            "both": [self.output_side.dtype, self.input_side.dtype],
+            "input": [self.input_side.dtype],
+            "output": [self.output_side.dtype],
+        }
+        return promoted(chosen[self.dtype_from])
+
+    def block_dtype(self, output_leaf: int, input_leaf: int) -> np.dtype[Any]:
+        """The dtype of the derivative of one output leaf by one input leaf."""
+        given = self.output_side.dtypes[output_leaf], self.input_side.dtypes[input_leaf]
+        chosen = {"both": list(given), "input": [given[1]], "output": [given[0]]}
+        return promoted(chosen[self.dtype_from])
+
+    @cached_property
+    def transposed(self) -> Layout:
+        """The layout of the transpose; its own transpose is this object again."""
+        swapped: dict[DtypeFrom, DtypeFrom] = {"input": "output", "output": "input", "both": "both"}
+        locate = self.locate
+        result = Layout(
+            self.cols,
+            self.rows,
+            self.output_side,
+            self.input_side,
+            swapped[self.dtype_from],
+            None if locate is None else lambda row, col: locate(col, row),
+        )
+        result.__dict__["transposed"] = self
+        return result
+
+    @cached_property
+    def order(self) -> np.ndarray | None:
+        """The permutation that sorts the entries row by row; None when they are sorted already."""
+        return row_major_order(self.rows, self.cols, self.shape)
+
+    @cached_property
+    def sorted(self) -> Layout:
+        """The same entries in row-major order."""
+        if self.order is None:
+            return self
+        rows, cols = self.rows[self.order], self.cols[self.order]
+        result = Layout(rows, cols, self.input_side, self.output_side, self.dtype_from, self.locate)
+        result.__dict__["order"] = None
+        return result
+
+    @cached_property
+    def pattern(self) -> SparsityPattern:
+        """The pattern alone, in row-major order."""
+        from jaxcalc.formats.pattern import SparsityPattern
+
+        return SparsityPattern(self.sorted.rows, self.sorted.cols, self.shape)
+
+    @cached_property
+    def derived(self) -> dict[Any, Any]:
+        """What other modules computed from the entries and keep here, by a key of their own."""
+        return {}
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Layout) or hash(self) != hash(other):
+            return False
+        return self._identity == other._identity and self._digest == other._digest
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        # a sample tells nearly all layouts apart; the digest, a pass over everything, the rest
+        step = max(1, self.nnz // 64)
+        return hash((self._identity, self.rows[::step].tobytes(), self.cols[::step].tobytes()))
+
+    @property
+    def _identity(self) -> tuple[Any, ...]:
+        return self.nnz, self.input_side, self.output_side, self.dtype_from
+
+    @cached_property
+    def _digest(self) -> bytes:
+        return digest(self.rows, self.cols)
+
+
+def index_dtype(shape: tuple[int, int]) -> Any:
+    """int32 where it can count the rows and the columns, each alone; else int64."""
+    return np.int32 if max(shape) <= np.iinfo(np.int32).max else np.int64
+
+
+def as_index(given: Any, name: str, bound: int, dtype: Any) -> np.ndarray:
+    """A read-only index array `[nnz]`, checked.
+
+    Raises:
+        TypeError: the array does not hold integers.
+        ValueError: it has another rank than one, or leaves its range.
+    """
+    array = np.asarray(given)
+    if array.size == 0:
+        array = array.astype(dtype)
+    if not np.issubdtype(array.dtype, np.integer):
+        raise TypeError(f"{name} must be integers, got {array.dtype}.")
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be one-dimensional, got shape {list(array.shape)}.")
+    if array.size and not (array.min() >= 0 and array.max() < bound):
+        raise ValueError(
+            f"{name} must be at least 0 and below {bound}, got {array.min()} to {array.max()}."
+        )
+    array = np.ascontiguousarray(array, dtype).view()
+    array.flags.writeable = False
+    return array
+
+
+def row_major_order(rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]) -> np.ndarray | None:
+    """The permutation that sorts entries by row, then column; None when they are sorted.
+
+    Raises:
+        ValueError: an entry occurs twice.
+    """
+    if shape[0] * shape[1] <= np.iinfo(np.int64).max:
+        key = rows.astype(np.int64) * shape[1] + cols
+        steps = np.diff(key)
+        if (steps > 0).all():
+            return None
+        # the engine's entries are a few sorted runs, which a merge sort finds
+        order = np.argsort(key, kind="stable")
+        repeated = (np.diff(key[order]) == 0).any()
+    else:
+        order = np.lexsort((cols, rows))
+        repeated = ((np.diff(rows[order]) == 0) & (np.diff(cols[order]) == 0)).any()
+    if repeated:
+        raise ValueError("an entry occurs twice; rows and columns must be unique pairs.")
+    return order.astype(index_dtype((rows.size, 1)))
+
+
+def digest(rows: np.ndarray, cols: np.ndarray) -> bytes:
+    """A fingerprint of the entries, equal for equal arrays."""
+    fingerprint = hashlib.blake2b(digest_size=16)
+    for array in (rows, cols):
+        fingerprint.update(str(array.dtype).encode())
+        fingerprint.update(array.data if array.size else b"")
+    return fingerprint.digest()
