@@ -133,11 +133,38 @@ class Jacobian:
 
     def __matmul__(self, other: Any) -> Any:
         require_unbatched("__matmul__", self)
-        return products.matmul(self.values, self.layout, other, "J @ v")
+        return products.matmul(self.values, self.layout, other)
 
     def __rmatmul__(self, other: Any) -> Any:
         require_unbatched("__rmatmul__", self)
         return products.rmatmul(self.values, self.layout, other)
+
+    def __mul__(self, factor: Any) -> Any:
+        if np.ndim(factor) != 0 or isinstance(factor, Jacobian):
+            return NotImplemented
+        return Jacobian(self.values * factor, self.layout)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: Any) -> Any:
+        if np.ndim(divisor) != 0 or isinstance(divisor, Jacobian):
+            return NotImplemented
+        return Jacobian(self.values / divisor, self.layout)
+
+    def __neg__(self) -> Jacobian:
+        return Jacobian(-self.values, self.layout)
+
+    def __add__(self, other: Any) -> Any:
+        if not isinstance(other, Jacobian):
+            return NotImplemented
+        require_same_layout("+", self, other)
+        return Jacobian(self.values + other.values, self.layout)
+
+    def __sub__(self, other: Any) -> Any:
+        if not isinstance(other, Jacobian):
+            return NotImplemented
+        require_same_layout("-", self, other)
+        return Jacobian(self.values - other.values, self.layout)
 
     def todense(self) -> Any:
         """What `format="dense"` gives.
@@ -258,4 +285,13 @@ def require_unbatched(name: str, matrix: Jacobian) -> None:
             f"jaxcalc.Jacobian.{name}: the values have shape {list(shape)}, expected "
             f"[{matrix.nnz}]: this is a batch of Jacobians, as vmap returns it. Call it for each "
             "one: jax.vmap(lambda J: ...)(J)."
+        )
+
+
+def require_same_layout(sign: str, left: Jacobian, right: Jacobian) -> None:
+    """Refuse to combine Jacobians whose entries or sides differ."""
+    if left.layout != right.layout:
+        raise ValueError(
+            f"jaxcalc.Jacobian: J1 {sign} J2 needs two Jacobians with the same entries and the same "
+            f"sides, got {left!r} and {right!r}; combine their matrix() or to_bcoo()."
         )

@@ -11,59 +11,69 @@ import numpy as np
 from jaxcalc.formats.compiled import Kernel, compiled, gather
 from jaxcalc.formats.grids import permutation_grid
 from jaxcalc.formats.layout import Layout
-from jaxcalc.formats.sides import Side
+from jaxcalc.formats.product_plans import product_plan
+from jaxcalc.formats.sides import Side, promoted
 
 
-def product(values: Any, layout: Layout, operand: Any) -> Any:
-    """The matrix times a vector `[N]` or a matrix `[N, K]`."""
-    shape = (layout.shape[0], *operand.shape[1:])
-    with jax.numpy_dtype_promotion("standard"):
-        terms = values.reshape(-1, *(1,) * (operand.ndim - 1)) * operand[layout.cols]
-    return jnp.zeros(shape, terms.dtype).at[layout.rows].add(terms)
-
-
-def matmul(values: Any, layout: Layout, operand: Any, call: str) -> Any:
+def matmul(values: Any, layout: Layout, operand: Any) -> Any:
     """`J @ operand`; see `Jacobian` for what the operand may be."""
-    flat, structured = as_operand(operand, layout.input_side, call)
-    result = product(values, layout, flat)
+    array, structured = _as_operand(operand, layout.input_side, "J @ v", axis=0)
+    result = _product(values, layout, array)
     return _unravel(result, values, layout) if structured else result
-
-
-def _unravel(result: Any, values: Any, layout: Layout) -> Any:
-    side = layout.output_side
-    return side.unravel(result, side.dtypes if values.dtype == layout.dtype else None)
 
 
 def rmatmul(values: Any, layout: Layout, operand: Any) -> Any:
     """`operand @ J`, which is `J.T` times the operand."""
+    array, structured = _as_operand(operand, layout.output_side, "v @ J", axis=1)
     transposed = layout.transposed
-    flat, structured = as_operand(operand, layout.output_side, "v @ J", axis=1)
-    if flat.ndim == 2:
-        return product(values, transposed, flat.T).T
-    result = product(values, transposed, flat)
+    if array.ndim == 2:
+        return _product(values, transposed, array.T).T
+    result = _product(values, transposed, array)
     return _unravel(result, values, transposed) if structured else result
 
 
-def as_operand(operand: Any, side: Side, call: str, axis: int = 0) -> tuple[Any, bool]:
-    """The operand as a vector `[size]` or a matrix, and whether it came as this side's pytree."""
-    is_array = isinstance(operand, jax.Array | np.ndarray)
-    if is_array and operand.shape == (side.size,):
-        return jnp.asarray(operand), False
+def _product(values: Any, layout: Layout, operand: Any) -> Any:
+    """The matrix times a vector `[N]` or a matrix `[N, K]`."""
+    dtype = promoted([values.dtype, operand.dtype])
+    kernel = compiled(layout, "product", lambda: product_plan(layout))
+    return kernel(values.astype(dtype), operand.astype(dtype))
+
+
+def _unravel(result: Any, values: Any, layout: Layout) -> Any:
+    side = layout.output_side
+    # a dtype that the user chose for the values, say by tree_map, is left alone
+    return side.unravel(result, side.dtypes if values.dtype == layout.dtype else None)
+
+
+def _as_operand(operand: Any, side: Side, call: str, axis: int) -> tuple[Any, bool]:
+    """The operand as a vector or a matrix, and whether it came as this side's own pytree.
+
+    The side's own structure comes first: when the input of f is a vector, a vector is the input's
+    own structure, so that `J @ v` has the structure of f's output, as `jax.jvp` has it.
+    """
     leaves, treedef = jax.tree.flatten(operand)
-    fits = treedef == side.treedef and all(
+    if treedef == side.treedef and all(
         np.shape(leaf) == shape or not varies
         for leaf, shape, varies in zip(leaves, side.shapes, side.varies, strict=True)
-    )
-    if fits:
+    ):
         return side.ravel(leaves), True
-    if is_array and operand.ndim == 2 and operand.shape[axis] == side.size:
+    is_array = isinstance(operand, jax.Array | np.ndarray)
+    if is_array and operand.ndim in (1, 2) and operand.shape[axis * (operand.ndim - 1)] == side.size:
         return jnp.asarray(operand), False
-    given = f"an array of shape {list(operand.shape)}" if is_array else str(Side.of(operand))
-    matrix = f"[{side.size}, K]" if axis == 0 else f"[K, {side.size}]"
+    noun = ("input", "output")[axis]
+    columns = (f"[{side.size}, K]", f"[K, {side.size}]")[axis]
     raise ValueError(
-        f"jaxcalc.Jacobian: {call} got {given}; expected a vector [{side.size}], a matrix {matrix}, "
-        f"or the pytree of the {'input' if axis == 0 else 'output'}, {side}."
+        f"jaxcalc.Jacobian: {call} got {_described(operand)}; expected the structure of the {noun}, "
+        f"{side}, a flat vector [{side.size}] or a matrix {columns}."
     )
+
+
+def _described(operand: Any) -> str:
+    if isinstance(operand, jax.Array | np.ndarray):
+        return f"an array {operand.dtype}{list(operand.shape)}"
+    if all(hasattr(leaf, "shape") for leaf in jax.tree.leaves(operand)):
+        return f"a {type(operand).__name__} {Side.of(operand)}"
+    return f"{operand!r} of type {type(operand).__name__}"
 
 
 def take(values: Any, layout: Layout, key: Any, order: np.ndarray | None) -> Any:

@@ -56,7 +56,7 @@ def structure_of(pattern: SparsityPattern) -> Structure:
         return Structure("empty", "empty")
     if pattern.nnz == m * n:
         return Structure("dense", "dense")
-    offsets = _diagonal_offsets(pattern)
+    offsets = diagonal_offsets(pattern)
     lower, upper = max(0, int(-offsets[0])), max(0, int(offsets[-1]))
     if lower == upper == 0:
         return Structure("diagonal", "diagonal")
@@ -105,7 +105,7 @@ def _divisors(number: int) -> list[int]:
     return sorted({*small, *(number // d for d in small)}, reverse=True)
 
 
-def _diagonal_offsets(pattern: SparsityPattern) -> np.ndarray:
+def diagonal_offsets(pattern: SparsityPattern) -> np.ndarray:
     """The distinct values of column - row, ascending."""
     m, n = pattern.shape
     offset = pattern.cols.astype(np.int64) - pattern.rows
