@@ -1,5 +1,6 @@
 """Exact derivatives in JAX, at the cost of their structure, that explain themselves."""
 
+from jaxcalc import numerical
 from jaxcalc.kinds import Kind, classify
 from jaxcalc.transforms import (
     derivative,

@@ -1,0 +1,174 @@
+"""The limit that a derivative is: difference quotients for falling steps, and their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcalc.arguments import choose, dtype_of, require_callable, require_differentiable
+from jaxcalc.engine.dense import UNTRACEABLE
+from jaxcalc.transforms import derivative as exact_derivative
+
+_API = "jaxcalc.numerical.difference_quotients"
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class DifferenceQuotients:
+    """Difference quotients for falling steps; `print` shows them as a table. A pytree.
+
+    Attributes:
+        steps: `[k]`, the steps h, falling.
+        forward: `[k, *output shape]`, (f(x + h) - f(x)) / h.
+        central: `[k, *output shape]`, (f(x + h) - f(x - h)) / 2h.
+        exact: `[*output shape]`, the derivative.
+        forward_error: `[k, *output shape]`, |forward - exact|.
+        central_error: `[k, *output shape]`, |central - exact|.
+    """
+
+    steps: Any
+    forward: Any
+    central: Any
+    exact: Any
+    forward_error: Any
+    central_error: Any
+
+    def __str__(self) -> str:
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(self)):
+            return repr(self)
+        return _table(self)
+
+
+def difference_quotients(
+    f: Callable[[Any], Any], x: Any, steps: Sequence[float] | Any | None = None
+) -> DifferenceQuotients:
+    """Forward and central difference quotients of `f` at `x` for falling steps, with their errors.
+
+    The error falls with h as the quotients are truncated Taylor series: by h for the forward one, by
+    h^2 for the central one. Then it rises again, by 1/h, as the difference of two nearly equal values
+    is mostly what they were rounded by.
+
+    Args:
+        f: a function of one real scalar that returns a number or an array, differentiable by JAX.
+        x: a real scalar.
+        steps: positive numbers, falling. The default is powers of ten, from 0.1 down to where x + h
+            is x for x near 1: 1e-16 in float64, 1e-8 in float32, 1e-4 in float16, 1e-3 in bfloat16.
+
+    Returns:
+        A `DifferenceQuotients` of arrays in the dtype of f's output; the steps are in that of x.
+
+    Raises:
+        TypeError: x is not a real scalar, or f does not return one real or complex array.
+        ValueError: the steps are not positive, not falling, not one-dimensional, or not
+            representable in the dtype of x.
+
+    Cost: 2 k + 1 evaluations of f for k steps, vectorised where f can be traced, and the exact
+    derivative, about 2 more. Method: the definition of the derivative; the exact one is
+    `jaxcalc.derivative`.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxcalc
+        >>> table = jaxcalc.numerical.difference_quotients(jnp.sin, 1.0, [1e-1, 1e-2, 1e-3])
+        >>> print(table)  # doctest: +ELLIPSIS
+           step h     forward       error     central       error
+          1.0e-01   0.4973...     4.3e-02   0.5394...     9.0e-04
+          ...
+        >>> bool(table.central_error[1] < table.forward_error[1])
+        True
+    """
+    require_callable(_API, f)
+    chosen = choose(_API, f, 0, None, (x,), {})
+    require_differentiable(chosen, holomorphic=False, allow_int=False)
+    x = _scalar(x)
+    falling = _steps(steps, x)
+
+    def value(point: Any) -> Any:
+        output = f(point)
+        if not jax.tree_util.all_leaves([output]) or not jnp.issubdtype(dtype_of(output), jnp.inexact):
+            shapes = jax.tree.map(lambda y: f"{dtype_of(y)}{list(jnp.shape(y))}", output)
+            raise TypeError(
+                f"{_API}: f must return one floating-point array or number, but it returned {shapes}."
+            )
+        return jnp.asarray(output)
+
+    with jax.debug_nans(False):
+        here = value(x)
+        ahead, behind = _values(value, x + falling), _values(value, x - falling)
+    # real, as wide as the output and with an axis for each of its own
+    h = falling.astype(jnp.finfo(here.dtype).dtype).astype(here.dtype)
+    h = jnp.expand_dims(h, tuple(range(1, here.ndim + 1)))
+    forward = (ahead - jnp.expand_dims(here, 0)) / h
+    central = (ahead - behind) / (2 * h)
+    exact = exact_derivative(value)(x)
+    limit = jnp.expand_dims(exact, 0)
+    return DifferenceQuotients(
+        falling, forward, central, exact, jnp.abs(forward - limit), jnp.abs(central - limit)
+    )
+
+
+def _scalar(x: Any) -> Any:
+    if jnp.shape(x) != ():
+        raise TypeError(
+            f"{_API}: x must be a scalar, got {dtype_of(x)}{list(jnp.shape(x))}; for one element of "
+            "an array, let f put the scalar into its place."
+        )
+    if not jnp.issubdtype(dtype_of(x), jnp.floating):
+        raise TypeError(f"{_API}: x is {dtype_of(x)}; expected a real number.")
+    return jnp.asarray(x)
+
+
+def _steps(steps: Any, x: Any) -> Any:
+    """The steps in the dtype of x; steps that are traced are taken as they are."""
+    if steps is None:
+        decades = int(-np.log10(float(jnp.finfo(x.dtype).eps))) + 1
+        return jnp.asarray(10.0 ** -np.arange(1.0, decades + 1), x.dtype)
+    if isinstance(steps, jax.core.Tracer):
+        return steps.astype(x.dtype)
+    given = np.asarray(steps, np.float64)
+    if given.ndim != 1 or not given.size:
+        raise ValueError(f"{_API}: steps must be a sequence of numbers, got shape {list(given.shape)}.")
+    if not (np.all(np.isfinite(given)) and np.all(given > 0) and np.all(np.diff(given) < 0)):
+        raise ValueError(f"{_API}: steps must be positive, finite and falling, got {given.tolist()}.")
+    result = jnp.asarray(given, x.dtype)
+    if not np.all(np.isfinite(result)) or not np.all(np.asarray(result) > 0):
+        raise ValueError(
+            f"{_API}: steps from {given[0]:g} to {given[-1]:g} do not fit into {x.dtype}, the dtype of "
+            "x; leave out those that become zero or infinite there."
+        )
+    return result
+
+
+def _values(f: Callable[[Any], Any], points: Any) -> Any:
+    try:
+        return jax.vmap(f)(points)
+    except UNTRACEABLE:  # f needs concrete values
+        return jnp.stack([f(point) for point in points])
+
+
+def _table(quotients: DifferenceQuotients) -> str:
+    """One line for each step; of an array, the element with the largest error."""
+    columns: list[Any] = [np.asarray(quotients.steps, np.float64)]
+    for value, error in (
+        (quotients.forward, quotients.forward_error),
+        (quotients.central, quotients.central_error),
+    ):
+        rows = len(columns[0])
+        flat = np.abs(np.asarray(error, np.float64)).reshape(rows, -1)
+        worst = np.argmax(np.where(np.isnan(flat), np.inf, flat), axis=1)
+        kind = np.complex128 if np.iscomplexobj(np.asarray(value)) else np.float64
+        values = np.asarray(value).astype(kind).reshape(rows, -1)
+        columns += [values[range(rows), worst], flat[range(rows), worst]]
+    head = f"{'step h':>9}{'forward':>12}{'error':>12}{'central':>12}{'error':>12}"
+    lines = [
+        f"{h:>9.1e}{forward:>12.6g}{forward_error:>12.1e}{central:>12.6g}{central_error:>12.1e}"
+        for h, forward, forward_error, central, central_error in zip(*columns, strict=True)
+    ]
+    exact = np.asarray(quotients.exact)
+    foot = f"exact derivative: {exact.item():.10g}" if exact.ndim == 0 else None
+    foot = foot or f"exact derivative: {exact.size} elements; each line shows the one of largest error"
+    return "\n".join([head, *lines, foot])
