@@ -1,0 +1,102 @@
+"""Backpropagation: one sweep gives the gradients of a loss by its parameters and by its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxcalc.arguments import dtype_of, function_name, require_callable
+from jaxcalc.descent.leaves import require_arrays, require_parameters
+from jaxcalc.flat import split_aux
+from jaxcalc.kinds import is_scalar, not_scalar
+
+
+def backpropagate(loss: Callable[..., Any], *, has_aux: bool = False) -> Callable[..., Any]:
+    """The loss and its gradients by the parameters and by the inputs, from one backward sweep.
+
+    Args:
+        loss: a function `loss(parameters, inputs, *rest)` whose output is one real number.
+        has_aux: whether the loss returns `(value, aux)`.
+
+    Returns:
+        A function of the same arguments that returns
+        `(value, parameters_gradients, inputs_gradients)`; with `has_aux`, `(value, aux)` takes the
+        place of the value. The gradients have the structure, shapes and dtypes of `parameters` and
+        `inputs`, and are JAX's: for a complex leaf, the conjugate of the steepest ascent, which is
+        what `descent.update` expects. An integer or boolean leaf of the inputs (labels, token ids)
+        gets zeros of dtype float0, as `jax.grad` gives with `allow_int`; one of the parameters is
+        an error.
+
+    Raises:
+        TypeError: the loss is not a real scalar, a parameter is an integer or boolean (the error
+            names the leaf), or a leaf is no array.
+
+    Cost: one evaluation of the loss and one backward sweep, about 3 evaluations in all. Method:
+    Rumelhart, Hinton and Williams, *Learning representations by back-propagating errors*, 1986.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxcalc import descent
+        >>> loss = lambda w, x: jnp.sum(w * x**2)
+        >>> w, x = jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0])
+        >>> value, by_w, by_x = descent.backpropagate(loss)(w, x)
+        >>> float(value), by_w.tolist(), by_x.tolist()
+        (41.0, [9.0, 16.0], [6.0, 16.0])
+    """
+    api = "jaxcalc.descent.backpropagate"
+    require_callable(api, loss)
+
+    @wraps(loss)
+    def backpropagate_loss(parameters: Any, inputs: Any, *rest: Any, **kwargs: Any) -> Any:
+        require_parameters(api, parameters)
+        require_arrays(api, "inputs", inputs)
+
+        def call(parameters: Any, inputs: Any) -> tuple[Any, Any]:
+            output, aux = split_aux(api, loss(parameters, inputs, *rest, **kwargs), has_aux)
+            require_loss(api, loss, (parameters, inputs), output)
+            return output, aux
+
+        (value, aux), (by_parameters, by_inputs) = jax.value_and_grad(
+            call, argnums=(0, 1), has_aux=True, allow_int=True
+        )(parameters, inputs)
+        return ((value, aux) if has_aux else value), by_parameters, by_inputs
+
+    return backpropagate_loss
+
+
+def require_loss(api: str, loss: Callable[..., Any], primal: Any, output: Any) -> None:
+    """Refuse a loss that is not one real number."""
+    if not is_scalar(output):
+        raise not_scalar(api, loss, primal, output)
+    if not jnp.issubdtype(dtype_of(output), jnp.floating):
+        advice = (
+            "return its absolute value, or its real part"
+            if jnp.issubdtype(dtype_of(output), jnp.complexfloating)
+            else "convert it to a floating dtype if it depends smoothly on the parameters"
+        )
+        raise TypeError(
+            f"{api}: {function_name(loss)} returns {dtype_of(output)}, but a loss is a real number; "
+            f"{advice}."
+        )
+
+
+def value_and_ascent(
+    api: str, loss: Callable[..., Any], parameters: Any, args: tuple[Any, ...], *, has_aux: bool = False
+) -> tuple[Any, Any, Any]:
+    """The loss, its aux, and its steepest ascent: the conjugate of JAX's gradient.
+
+    For real parameters that is the gradient. For z = x + iy JAX's gradient is dL/dx - i dL/dy, and
+    the loss grows fastest along dL/dx + i dL/dy.
+    """
+
+    def call(parameters: Any) -> tuple[Any, Any]:
+        output, aux = split_aux(api, loss(parameters, *args), has_aux)
+        require_loss(api, loss, parameters, output)
+        return output, aux
+
+    (value, aux), gradients = jax.value_and_grad(call, has_aux=True)(parameters)
+    return value, aux, jax.tree.map(jnp.conj, gradients)
