@@ -41,6 +41,8 @@ def on_device(index: np.ndarray) -> jax.Array:
     Raises:
         ValueError: the array needs 64 bits, which are switched off.
     """
+    if index.dtype == np.int64 and (index.size == 0 or index.max() <= np.iinfo(np.int32).max):
+        index = index.astype(np.int32)
     if index.dtype == np.int64 and not jax.config.read("jax_enable_x64"):
         raise ValueError(
             "jaxcalc.Jacobian: a matrix with 2**31 rows or columns needs 64-bit indices; switch "

@@ -63,7 +63,7 @@ def to_bcoo(values: Any, layout: Layout) -> Any:
         return BCOO(
             (data, pair.layout.derived["bcoo"]),
             shape=shape,
-            indices_sorted=pair.layout.order is None,
+            indices_sorted=pair.layout.is_sorted,
             unique_indices=True,
         )
 

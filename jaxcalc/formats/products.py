@@ -60,6 +60,11 @@ def _as_operand(operand: Any, side: Side, call: str, axis: int) -> tuple[Any, bo
     is_array = isinstance(operand, jax.Array | np.ndarray)
     if is_array and operand.ndim in (1, 2) and operand.shape[axis * (operand.ndim - 1)] == side.size:
         return jnp.asarray(operand), False
+    if not is_array and hasattr(operand, "layout"):
+        raise TypeError(
+            "jaxcalc.Jacobian: J1 @ J2 of two Jacobians is not supported; use J1 @ J2.matrix(), or "
+            "differentiate the composed function."
+        )
     noun = ("input", "output")[axis]
     columns = (f"[{side.size}, K]", f"[K, {side.size}]")[axis]
     raise ValueError(

@@ -62,8 +62,8 @@ def structure_of(pattern: SparsityPattern) -> Structure:
         return Structure("diagonal", "diagonal")
     for found in (
         _block_diagonal(pattern),
+        _diagonals(pattern, offsets) if offsets.size < lower + upper + 1 else None,
         _banded(pattern, lower, upper),
-        _diagonals(pattern, offsets),
         _arrow(pattern),
     ):
         if found is not None:
@@ -77,26 +77,41 @@ def equal_blocks(pattern: SparsityPattern) -> int:
     common = gcd(m, n)
     if pattern.nnz == 0 or common <= 1:
         return max(common, 1)
-    reach, start = _reach(pattern)
+    cuts = _Cuts(pattern)
     for count in _divisors(common):
-        rows = np.arange(1, count, dtype=np.int64) * (m // count)
-        cols = np.arange(1, count, dtype=np.int64) * (n // count)
-        # nothing above the cut reaches beyond it, nothing below begins before it
-        if (reach[rows - 1] < cols).all() and (start[rows] >= cols).all():
+        height, width = m // count, n // count
+        few = pattern.rows[:64], pattern.cols[:64]
+        whole = pattern.rows, pattern.cols
+        # most counts fail at the first entries; then as many checks as there are cuts or entries
+        if not _inside(*few, height, width):
+            continue
+        if _inside(*whole, height, width) if count > pattern.nnz else cuts.fit(count, height, width):
             return count
     return 1
 
 
-def _reach(pattern: SparsityPattern) -> tuple[np.ndarray, np.ndarray]:
-    """For each row, the last column of all rows up to it, and the first of it and all below."""
-    m, n = pattern.shape
-    last, first = np.full(m, -1, np.int64), np.full(m, n, np.int64)
-    # entries are in row-major order: a row's first and last entry hold its columns' range
-    begins = np.flatnonzero(np.diff(pattern.rows, prepend=-1))
-    ends = np.append(begins[1:], pattern.nnz) - 1
-    last[pattern.rows[ends]] = pattern.cols[ends]
-    first[pattern.rows[begins]] = pattern.cols[begins]
-    return np.maximum.accumulate(last), np.minimum.accumulate(first[::-1])[::-1]
+def _inside(rows: np.ndarray, cols: np.ndarray, height: int, width: int) -> bool:
+    return bool((rows // height == cols // width).all())
+
+
+class _Cuts:
+    """Where the matrix can be cut: nothing above reaches beyond, nothing below begins before."""
+
+    def __init__(self, pattern: SparsityPattern) -> None:
+        # entries are in row-major order: a row's first and last entry hold its columns' range
+        begins = np.flatnonzero(np.diff(pattern.rows, prepend=-1))
+        ends = np.append(begins[1:], pattern.nnz) - 1
+        self.rows = pattern.rows[begins]
+        self.reach = np.append(-1, np.maximum.accumulate(pattern.cols[ends]))
+        first = np.minimum.accumulate(pattern.cols[begins][::-1])[::-1]
+        self.start = np.append(first, pattern.shape[1])
+
+    def fit(self, count: int, height: int, width: int) -> bool:
+        """Whether the matrix is `count` blocks of this size."""
+        cuts = np.arange(1, count, dtype=np.int64)
+        above = np.searchsorted(self.rows, cuts * height)
+        column = cuts * width
+        return bool((self.reach[above] < column).all() and (self.start[above] >= column).all())
 
 
 def _divisors(number: int) -> list[int]:
@@ -142,9 +157,15 @@ def _banded(pattern: SparsityPattern, lower: int, upper: int) -> Structure | Non
 
 def _band_size(m: int, n: int, lower: int, upper: int) -> int:
     """How many elements of an m x n matrix lie in the band."""
-    rows = np.arange(m, dtype=np.int64)
-    inside = np.minimum(n, rows + upper + 1) - np.clip(rows - lower, 0, n)
-    return int(np.maximum(inside, 0).sum())
+    return _clipped_sum(m, n, upper + 1) - _clipped_sum(m, n, -lower)
+
+
+def _clipped_sum(m: int, n: int, shift: int) -> int:
+    """The sum of r + shift, kept between 0 and n, over the rows r."""
+    begin = min(m, max(0, -shift))
+    end = max(begin, min(m, n - shift))
+    between = (begin + end - 1 + 2 * shift) * (end - begin) // 2
+    return between + n * (m - end)
 
 
 def _diagonals(pattern: SparsityPattern, offsets: np.ndarray) -> Structure | None:
