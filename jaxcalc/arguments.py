@@ -22,7 +22,11 @@ Argnames = str | Sequence[str]
 
 
 class ArgumentError(TypeError, ValueError):
-    """An argument not passed: `jax.grad` raises a TypeError for it, `jax.jacfwd` a ValueError."""
+    """What `jax.grad` raises a TypeError for and `jax.jacfwd` a ValueError, or the other way round.
+
+    So that code written for either goes on to work: an argument that the call does not pass, one
+    that is chosen twice, a function that returns no pair with `has_aux`.
+    """
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,8 @@ def choose(
 
     Raises:
         TypeError: `argnums` or `argnames` are of the wrong type.
-        ValueError: both were given, a name is unknown, or a position is out of range or repeated.
+        ValueError: both were given, a name is unknown, or a position is out of range or repeated
+            (the latter two are an `ArgumentError`, which is a TypeError as well).
     """
     if argnames is None:
         places, bare = _places_by_number(api, f, argnums, args)
@@ -138,9 +143,9 @@ def _place_name(f: Callable[..., Any], place: int | str) -> str:
 def _places_by_number(
     api: str, f: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...]
 ) -> tuple[list[int | str], bool]:
-    listed = isinstance(argnums, Sequence) and not isinstance(argnums, str)
-    given: Any = argnums if listed else (argnums,)
+    listed = not hasattr(argnums, "__index__") or np.ndim(argnums) > 0
     try:
+        given: Any = argnums if listed else (argnums,)
         numbers = [as_integer(n) for n in given]
     except TypeError:
         hint = f" To choose by name: argnames={argnums!r}." if isinstance(argnums, str) else ""
@@ -219,7 +224,7 @@ def _default(
 
 def _require_distinct(api: str, given: str, places: list[int | str]) -> None:
     if len(set(places)) != len(places):
-        raise ValueError(f"{api}: {given} names an argument twice; each may appear once.")
+        raise ArgumentError(f"{api}: {given} names an argument twice; each may appear once.")
 
 
 def dtype_of(leaf: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from jax import dtypes
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from jaxcalc.arguments import Chosen, dtype_of, is_array, split_inexact
+from jaxcalc.arguments import ArgumentError, Chosen, dtype_of, is_array, split_inexact
 
 Blocks = Sequence[Sequence[Any]]  # a derivative: for each output leaf, for each input leaf
 
@@ -95,7 +95,7 @@ def split_aux(api: str, result: Any, has_aux: bool) -> tuple[Any, Any]:
     aux = None
     if has_aux:
         if not (isinstance(result, tuple) and len(result) == 2):
-            raise TypeError(
+            raise ArgumentError(
                 f"{api}: with has_aux=True the function must return a pair (output, aux), but it "
                 f"returned {_described(result)}."
             )
@@ -138,3 +138,27 @@ def require_differentiable_output(
                 f"{api}: holomorphic=True requires complex outputs, but output{keystr(path)} is "
                 f"{dtype}."
             )
+
+
+def require_real_side(chosen: Chosen, output: Sequence[Any], treedef: Any) -> None:
+    """Refuse a complex output of a complex input, which only a holomorphic function differentiates.
+
+    Raises:
+        TypeError: both sides have a complex leaf.
+    """
+    inputs = [f"{name} is {dtype_of(leaf)}" for name, leaf in chosen.leaves() if _is_complex(leaf)]
+    outputs = [
+        f"output{keystr(path)} is {dtype_of(leaf)}"
+        for path, leaf in tree_flatten_with_path(jax.tree.unflatten(treedef, list(output)))[0]
+        if _is_complex(leaf)
+    ]
+    if inputs and outputs:
+        raise TypeError(
+            f"{chosen.api}: {inputs[0]} and {outputs[0]}: one number for each pair of them exists only "
+            "for a holomorphic function. Set holomorphic=True if it is one; else take the real and the "
+            "imaginary part of one side as two leaves."
+        )
+
+
+def _is_complex(leaf: Any) -> bool:
+    return bool(jnp.issubdtype(dtype_of(leaf), jnp.complexfloating))

@@ -1,20 +1,18 @@
-"""Dense derivatives through JAX's own transformations, and which of them a function allows."""
+"""Dense derivatives through JAX's own transformations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import Jaxpr, Var, jaxprs_in_params
-from jax.extend.core import Literal as JaxprLiteral
 
 from jaxcalc.arguments import dtype_of
+from jaxcalc.engine.directions import Direction
 
-Direction = Literal["forward", "reverse"]
 Leaves = Sequence[Any]
 FlatCall = Callable[[Leaves], tuple[Leaves, Any]]
 
@@ -66,7 +64,9 @@ def _reverse_blocks(call: FlatCall, leaves: Leaves, *, holomorphic: bool) -> tup
     remaining = iter(imaginary)
     for i, y in enumerate(output):
         if jnp.iscomplexobj(y) and not holomorphic:
-            blocks[i] = [lax.complex(*pair) for pair in zip(blocks[i], next(remaining), strict=True)]
+            part = jnp.finfo(y.dtype).dtype  # the blocks of a float16 input are float16
+            pairs = zip(blocks[i], next(remaining), strict=True)
+            blocks[i] = [lax.complex(re.astype(part), im.astype(part)) for re, im in pairs]
     return blocks, output, aux
 
 
@@ -100,44 +100,3 @@ def cheaper_direction(leaves: Leaves, output: Leaves) -> Direction:
         return "forward"
     inputs, outputs = (sum(prod(jnp.shape(x)) for x in tree) for tree in (leaves, output))
     return "forward" if inputs <= outputs else "reverse"
-
-
-def directions_allowed(jaxpr: Jaxpr, differentiated: Sequence[Var]) -> set[Direction]:
-    """The directions that JAX can differentiate a traced function in.
-
-    A `custom_vjp` function has no forward mode, and a `while_loop` no reverse mode, but only where
-    they depend on the inputs that the derivative is taken by.
-    """
-    forbidden: set[Direction] = set()
-    _forbid(jaxpr, set(differentiated), forbidden)
-    both: set[Direction] = {"forward", "reverse"}
-    return both - forbidden
-
-
-def _forbid(jaxpr: Jaxpr, active: set[Var], forbidden: set[Direction]) -> None:
-    for eqn in jaxpr.eqns:
-        live = [not isinstance(v, JaxprLiteral) and v in active for v in eqn.invars]
-        if not any(live):
-            continue
-        active.update(v for v in eqn.outvars if _is_inexact(v))
-        match eqn.primitive.name:
-            case "while":
-                forbidden.add("reverse")
-            case "custom_vjp_call":
-                forbidden.add("forward")
-            case "custom_jvp_call":
-                pass  # its rule, not its body, is what gets differentiated
-            case _:
-                for sub in jaxprs_in_params(eqn.params):
-                    aligned = len(sub.invars) == len(live)
-                    inner = (
-                        [v for v, on in zip(sub.invars, live, strict=True) if on]
-                        if aligned
-                        else sub.invars
-                    )
-                    _forbid(sub, set(inner), forbidden)
-
-
-def _is_inexact(v: Var) -> bool:
-    dtype = getattr(v.aval, "dtype", None)  # a token has no dtype
-    return dtype is not None and bool(jnp.issubdtype(dtype, jnp.inexact))

@@ -7,6 +7,7 @@ A new JAX version that renames a parameter breaks here and nowhere else. The con
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -39,6 +40,11 @@ def is_inexact(aval: Any) -> bool:
     return dtype is not None and bool(jnp.issubdtype(dtype, jnp.inexact))
 
 
+def output(eqn: JaxprEqn, i: int = 0) -> Any:
+    """Shape and dtype of output i."""
+    return eqn.outvars[i].aval
+
+
 def has_derivative(eqn: JaxprEqn) -> bool:
     """Whether some output is real or complex; integers and booleans have no derivative."""
     return any(is_inexact(v.aval) for v in eqn.outvars)
@@ -49,8 +55,105 @@ def called(eqn: JaxprEqn) -> ClosedJaxpr | None:
     param = _CALLS.get(eqn.primitive.name)
     if param is None:
         return None
-    jaxpr = eqn.params[param]
-    return ClosedJaxpr(jaxpr, ()) if isinstance(jaxpr, Jaxpr) else jaxpr
+    return _closed(eqn.params[param])
+
+
+class LinearMap(NamedTuple):
+    """A program that an equation applies to tangents, and the operands that it takes."""
+
+    program: ClosedJaxpr
+    operands: Sequence[int]
+
+
+def linear_map(eqn: JaxprEqn) -> LinearMap | None:
+    """What an equation with a rule of its own does to a tangent, as a program; None for others.
+
+    Inside a linear program the rule was applied already: what is left is linear as it stands.
+    """
+    everything = range(len(eqn.invars))
+    match eqn.primitive.name:
+        case "custom_jvp_call" | "custom_vjp_call":
+            return LinearMap(_closed(eqn.params["call_jaxpr"]), everything)
+        case "linear_call":
+            return LinearMap(_closed(eqn.params["callee"]), everything)
+        case "custom_linear_solve":
+            lengths, programs = eqn.params["const_lengths"], eqn.params["jaxprs"]
+            start = lengths.matvec + lengths.vecmat
+            right_side = range(sum(lengths), len(eqn.invars))
+            return LinearMap(programs.solve, [*range(start, start + lengths.solve), *right_side])
+    return None
+
+
+def _closed(program: Any) -> ClosedJaxpr:
+    return ClosedJaxpr(program, ()) if isinstance(program, Jaxpr) else program
+
+
+def new_dtype(eqn: JaxprEqn) -> Any:
+    """The dtype that a `convert_element_type` makes."""
+    return eqn.params["new_dtype"]
+
+
+def iota(eqn: JaxprEqn) -> tuple[tuple[int, ...], int]:
+    """The shape of an `iota`, and the dimension along which it counts."""
+    return eqn.params["shape"], eqn.params["dimension"]
+
+
+def broadcast_in_dim(eqn: JaxprEqn) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shape of the result, and the axis of the result that each axis of the operand becomes."""
+    return eqn.params["shape"], eqn.params["broadcast_dimensions"]
+
+
+def slices(eqn: JaxprEqn) -> list[tuple[int, int, int]]:
+    """Start, limit and stride along each axis of a `slice`."""
+    p = eqn.params
+    strides = p["strides"] or (1,) * len(p["start_indices"])
+    return list(zip(p["start_indices"], p["limit_indices"], strides, strict=True))
+
+
+def reshape_order(eqn: JaxprEqn) -> tuple[int, ...] | None:
+    """The permutation of the axes that a `reshape` begins with, or None."""
+    order = eqn.params.get("dimensions")
+    return None if order is None else tuple(order)
+
+
+def permutation(eqn: JaxprEqn) -> tuple[int, ...]:
+    """The permutation of a `transpose`."""
+    return tuple(eqn.params["permutation"])
+
+
+def dimensions(eqn: JaxprEqn) -> tuple[int, ...]:
+    """The axes of a `rev`, `squeeze` or `expand_dims`."""
+    return tuple(eqn.params["dimensions"])
+
+
+def dimension(eqn: JaxprEqn) -> int:
+    """The axis of a `concatenate`."""
+    return int(eqn.params["dimension"])
+
+
+def axis(eqn: JaxprEqn) -> int:
+    """The axis of a `stack`, a `split` or a cumulative sum."""
+    return int(eqn.params["axis"])
+
+
+def is_reversed(eqn: JaxprEqn) -> bool:
+    """Whether a cumulative sum runs from the end."""
+    return bool(eqn.params["reverse"])
+
+
+def axes(eqn: JaxprEqn) -> tuple[int, ...]:
+    """The axes of a `reduce_sum`."""
+    return tuple(eqn.params["axes"])
+
+
+def sizes(eqn: JaxprEqn) -> tuple[int, ...]:
+    """The sizes of the parts of a `split`."""
+    return tuple(eqn.params["sizes"])
+
+
+def padding(eqn: JaxprEqn) -> tuple[tuple[int, int, int], ...]:
+    """Low, high and interior padding of each axis of a `pad`."""
+    return tuple(eqn.params["padding_config"])
 
 
 def exponent(eqn: JaxprEqn) -> int:
@@ -92,3 +195,91 @@ def while_loop(eqn: JaxprEqn) -> While:
 def branches(eqn: JaxprEqn) -> Sequence[ClosedJaxpr]:
     """The branches of a cond."""
     return eqn.params["branches"]
+
+
+def programs(eqn: JaxprEqn) -> list[Jaxpr]:
+    """Every program in an equation's params, whatever the primitive does with it."""
+    found: list[Jaxpr] = []
+    for param in eqn.params.values():
+        for item in param if isinstance(param, tuple | list) else (param,):
+            if isinstance(item, ClosedJaxpr):
+                found.append(item.jaxpr)
+            elif isinstance(item, Jaxpr):
+                found.append(item)
+    return found
+
+
+class LinearSolve(NamedTuple):
+    """The matrix of a `custom_linear_solve`, as a program, and which operands are its constants."""
+
+    matvec: ClosedJaxpr
+    place: slice
+
+
+def linear_solve(eqn: JaxprEqn) -> LinearSolve:
+    """Read the params of a `custom_linear_solve`."""
+    matvec = eqn.params["jaxprs"].matvec
+    return LinearSolve(_closed(matvec), slice(0, eqn.params["const_lengths"].matvec))
+
+
+class TriangularSolve(NamedTuple):
+    """How a `triangular_solve` reads its matrix."""
+
+    left_side: bool
+    lower: bool
+    transpose_a: bool
+    conjugate_a: bool
+    unit_diagonal: bool
+
+
+def triangular_solve(eqn: JaxprEqn) -> TriangularSolve:
+    """Read the params of a `triangular_solve`."""
+    return TriangularSolve(*(eqn.params[name] for name in TriangularSolve._fields))
+
+
+class DotGeneral(NamedTuple):
+    """The axes of a `dot_general`: contracted and batch axes of the left and of the right operand."""
+
+    contracted: tuple[tuple[int, ...], tuple[int, ...]]
+    batch: tuple[tuple[int, ...], tuple[int, ...]]
+    options: dict[str, Any]
+
+
+def dot_general(eqn: JaxprEqn) -> DotGeneral:
+    """Read a matrix product's params."""
+    p = eqn.params
+    (left, right), (left_batch, right_batch) = p["dimension_numbers"]
+    options = {name: p[name] for name in ("precision", "preferred_element_type")}
+    return DotGeneral((tuple(left), tuple(right)), (tuple(left_batch), tuple(right_batch)), options)
+
+
+def solves_from_left(eqn: JaxprEqn) -> bool:
+    """Whether a `triangular_solve` solves A y = t rather than y A = t."""
+    return bool(eqn.params["left_side"])
+
+
+def fft_rank(eqn: JaxprEqn) -> int:
+    """How many axes, the last ones, an `fft` transforms."""
+    return len(eqn.params["fft_lengths"])
+
+
+def slice_sizes(eqn: JaxprEqn) -> tuple[int, ...]:
+    """The shape of a `dynamic_slice`."""
+    return tuple(eqn.params["slice_sizes"])
+
+
+def source_line(eqn: JaxprEqn) -> str:
+    """Where the user's code made this equation, as `file.py:12`; empty when JAX does not know."""
+    frame = _user_frame(eqn)
+    return "" if frame is None else f"{PurePath(frame.file_name).name}:{frame.line_num}"
+
+
+def _user_frame(eqn: JaxprEqn) -> Any:
+    traceback = eqn.source_info.traceback
+    frames: Sequence[Any] = traceback.frames if traceback is not None else ()
+    own = str(PurePath(__file__).parents[1])
+    for frame in frames:
+        path = PurePath(frame.file_name)
+        if not (frame.file_name.startswith(own) or {"jax", "jaxlib"} & set(path.parts)):
+            return frame
+    return None

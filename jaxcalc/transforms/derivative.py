@@ -152,7 +152,7 @@ def _nth(chosen: Chosen, order: int, has_aux: bool) -> Any:
         require_differentiable_output(chosen.api, leaves, treedef, holomorphic=False)
         return output, aux
 
-    result, aux = taylor.nth_derivative(call, chosen.primal, order)
+    result, aux = taylor.nth_derivative(chosen.api, call, chosen.primal, order)
     return (result, aux) if has_aux else result
 
 

@@ -12,13 +12,14 @@ import jax.numpy as jnp
 from jaxcalc.arguments import Chosen, require_differentiable
 from jaxcalc.engine.dense import (
     UNTRACEABLE,
-    Direction,
+    FlatCall,
+    Leaves,
     cheaper_direction,
-    directions_allowed,
     hessian_blocks,
     jacobian_blocks,
 )
-from jaxcalc.flat import FlatMap, require_differentiable_output
+from jaxcalc.engine.directions import Direction, directions_allowed
+from jaxcalc.flat import FlatMap, require_differentiable_output, require_real_side
 
 Format = Literal["dense"]
 Mode = Literal["auto", "forward", "reverse"]
@@ -57,7 +58,8 @@ def dense_jacobian(chosen: Chosen, options: Options) -> tuple[Any, Any, Any]:
     flat = _flat_map(chosen, options)
     direction = _direction(flat, options)
     _require_complex_fits(flat, options, direction)
-    blocks, output, aux = jacobian_blocks(flat, flat.leaves, direction, holomorphic=options.holomorphic)
+    call = _reversible(flat, options) if direction == "reverse" else flat
+    blocks, output, aux = jacobian_blocks(call, flat.leaves, direction, holomorphic=options.holomorphic)
     return flat.value(output), aux, flat.jacobian(blocks, [jnp.shape(y) for y in output])
 
 
@@ -73,9 +75,10 @@ def dense_hessian(
     flat = _flat_map(chosen, options)
     directions = _hessian_directions(flat, options)
     _require_complex_fits(flat, options, directions[0])
+    inner = _reversible(flat, options) if directions[1] == "reverse" else flat
 
     def call(leaves: Any) -> Any:
-        output, aux = flat(leaves)
+        output, aux = inner(leaves)
         if require_output is not None:
             require_output(chosen.primal, flat.value(output))
         return output, aux
@@ -102,6 +105,21 @@ def _require_complex_fits(flat: FlatMap, options: Options, direction: Direction)
     )
 
 
+def _reversible(flat: FlatMap, options: Options) -> FlatCall:
+    """f, with outputs refused that reverse mode has no derivative of."""
+
+    def call(leaves: Leaves) -> tuple[Leaves, Any]:
+        output, aux = flat(leaves)
+        require_differentiable_output(
+            options.api, output, flat.treedef, holomorphic=options.holomorphic
+        )
+        if not options.holomorphic:
+            require_real_side(flat.chosen, output, flat.treedef)
+        return output, aux
+
+    return call
+
+
 def _direction(flat: FlatMap, options: Options) -> Direction:
     if options.mode != "auto":
         return options.mode
@@ -123,7 +141,7 @@ def _hessian_directions(flat: FlatMap, options: Options) -> tuple[Direction, Dir
 def _trace(flat: FlatMap) -> tuple[list[Any], set[Direction]]:
     """The output's shapes, and the directions that f can be differentiated in, without running f."""
     try:
-        jaxpr, (output, _) = jax.make_jaxpr(flat, return_shape=True)(flat.leaves)
+        jaxpr, output = jax.make_jaxpr(lambda leaves: flat(leaves)[0], return_shape=True)(flat.leaves)
     except UNTRACEABLE:
         # f needs concrete values: one evaluation says how large its output is
         output, _ = flat(flat.leaves)

@@ -1,0 +1,87 @@
+"""Which of forward and reverse mode JAX allows for a program, found from its jaxpr."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from jax.extend.core import Jaxpr, JaxprEqn, Var
+
+from jaxcalc.engine import equations
+
+Direction = Literal["forward", "reverse"]
+
+
+def directions_allowed(jaxpr: Jaxpr, differentiated: Sequence[Var]) -> set[Direction]:
+    """The directions that JAX can differentiate a traced function in.
+
+    A `custom_vjp` function has no forward mode, and a `while_loop` no reverse mode, but only where
+    they depend on the inputs that the derivative is taken by.
+    """
+    chosen = set(differentiated)
+    forbidden: set[Direction] = set()
+    _walk(jaxpr, [v in chosen for v in jaxpr.invars], forbidden)
+    both: set[Direction] = {"forward", "reverse"}
+    return both - forbidden
+
+
+def _walk(jaxpr: Jaxpr, active_inputs: Sequence[bool], forbidden: set[Direction]) -> list[bool]:
+    """Collect what the active equations forbid; returns which outputs depend on an active input."""
+    active = {v for v, on in zip(jaxpr.invars, active_inputs, strict=True) if on}
+    for eqn in jaxpr.eqns:
+        live = [isinstance(v, Var) and v in active for v in eqn.invars]
+        if not any(live) or eqn.primitive.name == "stop_gradient":
+            continue
+        outputs = _equation(eqn, live, forbidden)
+        active.update(
+            v for v, on in zip(eqn.outvars, outputs, strict=True) if on and equations.is_inexact(v.aval)
+        )
+    return [isinstance(v, Var) and v in active for v in jaxpr.outvars]
+
+
+def _equation(eqn: JaxprEqn, live: list[bool], forbidden: set[Direction]) -> list[bool]:
+    outputs = [True] * len(eqn.outvars)
+    inner = equations.called(eqn)
+    match eqn.primitive.name:
+        case "custom_vjp_call" | "custom_vjp_call_jaxpr":
+            forbidden.add("forward")
+        case "custom_jvp_call":
+            pass  # its rule, not its body, is what gets differentiated
+        case "custom_linear_solve":  # nor is the solver: it may loop, its transpose is known
+            matvec, place = equations.linear_solve(eqn)
+            _walk(matvec.jaxpr, [*live[place], *outputs], forbidden)
+        case "while":
+            outputs = _while(eqn, live, forbidden)
+        case "scan":
+            body, consts, carry, _ = equations.scan(eqn)
+            outputs = _repeated(body.jaxpr, live, slice(consts, consts + carry), forbidden)
+        case "cond":
+            each = [_walk(branch.jaxpr, live[1:], forbidden) for branch in equations.branches(eqn)]
+            outputs = [any(flags) for flags in zip(*each, strict=True)]
+        case _ if inner is not None:
+            outputs = _walk(inner.jaxpr, live, forbidden)
+        case _:
+            for program in equations.programs(eqn):
+                inexact = [equations.is_inexact(v.aval) for v in program.invars]
+                _walk(program, inexact, forbidden)
+    return outputs
+
+
+def _while(eqn: JaxprEqn, live: list[bool], forbidden: set[Direction]) -> list[bool]:
+    _, condition_consts, body, body_consts = equations.while_loop(eqn)
+    inside = live[condition_consts:]
+    if not any(inside):  # the number of steps alone depends on an active input
+        return [False] * len(eqn.outvars)
+    forbidden.add("reverse")
+    return _repeated(body.jaxpr, inside, slice(body_consts, len(inside)), forbidden)
+
+
+def _repeated(body: Jaxpr, live: list[bool], carry: slice, forbidden: set[Direction]) -> list[bool]:
+    """A loop's body, until no more of its carry becomes active."""
+    while True:
+        outputs = _walk(body, live, forbidden)
+        count = carry.stop - carry.start
+        grown = [a or b for a, b in zip(live[carry], outputs[:count], strict=True)]
+        if grown == live[carry]:
+            return [*grown, *outputs[count:]]
+        live = [*live[: carry.start], *grown, *live[carry.stop :]]
