@@ -94,6 +94,11 @@ def seed(shape: Shape, dtype: DTypeLike, offset: int = 0, index_dtype: Any = np.
     return Lanes(shape, np.dtype(dtype)).with_groups([Group(data, index)])
 
 
+def is_known(data: Any) -> bool:
+    """Whether coefficients are known now: those stay numpy, so that nothing is traced for them."""
+    return isinstance(data, np.ndarray)
+
+
 def is_uniform(index: np.ndarray, axes: Sequence[int]) -> bool:
     """Whether an index `[k, *S]` has size 1 along these axes of S."""
     return all(index.shape[1 + axis] == 1 for axis in axes)
@@ -150,5 +155,4 @@ def shrink_mask(mask: np.ndarray) -> np.ndarray:
 
 
 def _namespace(array: Any) -> Any:
-    """Known coefficients stay numpy, so that nothing is traced for them."""
-    return np if isinstance(array, np.ndarray) else jnp
+    return np if is_known(array) else jnp

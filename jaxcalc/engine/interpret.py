@@ -1,0 +1,84 @@
+"""The walk: the tangent pass of a linear program, run on structured tangents."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxcalc.engine import equations, registry, rules
+from jaxcalc.engine.fallback import dense_fallback
+from jaxcalc.engine.program import Atom, Slot, Step
+from jaxcalc.engine.registry import Context
+from jaxcalc.engine.static import Static
+from jaxcalc.formats.lanes import Lanes
+
+__all__ = ["run_primal", "walk"]
+
+assert rules  # importing the rules registers them
+
+
+def run_primal(steps: Sequence[Step], values: Mapping[Slot, Any], wanted: Sequence[Atom]) -> list[Any]:
+    """Evaluate the primal pass; each value is dropped after its last use."""
+    environment = dict(values)
+    uses = _uses(steps, wanted)
+    for step in steps:
+        outputs = equations.bind(step.eqn, [_read(environment, x) for x in step.inputs])
+        environment.update(zip(step.outputs, outputs, strict=True))
+        _release(environment, step, uses)
+    return [_read(environment, x) for x in wanted]
+
+
+def walk(
+    context: Context, steps: Sequence[Step], values: Mapping[Slot, Any], wanted: Sequence[Atom]
+) -> list[Lanes]:
+    """Run the tangent pass on `values`, residuals and structured tangents, and return `wanted`."""
+    environment = dict(values)
+    uses = _uses(steps, wanted)
+    for step in steps:
+        outputs = _step(context, step, [_read(environment, x) for x in step.inputs])
+        environment.update(zip(step.outputs, outputs, strict=True))
+        _release(environment, step, uses)
+    return [_as_lanes(_read(environment, x), x) for x in wanted]
+
+
+def _step(context: Context, step: Step, operands: list[Any]) -> Sequence[Any]:
+    tangents = [x for x in operands if isinstance(x, Lanes)]
+    if not tangents:
+        return equations.bind(step.eqn, operands)
+    if not any(x.groups for x in tangents) and all(s.is_tangent for s in step.outputs):
+        return [_zero(slot) for slot in step.outputs]
+    if all(s.is_tangent and 0 in s.aval.shape for s in step.outputs):
+        return [_zero(slot) for slot in step.outputs]
+    rule = registry.find(step.eqn.primitive.name)
+    if rule is None:
+        return dense_fallback(context, step, operands)
+    outputs = rule(step.eqn, operands)
+    return [outputs] if isinstance(outputs, Lanes) else outputs
+
+
+def _read(environment: Mapping[Slot, Any], atom: Atom) -> Any:
+    return atom.array if isinstance(atom, Static) else environment[atom]
+
+
+def _as_lanes(value: Any, atom: Atom) -> Lanes:
+    # what does not depend on the tangents is zero in a linear program
+    return value if isinstance(value, Lanes) else _zero(atom)
+
+
+def _zero(atom: Atom) -> Lanes:
+    return Lanes(atom.aval.shape, np.dtype(atom.aval.dtype))
+
+
+def _uses(steps: Sequence[Step], wanted: Sequence[Atom]) -> Counter[Atom]:
+    return Counter([*(x for step in steps for x in step.inputs), *wanted])
+
+
+def _release(environment: dict[Slot, Any], step: Step, uses: Counter[Atom]) -> None:
+    for atom in step.inputs:
+        uses[atom] -= 1
+    for atom in (*step.inputs, *step.outputs):
+        if isinstance(atom, Slot) and not uses[atom]:
+            environment.pop(atom, None)

@@ -1,0 +1,86 @@
+"""Where gather and scatter read and write: flat positions, and the axes that the places leave alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import jax
+import numpy as np
+from jax import lax
+from jax.extend.core import JaxprEqn
+
+Shape = tuple[int, ...]
+
+
+def gather_sources(eqn: JaxprEqn, shape: Shape, places: np.ndarray) -> np.ndarray:
+    """For each element of a gather's result, the flat element of the operand; -1 out of bounds.
+
+    The gather itself says so, applied to the positions.
+    """
+    p = eqn.params
+    with jax.enable_x64(True), jax.ensure_compile_time_eval():
+        positions = np.arange(prod(shape)).reshape(shape)
+        sources = lax.gather(
+            positions,
+            places,
+            p["dimension_numbers"],
+            p["slice_sizes"],
+            mode=p["mode"],
+            fill_value=-1,
+        )
+        return np.asarray(sources)
+
+
+def scatter_targets(eqn: JaxprEqn, shape: Shape, places: np.ndarray, updates: Shape) -> np.ndarray:
+    """For each element of a scatter's updates, the flat element of the result; -1 out of bounds.
+
+    The transpose of the scatter, applied to the positions, says so. Positions are exact in float64.
+    """
+    p = eqn.params
+    with jax.enable_x64(True), jax.ensure_compile_time_eval():
+        base = np.zeros(shape)
+
+        def add(values: jax.Array) -> jax.Array:
+            return lax.scatter_add(base, places, values, p["dimension_numbers"], mode=p["mode"])
+
+        _, pull = jax.vjp(add, np.zeros(updates))
+        (targets,) = pull(np.arange(1.0, prod(shape) + 1).reshape(shape))
+        return np.asarray(targets).astype(np.int64) - 1
+
+
+def gather_axes(eqn: JaxprEqn, shape: Shape, places_rank: int) -> dict[int, int]:
+    """The axes of the operand that the places do not move along, and their axes in the result."""
+    numbers, sizes = eqn.params["dimension_numbers"], eqn.params["slice_sizes"]
+    batching = tuple(numbers.operand_batching_dims)
+    window = [
+        a for a in range(len(shape)) if a not in numbers.collapsed_slice_dims and a not in batching
+    ]
+    kept = {
+        a: place
+        for a, place in zip(window, numbers.offset_dims, strict=True)
+        if a not in numbers.start_index_map and sizes[a] == shape[a]
+    }
+    rank = len(numbers.offset_dims) + places_rank - 1
+    rest = [axis for axis in range(rank) if axis not in numbers.offset_dims]
+    pairs = zip(batching, numbers.start_indices_batching_dims, strict=True)
+    return kept | {a: rest[place] for a, place in pairs}
+
+
+def scatter_axes(eqn: JaxprEqn, shape: Shape, updates: Shape) -> dict[int, int]:
+    """The axes of the updates that the places do not move along, and their axes in the result."""
+    numbers = eqn.params["dimension_numbers"]
+    batching = tuple(numbers.operand_batching_dims)
+    window = _window_axes(shape, (*numbers.inserted_window_dims, *batching))
+    kept = {
+        place: a
+        for place, a in zip(numbers.update_window_dims, window, strict=True)
+        if a not in numbers.scatter_dims_to_operand_dims and updates[place] == shape[a]
+    }
+    rest = [axis for axis in range(len(updates)) if axis not in numbers.update_window_dims]
+    pairs = zip(batching, numbers.scatter_indices_batching_dims, strict=True)
+    return kept | {rest[place]: a for a, place in pairs}
+
+
+def _window_axes(shape: Shape, dropped: Sequence[int]) -> list[int]:
+    return [a for a in range(len(shape)) if a not in dropped]

@@ -1,0 +1,188 @@
+"""A linear program as a flat list of steps: calls inlined, static values folded, dead steps dropped.
+
+The steps fall apart into the *primal pass*, which depends on the inputs alone and computes every
+coefficient once, and the *tangent pass*, which is linear in the tangents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+
+from jaxcalc.engine import equations, static
+from jaxcalc.engine.static import Static
+
+
+class Slot:
+    """A value that is known when the program runs; `is_tangent` says that it depends on a tangent."""
+
+    __slots__ = ("aval", "is_tangent")
+
+    def __init__(self, aval: Any, *, is_tangent: bool) -> None:
+        self.aval = aval
+        self.is_tangent = is_tangent
+
+
+Atom = Slot | Static
+
+
+@dataclass(frozen=True)
+class Step:
+    """One equation with its operands and results."""
+
+    eqn: JaxprEqn
+    inputs: tuple[Atom, ...]
+    outputs: tuple[Slot, ...]
+
+
+@dataclass
+class Program:
+    """Steps in order; `captured` are the slots of tracers that f closes over, with their values."""
+
+    inputs: list[Slot]
+    tangents: list[Slot]
+    outputs: list[Atom] = field(default_factory=list)
+    primal: list[Step] = field(default_factory=list)
+    tangent: list[Step] = field(default_factory=list)
+    captured: list[tuple[Slot, Any]] = field(default_factory=list)
+    _late: set[Slot] = field(default_factory=set)  # what the tangent pass computes
+
+    def add(self, step: Step) -> None:
+        """Append a step to the pass that it belongs to."""
+        late = any(isinstance(x, Slot) and (x.is_tangent or x in self._late) for x in step.inputs)
+        if late:
+            self._late.update(step.outputs)
+        (self.tangent if late else self.primal).append(step)
+
+    def prune(self, needed: Sequence[Atom]) -> None:
+        """Drop the steps that nothing needs, unless they have an effect."""
+        live = {atom for atom in needed if isinstance(atom, Slot)}
+        self.tangent = _live_steps(self.tangent, live)
+        self.primal = _live_steps(self.primal, live)
+
+    def residuals(self) -> list[Slot]:
+        """The primal values that the tangent pass reads."""
+        made = {slot for step in self.tangent for slot in step.outputs} | set(self.tangents)
+        read = [atom for step in self.tangent for atom in step.inputs if isinstance(atom, Slot)]
+        return [slot for slot in dict.fromkeys(read) if slot not in made]
+
+
+def _live_steps(steps: list[Step], live: set[Slot]) -> list[Step]:
+    kept = []
+    for step in reversed(steps):
+        if step.eqn.effects or not live.isdisjoint(step.outputs):
+            live.update(atom for atom in step.inputs if isinstance(atom, Slot))
+            kept.append(step)
+    return kept[::-1]
+
+
+def flatten(closed: ClosedJaxpr, tangent_count: int) -> Program:
+    """The program of a jaxpr whose last `tangent_count` inputs are tangents."""
+    variables = closed.jaxpr.invars
+    first_tangent = len(variables) - tangent_count
+    slots = [Slot(v.aval, is_tangent=i >= first_tangent) for i, v in enumerate(variables)]
+    program = Program(slots[:first_tangent], slots[first_tangent:])
+    program.outputs = _inline(program, closed, slots)
+    return program
+
+
+def _inline(program: Program, closed: ClosedJaxpr, arguments: Sequence[Atom]) -> list[Atom]:
+    jaxpr = closed.jaxpr
+    environment: dict[Any, Atom] = dict(zip(jaxpr.invars, arguments, strict=True))
+    for v, value in zip(jaxpr.constvars, closed.consts, strict=True):
+        environment[v] = _captured(program, v.aval, value)
+
+    def read(v: Any) -> Atom:
+        return static.constant(v.aval, v.val) if isinstance(v, Literal) else environment[v]
+
+    for eqn in jaxpr.eqns:
+        results = _equation(program, eqn, [read(v) for v in eqn.invars])
+        environment.update(zip(eqn.outvars, results, strict=True))
+    return [read(v) for v in jaxpr.outvars]
+
+
+def _captured(program: Program, aval: Any, value: Any) -> Atom:
+    """A closed-over constant is static, unless an outer transformation traces it."""
+    if not isinstance(value, jax.core.Tracer):
+        return static.constant(aval, value)
+    for slot, known in program.captured:
+        if known is value:
+            return slot
+    slot = Slot(aval, is_tangent=False)
+    program.captured.append((slot, value))
+    return slot
+
+
+def _equation(program: Program, eqn: JaxprEqn, inputs: list[Atom]) -> Sequence[Atom]:
+    depends = [isinstance(atom, Slot) and atom.is_tangent for atom in inputs]
+    inner = equations.called(eqn)
+    if inner is not None:
+        return _inline(program, inner, inputs)
+    linear = equations.linear_map(eqn) if any(depends) else None
+    if linear is not None:
+        return _inline(program, linear.program, [inputs[i] for i in linear.operands])
+    if not eqn.effects and all(isinstance(atom, Static) for atom in inputs):
+        return static.outputs(eqn, [atom for atom in inputs if isinstance(atom, Static)])
+    flags = outputs_depend(eqn, depends) if any(depends) else [False] * len(eqn.outvars)
+    slots = [Slot(v.aval, is_tangent=on) for v, on in zip(eqn.outvars, flags, strict=True)]
+    program.add(Step(eqn, tuple(inputs), tuple(slots)))
+    return slots
+
+
+def outputs_depend(eqn: JaxprEqn, inputs: Sequence[bool]) -> list[bool]:
+    """Which outputs of an equation depend on the inputs that are marked."""
+    bodies: dict[str, Callable[[JaxprEqn, Sequence[bool]], list[bool]]] = {
+        "scan": _scan_depends,
+        "while": _while_depends,
+        "cond": _cond_depends,
+    }
+    if eqn.primitive.name in bodies:
+        return bodies[eqn.primitive.name](eqn, inputs)
+    return [any(inputs) and equations.is_inexact(v.aval) for v in eqn.outvars]
+
+
+def jaxpr_depends(jaxpr: Jaxpr, inputs: Sequence[bool]) -> list[bool]:
+    """Which outputs of a program depend on the inputs that are marked."""
+    marked = {v for v, on in zip(jaxpr.invars, inputs, strict=True) if on}
+
+    def on(v: Any) -> bool:
+        return not isinstance(v, Literal) and v in marked
+
+    for eqn in jaxpr.eqns:
+        flags = [on(v) for v in eqn.invars]
+        if any(flags):
+            inner = equations.called(eqn)
+            outs = outputs_depend(eqn, flags) if inner is None else jaxpr_depends(inner.jaxpr, flags)
+            marked.update(v for v, marks in zip(eqn.outvars, outs, strict=True) if marks)
+    return [on(v) for v in jaxpr.outvars]
+
+
+def _scan_depends(eqn: JaxprEqn, inputs: Sequence[bool]) -> list[bool]:
+    scan = equations.scan(eqn)
+    flags, carry = list(inputs), slice(scan.consts, scan.consts + scan.carry)
+    while True:
+        outs = jaxpr_depends(scan.body.jaxpr, flags)
+        grown = [a or b for a, b in zip(flags[carry], outs[: scan.carry], strict=True)]
+        if grown == flags[carry]:
+            return [*grown, *outs[scan.carry :]]
+        flags[carry] = grown
+
+
+def _while_depends(eqn: JaxprEqn, inputs: Sequence[bool]) -> list[bool]:
+    loop = equations.while_loop(eqn)
+    flags = list(inputs[loop.condition_consts :])
+    while True:
+        outs = jaxpr_depends(loop.body.jaxpr, flags)
+        grown = [a or b for a, b in zip(flags[loop.body_consts :], outs, strict=True)]
+        if grown == flags[loop.body_consts :]:
+            return grown
+        flags[loop.body_consts :] = grown
+
+
+def _cond_depends(eqn: JaxprEqn, inputs: Sequence[bool]) -> list[bool]:
+    each = [jaxpr_depends(branch.jaxpr, inputs[1:]) for branch in equations.branches(eqn)]
+    return [any(flags) for flags in zip(*each, strict=True)]

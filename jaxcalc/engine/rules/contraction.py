@@ -1,0 +1,180 @@
+"""Matrix products: sums over contracted axes of a tangent times a known or traced array."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from jax import lax
+from jax.extend.core import JaxprEqn
+
+from jaxcalc.engine import equations
+from jaxcalc.engine.operands import static_value, zeros_like_value
+from jaxcalc.engine.registry import Operands, rule
+from jaxcalc.formats import moves
+from jaxcalc.formats.contract import masked_by, sum_along, uniform_along
+from jaxcalc.formats.lanes import Group, Lanes, is_known, is_uniform, spread
+from jaxcalc.formats.merge import merge
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """A `dot_general` seen from its tangent operand t, the other one being o.
+
+    Attributes:
+        batch: the batch axes of t, and of o.
+        contracted: the contracted axes of t, and of o.
+        free: the other axes of t, and of o.
+        tangent_first: whether t is the left operand, so that its free axes come first.
+        options: precision and accumulation type.
+    """
+
+    batch: tuple[tuple[int, ...], tuple[int, ...]]
+    contracted: tuple[tuple[int, ...], tuple[int, ...]]
+    free: tuple[tuple[int, ...], tuple[int, ...]]
+    tangent_first: bool
+    options: dict[str, Any]
+
+    def result_axes(self, batch: list[Any], of_t: list[Any], of_o: list[Any]) -> list[Any]:
+        """Things given per axis, in the order of the result's axes."""
+        return [*batch, *of_t, *of_o] if self.tangent_first else [*batch, *of_o, *of_t]
+
+
+@rule("dot_general")
+def dot_general(eqn: JaxprEqn, operands: Operands) -> Lanes:
+    """y = sum_c t_c o_c. A group that is uniform along c keeps its lanes: one batched product.
+
+    Where the index varies along c, either each c becomes lanes of its own (expand), or the group is
+    made uniform first (align), whichever makes fewer lanes. For t the identity of three elements and
+    o a 3 x h matrix, expanding gives three lanes with the rows of o as data, and no product at all.
+    """
+    tangent_first = isinstance(operands[0], Lanes)
+    t, o = operands if tangent_first else operands[::-1]
+    result = zeros_like_value(eqn)
+    return contract(t, o, _contraction(eqn, t, o, tangent_first), result)
+
+
+def _contraction(eqn: JaxprEqn, t: Lanes, o: Any, tangent_first: bool) -> Contraction:
+    dot = equations.dot_general(eqn)
+    flip = 1 if tangent_first else -1
+    contracted, batch = dot.contracted[::flip], dot.batch[::flip]
+    bound = [{*c, *b} for c, b in zip(contracted, batch, strict=True)]
+    of_t = tuple(a for a in range(len(t.shape)) if a not in bound[0])
+    of_o = tuple(a for a in range(o.ndim) if a not in bound[1])
+    return Contraction(
+        (batch[0], batch[1]), (contracted[0], contracted[1]), (of_t, of_o), tangent_first, dot.options
+    )
+
+
+def contract(t: Lanes, o: Any, how: Contraction, result: Lanes) -> Lanes:
+    """Contract a tangent with an array, group by group."""
+    axes = how.contracted[0]
+    groups: list[Group] = []
+    for group in t.groups:
+        if is_uniform(group.index, axes):
+            groups.append(_product(group, t, o, how))
+            continue
+        aligned = _align_if_narrower(group, t, axes)
+        if aligned is not None:
+            groups += [_product(g, t, o, how) for g in aligned.groups]
+        else:
+            groups += _expand(group, t, o, how, result).groups
+    return merge(result, groups)
+
+
+def _align_if_narrower(group: Group, t: Lanes, axes: tuple[int, ...]) -> Lanes | None:
+    """The group made uniform along the contracted axes, where that takes far fewer lanes."""
+    varying = prod(group.index.shape[1 + a] for a in axes)
+    if group.lanes == 1:
+        return None
+    aligned = uniform_along(t.with_groups([group]), axes)
+    return aligned if 2 * aligned.lanes <= group.lanes * varying else None
+
+
+def _product(group: Group, t: Lanes, o: Any, how: Contraction) -> Group:
+    """One batched product for all lanes of a uniform group."""
+    needed = (*how.batch[0], *how.contracted[0])
+    data = spread(group.data, needed, t.shape)
+    dims = (
+        (tuple(1 + a for a in how.contracted[0]), how.contracted[1]),
+        (tuple(1 + a for a in how.batch[0]), how.batch[1]),
+    )
+    product = lax.dot_general(data, o, dims, **how.options)
+    # the result's axes: batch, lane, free axes of t, free axes of o
+    nb, nt, no = len(how.batch[0]), len(how.free[0]), len(how.free[1])
+    of_t = list(range(nb + 1, nb + 1 + nt))
+    of_o = list(range(nb + 1 + nt, nb + 1 + nt + no))
+    product = lax.transpose(product, [nb, *how.result_axes(list(range(nb)), of_t, of_o)])
+    return Group(product, _index_of_product(group.index, how))
+
+
+def _index_of_product(index: np.ndarray, how: Contraction) -> np.ndarray:
+    order = [*how.batch[0], *how.free[0], *how.contracted[0]]
+    index = moves.transpose(index, order)
+    sizes = list(index.shape[1:])
+    nb, nt = len(how.batch[0]), len(how.free[0])
+    shape = how.result_axes(sizes[:nb], sizes[nb : nb + nt], [1] * len(how.free[1]))
+    return index.reshape((index.shape[0], *shape))
+
+
+def _expand(group: Group, t: Lanes, o: Any, how: Contraction, result: Lanes) -> Lanes:
+    """Elementwise products on the axes of the result and the contracted ones, summed over these.
+
+    Where o is known to be zero, there is no entry: a product with a diagonal matrix stays diagonal.
+    """
+    rank, nc = len(result.shape), len(how.contracted[0])
+    nb, nt, no = len(how.batch[0]), len(how.free[0]), len(how.free[1])
+    places = how.result_axes(
+        [("b", i) for i in range(nb)], [("t", i) for i in range(nt)], [("o", i) for i in range(no)]
+    )
+    where = {place: axis for axis, place in enumerate(places)}
+    contracted = [rank + i for i in range(nc)]
+    t_places = _places(how.batch[0], how.free[0], how.contracted[0], where, "t", contracted)
+    o_places = _places(how.batch[1], how.free[1], how.contracted[1], where, "o", contracted)
+    shape = (*result.shape, *(t.shape[a] for a in how.contracted[0]))
+
+    def placed(array: Any, places: list[int]) -> Any:
+        return moves.insert_axes(
+            moves.transpose(array, np.argsort(places).tolist()), len(shape), sorted(places)
+        )
+
+    index = placed(group.index, t_places)
+    factor = placed(_lane(o), o_places)
+    data = placed(group.data, t_places)
+    value = Lanes(shape, result.dtype).with_groups([Group(data, index)])
+    known = static_value(o)
+    if known is not None and not known.all():
+        value = masked_by(value, np.broadcast_to(placed(known[None] != 0, o_places)[0], shape))
+    value = value.map_data(lambda d: _times(d, factor, result.dtype))
+    return sum_along(value, contracted)
+
+
+def _places(
+    batch: tuple[int, ...],
+    free: tuple[int, ...],
+    contracted: tuple[int, ...],
+    where: dict[Any, int],
+    side: str,
+    summed: list[int],
+) -> list[int]:
+    """For each axis of an operand, its axis in the elementwise product."""
+    places = {a: where["b", i] for i, a in enumerate(batch)}
+    places |= {a: where[side, i] for i, a in enumerate(free)}
+    places |= {a: summed[i] for i, a in enumerate(contracted)}
+    return [places[a] for a in range(len(places))]
+
+
+def _lane(o: Any) -> Any:
+    return o.reshape((1, *o.shape))
+
+
+def _times(data: Any, factor: Any, dtype: np.dtype[Any]) -> Any:
+    factor = factor.astype(dtype)
+    if is_known(data) and data.size == 1 and data.item() == 1:
+        return factor
+    data = data.astype(dtype)
+    shape = np.broadcast_shapes(data.shape, factor.shape)
+    spreaded = [lax.broadcast_in_dim(x, shape, range(len(shape))) for x in (data, factor)]
+    return lax.mul(*spreaded)
