@@ -30,6 +30,7 @@ from jaxcalc.formats.structure import diagonal_offsets
 Plan = tuple[Kernel, list[np.ndarray]]
 _MOST_LANES = 32  # every lane is unrolled into the program
 _MOST_SUMMED = 64  # so is a regular axis that is summed, which takes no index arrays
+_FEWEST_ENTRIES = 512  # below, a scatter is fast, and compiles faster than many lanes
 _MOST_PADDING = 2  # lanes may touch this many times as many elements as there are entries
 
 
@@ -108,26 +109,16 @@ class _Lane:
 
 def _lane_plan(layout: Layout) -> Plan | None:
     """Entries dealt out to lanes with one entry a row: diagonals, else the n-th entry of each row."""
-    m, n = layout.shape
-    source = layout.sorted
-    number = _lane_numbers(layout)
-    if number is None:
+    if layout.nnz < _FEWEST_ENTRIES:
         return None
-    order = np.argsort(number, kind="stable")
-    bounds = np.searchsorted(number[order], np.arange(int(number.max()) + 2))
-    lanes: list[_Lane] = []
-    arrays: list[np.ndarray] = []
-    touched = 0
-    for begin, end in pairwise(bounds):
-        chosen = order[begin:end]
-        value = chosen if layout.order is None else layout.order[chosen]
-        lane, indices = _lane(source.rows[chosen], source.cols[chosen], value, (m, n, layout.nnz))
-        lanes.append(lane)
-        arrays += indices
-        touched += lane.length
-    if touched > _MOST_PADDING * layout.nnz:
-        return None
+    for number in (_by_diagonal(layout), _by_rank(layout)):
+        lanes, arrays = _lanes(layout, number) if number is not None else ([], [])
+        if lanes and sum(lane.length for lane in lanes) <= _MOST_PADDING * layout.nnz:
+            return _lane_kernel(lanes, layout.shape[0]), arrays
+    return None
 
+
+def _lane_kernel(lanes: Sequence[_Lane], m: int) -> Kernel:
     def kernel(*arguments: Any) -> Any:
         *indices, values, operand = arguments
         remaining = iter(indices)
@@ -137,16 +128,36 @@ def _lane_plan(layout: Layout) -> Plan | None:
             total = total + term
         return total
 
-    return kernel, arrays
+    return kernel
 
 
-def _lane_numbers(layout: Layout) -> np.ndarray | None:
-    """The lane of each entry, in row-major order; None when there would be too many."""
-    source = layout.sorted
+def _lanes(layout: Layout, number: np.ndarray) -> tuple[list[_Lane], list[np.ndarray]]:
+    """The lanes, given the lane of each entry in row-major order, and their index arrays."""
+    source, sizes = layout.sorted, (*layout.shape, layout.nnz)
+    order = np.argsort(number, kind="stable")
+    bounds = np.searchsorted(number[order], np.arange(int(number.max()) + 2))
+    lanes: list[_Lane] = []
+    arrays: list[np.ndarray] = []
+    for begin, end in pairwise(bounds):
+        chosen = order[begin:end]
+        value = chosen if layout.order is None else layout.order[chosen]
+        lane, indices = _lane(source.rows[chosen], source.cols[chosen], value, sizes)
+        lanes.append(lane)
+        arrays += indices
+    return lanes, arrays
+
+
+def _by_diagonal(layout: Layout) -> np.ndarray | None:
+    """One lane for each diagonal; None when there would be too many."""
     offsets = diagonal_offsets(layout.pattern)
-    if offsets.size <= _MOST_LANES:
-        return np.searchsorted(offsets, source.cols.astype(np.int64) - source.rows)
-    begins = np.flatnonzero(np.diff(source.rows, prepend=-1))
+    if offsets.size > _MOST_LANES:
+        return None
+    return np.searchsorted(offsets, layout.sorted.cols.astype(np.int64) - layout.sorted.rows)
+
+
+def _by_rank(layout: Layout) -> np.ndarray | None:
+    """The n-th entry of each row goes to lane n; None when there would be too many."""
+    begins = np.flatnonzero(np.diff(layout.sorted.rows, prepend=-1))
     lengths = np.diff(begins, append=layout.nnz)
     if lengths.max() > _MOST_LANES:
         return None

@@ -75,6 +75,11 @@ MATRICES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def small_matrices_use_every_plan(monkeypatch):
+    monkeypatch.setattr(product_plans, "_FEWEST_ENTRIES", 0)
+
+
 @pytest.fixture(params=sorted(MATRICES))
 def jacobian(request) -> Jacobian:
     return MATRICES[request.param]()
