@@ -103,7 +103,18 @@ def classify(
     require_callable(api, f)
     chosen = choose(api, f, argnums, argnames, args, kwargs)
     require_differentiable(chosen, holomorphic=False, allow_int=False)
-    output = output_shape(chosen.call, chosen.primal)
+    leaves, treedef = jax.tree.flatten((args, kwargs))
+    abstract = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves]
+
+    # arguments that are held constant may be abstract too, so they are traced as well
+    def call(primal: Any, traced: list[Any]) -> Any:
+        remaining = iter(traced)
+        filled = [next(remaining) if a else leaf for a, leaf in zip(abstract, leaves, strict=True)]
+        new_args, new_kwargs = jax.tree.unflatten(treedef, filled)
+        return choose(api, f, argnums, argnames, new_args, new_kwargs).call(primal)
+
+    traced = [leaf for leaf, a in zip(leaves, abstract, strict=True) if a]
+    output = jax.eval_shape(call, chosen.primal, traced)
     return kind_of(chosen.primal, output, bare=chosen.bare, arity=chosen.arity)
 
 

@@ -1,0 +1,140 @@
+"""One function for each command: from the parsed options to an answer, printed as text or JSON."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+import jaxcalc
+from jaxcalc.cli.agreement import compare
+from jaxcalc.cli.errors import UsageError, users_mistakes
+from jaxcalc.cli.output import array_text, as_json, by_name, text
+from jaxcalc.cli.target import Target, read_target
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command found: for people, for programs, and for the shell."""
+
+    text: str
+    record: dict[str, Any]
+    code: int = 0
+
+
+def run_command(options: Any) -> int:
+    """Run a command and print its answer on stdout; returns the exit code.
+
+    Raises:
+        UsageError: a mistake in the target, in the values, or inside the user's function.
+    """
+    _move_target(options)
+    with jax.enable_x64(options.dtype == "float64"):
+        target = read_target(options.target, options.at, options.wrt, options.dtype)
+        with users_mistakes("the function raised"):
+            answer = _COMMANDS[options.command](target, options)
+    if options.json:
+        header = {
+            "command": options.command,
+            "target": target.text.strip(),
+            "at": dict(zip(target.names, target.values, strict=True)),
+            "wrt": list(target.chosen_names),
+            "dtype": options.dtype,
+        }
+        print(as_json(header | answer.record))
+    else:
+        print(answer.text)
+    return answer.code
+
+
+def _move_target(options: argparse.Namespace) -> None:
+    """`--at 2 "x**2"`: the option took every word after it, and the last one is the target."""
+    if options.target is None and len(options.at) > 1:
+        options.target = options.at.pop()
+    if options.target is None:
+        options.parser.error("give a TARGET: an expression such as '2*x**3 + 5', or module:function")
+
+
+def _classify(target: Target, options: Any) -> Answer:
+    del options
+    kind = jaxcalc.classify(target.call, *target.values, argnums=_argnums(target))
+    record = {"name": kind.name, "map": kind.map, "spaces": kind.spaces, "call": kind.call}
+    return Answer(str(kind), record | {"shapes": kind.shapes})
+
+
+def _derivative(target: Target, options: Any) -> Answer:
+    if len(target.chosen) != 1 and options.wrt is None:
+        raise UsageError(
+            f"the function has the arguments {', '.join(target.names)}; choose one with --wrt "
+            f"{target.names[0]}, or use jaxcalc gradient"
+        )
+    if len(target.chosen) == 1:
+        transformed = jaxcalc.derivative(target.call, target.chosen[0], order=options.order)
+    elif options.order == 1:
+        transformed = jaxcalc.partial_derivative(target.call, target.chosen)
+    else:
+        raise UsageError("--order goes with one argument; write a mixed one as --wrt x,x,z")
+    return _evaluated(target, transformed(*target.values), 0)
+
+
+def _gradient(target: Target, options: Any) -> Answer:
+    del options
+    return _evaluated(target, jaxcalc.gradient(target.call, _argnums(target))(*target.values), 1)
+
+
+def _jacobian(target: Target, options: Any) -> Answer:
+    transformed = jaxcalc.jacobian(target.call, _argnums(target), mode=options.mode)
+    return _evaluated(target, transformed(*target.values), 1)
+
+
+def _hessian(target: Target, options: Any) -> Answer:
+    transformed = jaxcalc.hessian(target.call, _argnums(target), mode=options.mode)
+    return _evaluated(target, transformed(*target.values), 2)
+
+
+def _evaluated(target: Target, result: Any, levels: int) -> Answer:
+    """An answer of which the derivative has `levels` levels of chosen arguments in it."""
+    value = target.call(*target.values)
+    arguments = [target.values[i] for i in target.chosen]
+    named = by_name(result, value, arguments, target.chosen_names, levels)
+    return Answer(text(named), {"value": value, "result": named})
+
+
+def _check(target: Target, options: Any) -> Answer:
+    del options
+    kind = jaxcalc.classify(target.call, *target.values, argnums=_argnums(target))
+    found = compare(target.call, target.values, target.chosen)
+    verdict = "agree" if found.passed else "DISAGREE"
+    lines = [
+        f"{kind.name}: exact and numerical values {verdict}",
+        f"largest difference  {found.difference:.3g}  (tolerance {found.tolerance:.3g}) {found.place}",
+        f"exact there         {array_text(found.exact)}",
+        f"numerical there     {array_text(found.numerical)}",
+    ]
+    record = {
+        "passed": found.passed,
+        "name": kind.name,
+        "difference": found.difference,
+        "tolerance": found.tolerance,
+        "place": found.place,
+        "exact": found.exact,
+        "numerical": found.numerical,
+    }
+    return Answer("\n".join(lines), record, 0 if found.passed else 1)
+
+
+def _argnums(target: Target) -> int | tuple[int, ...]:
+    return target.chosen[0] if len(target.chosen) == 1 else target.chosen
+
+
+_COMMANDS: dict[str, Callable[[Target, Any], Answer]] = {
+    "classify": _classify,
+    "derivative": _derivative,
+    "gradient": _gradient,
+    "jacobian": _jacobian,
+    "hessian": _hessian,
+    "check": _check,
+}

@@ -1,0 +1,120 @@
+"""What can be typed: the commands, their options and their help."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+
+import jaxcalc
+
+_DESCRIPTION = """\
+Exact derivatives of JAX functions. Without a command: a tour of all concepts, from a difference
+quotient to a trained network, that checks itself (about half a minute).
+"""
+
+_EXAMPLES = """\
+examples:
+  jaxcalc derivative "2*x**3 + 5" --at 2
+  jaxcalc derivative "4*x**4 * z**3" --at x=1 z=2 --wrt x
+  jaxcalc gradient "4*x**4 * z**3" --at x=1 z=2 --json
+  jaxcalc jacobian "[x[0]*x[1], sin(x[2])]" --at x=1,2,3
+  jaxcalc hessian my_module:loss --at 1,2,3
+  jaxcalc check my_module:loss --at 1,2,3
+
+exit codes: 0 all went well, 1 a check found a disagreement, 2 a mistake in what was typed
+"""
+
+_TARGET = """\
+TARGET is an expression or module:function.
+
+An expression uses + - * / ** @, comparisons, x[0], [a, b], the constants pi, e and tau, and the
+functions of the list below. Every other name is a variable. In module:function, the function is
+imported from the current directory or from what is installed; it takes JAX arrays.
+
+Values: 2, pi/2, 1,2,3 (a vector), [[1,2],[3,4]] (a matrix), '{"w": [1,2], "b": 0}' (a pytree).
+"""
+
+_COMMANDS = {
+    "classify": "say which kind of derivative a function has, without evaluating it",
+    "derivative": "derivative by one number; a partial one when there are other arguments",
+    "gradient": "gradient of a number by many",
+    "jacobian": "Jacobian of many numbers by many, of any shape",
+    "hessian": "second derivatives of a number by many",
+    "check": "compare the exact derivative with a numerical one; exit code 1 if they disagree",
+}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="jaxcalc",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"jaxcalc {jaxcalc.__version__}")
+    parser.set_defaults(traceback=False)
+    commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
+    tour = commands.add_parser("tour", help="the tour, as without a command", allow_abbrev=False)
+    tour.set_defaults(traceback=False)
+    for name, summary in _COMMANDS.items():
+        _add_command(commands, name, summary)
+    return parser
+
+
+def _add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+) -> None:
+    command = commands.add_parser(
+        name,
+        help=summary,
+        usage=f"jaxcalc {name} TARGET --at VALUE [VALUE ...] [options]",
+        description=f"{summary[0].upper()}{summary[1:]}.\n\n{_TARGET}",
+        epilog=_functions(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.set_defaults(parser=command)
+    command.add_argument("target", metavar="TARGET", nargs="?", help="'2*x**3 + 5' or module:function")
+    command.add_argument(
+        "--at",
+        "--args",
+        dest="at",
+        metavar="VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="where: 2, x=2, x=1,2,3, x=1 z=2",
+    )
+    command.add_argument(
+        "--wrt", metavar="NAMES", help="arguments to differentiate by, x or x,z (default: all)"
+    )
+    command.add_argument(
+        "--dtype",
+        choices=("float32", "float64"),
+        default="float64",
+        help="precision of the values (default: float64)",
+    )
+    if name == "derivative":
+        command.add_argument("--order", type=int, default=1, metavar="N", help="differentiate N times")
+    if name in {"jacobian", "hessian"}:
+        command.add_argument(
+            "--mode",
+            choices=("auto", "forward", "reverse"),
+            default="auto",
+            help="direction of differentiation (default: auto)",
+        )
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.add_argument(
+        "--traceback", action="store_true", help="show the full traceback of a mistake"
+    )
+
+
+def _functions() -> str:
+    from jaxcalc.cli.vocabulary import FUNCTIONS
+
+    names = textwrap.fill(" ".join(sorted(FUNCTIONS)), 88, initial_indent="  ", subsequent_indent="  ")
+    return f"functions:\n{names}"

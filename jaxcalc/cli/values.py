@@ -1,0 +1,72 @@
+"""The values given with `--at`: numbers, vectors, matrices and JSON objects, named or in order."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxcalc.cli.errors import UsageError
+from jaxcalc.cli.expression import as_array, evaluate
+from jaxcalc.cli.syntax import parse, variables
+from jaxcalc.cli.vocabulary import CONSTANTS, FUNCTIONS
+
+_NAMED = re.compile(r"\s*([^\W\d]\w*)\s*=(?!=)(.*)", re.DOTALL)
+_NEXT_NAME = re.compile(r",(?=\s*[^\W\d]\w*\s*=(?!=))")  # the comma in x=1,2,z=3 before a name
+
+
+def read_values(given: Sequence[str], dtype: str) -> tuple[list[Any], dict[str, Any]]:
+    """What `--at` holds, as positional and keyword arguments.
+
+    `2` and `x=2` are numbers, `x=1,2,3` and `x=[1,2,3]` vectors, `x=[[1,2],[3,4]]` a matrix,
+    `p={"w": [1, 2]}` a pytree. `x=1,z=2` is the same as `x=1 z=2`.
+    """
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
+    for item in (part for text in given for part in _NEXT_NAME.split(text)):
+        match = _NAMED.fullmatch(item)
+        if match is None:
+            if named:
+                raise UsageError(f"--at: the value {item.strip()!r} comes after a named one; name it")
+            positional.append(_value("", item, dtype))
+            continue
+        name, text = match.groups()
+        if name in named:
+            raise UsageError(f"--at: {name} is given twice")
+        if name in CONSTANTS.keys() | FUNCTIONS.keys():
+            raise UsageError(f"--at: {name} has a meaning of its own; use another name")
+        named[name] = _value(name, text, dtype)
+    return positional, named
+
+
+def _value(name: str, text: str, dtype: str) -> Any:
+    label = f"--at {name}=" if name else "--at "
+    if text.strip().startswith("{"):
+        return _pytree(label, text, dtype)
+    tree = parse(text) if text.strip() else None
+    if tree is None:
+        raise UsageError(f"{label}: the value is empty; give one such as 2 or 1,2,3")
+    unknown = variables(tree)
+    if unknown:
+        raise UsageError(
+            f"{label}{text.strip()}: {unknown[0]!r} is not a number; give one such as 2, pi/2, "
+            "1,2,3 or [[1,2],[3,4]]"
+        )
+    return jnp.asarray(as_array(evaluate(tree, {})), dtype)
+
+
+def _pytree(label: str, text: str, dtype: str) -> Any:
+    try:
+        tree = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise UsageError(f"{label}{text.strip()}: not valid JSON: {error}") from None
+    leaves = jax.tree.leaves(tree)
+    if not leaves or not all(type(leaf) in {int, float} for leaf in leaves):
+        raise UsageError(f"{label}{text.strip()}: expected numbers, lists and objects of them")
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(as_array(leaf), dtype), tree, is_leaf=lambda x: isinstance(x, list)
+    )
