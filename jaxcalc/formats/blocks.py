@@ -60,27 +60,33 @@ def _block_layout(
     layout: Layout, count: int | None
 ) -> tuple[tuple[int, int, int], tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """The shape (B, outputs, inputs), and where in it each entry belongs."""
-    found = count if count is not None else _shared_batch(layout)
-    if found is not None and count is None:
-        row_block, i = _batch_places(layout.rows, layout.output_side, found)
-        col_block, j = _batch_places(layout.cols, layout.input_side, found)
+    coupled, batch = None, _shared_batch(layout)
+    if batch is not None and count in (None, batch):
+        row_block, i = _batch_places(layout.rows, layout.output_side, batch)
+        col_block, j = _batch_places(layout.cols, layout.input_side, batch)
         if (row_block == col_block).all():
             sizes = _per_sample(layout.output_side), _per_sample(layout.input_side)
-            return (found, *sizes), (row_block, i, j)
-        if any(len(shape) > 1 for s in (layout.input_side, layout.output_side) for shape in s.shapes):
-            raise _coupled(layout, row_block, col_block, "sample")
-        # with vectors alone the shared axis may be a plain vector's, made of longer blocks
+            return (batch, *sizes), (row_block, i, j)
+        coupled = _coupled(layout, row_block, col_block, "sample")
+        if count is not None or not _only_vectors(layout):
+            raise coupled
+    # the shared axis of vectors may be no batch but the vector's own, made of longer blocks
     m, n = layout.shape
     found = count if count is not None else equal_blocks(layout.pattern)
-    if count is not None and (count < 1 or m % count or n % count):
+    if found < 1 or m % found or n % found:
         raise ValueError(f"{_CALL}: a {m} x {n} matrix cannot be cut into {count!r} equal blocks.")
+    if found == 1 and count is None:
+        raise coupled or _no_blocks(layout)
     row_block, i = np.divmod(layout.rows, max(1, m // found))
     col_block, j = np.divmod(layout.cols, max(1, n // found))
-    if found == 1 and count is None:
-        raise _no_blocks(layout)
     if not (row_block == col_block).all():
         raise _coupled(layout, row_block, col_block, "block")
     return (found, m // found, n // found), (row_block, i, j)
+
+
+def _only_vectors(layout: Layout) -> bool:
+    shapes = layout.input_side.shapes + layout.output_side.shapes
+    return all(len(shape) == 1 for shape in shapes)
 
 
 def _shared_batch(layout: Layout) -> int | None:
