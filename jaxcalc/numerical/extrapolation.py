@@ -7,7 +7,7 @@ Rounding goes the other way: it grows as h falls, and each column amplifies it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -55,38 +55,49 @@ def extrapolate(quotients: Quotients) -> tuple[Any, Any]:
 
     Without any entry that is finite, the limit is NaN and its error infinite.
     """
-    central, steps, weights, rounding, conditioning, _, jumps = quotients
-    rows, epsilon = len(steps), jnp.finfo(central.dtype).eps
-    scatter = _scatter(central, steps, weights)
-    noise = rounding + conditioning + scatter
-    column, column_noise = central, noise
-    entries, errors = [], []
-    for j in range(1, min(COLUMNS, rows - 1) + 1):
-        gain = _gain(steps, j, 2)
-        change = column[1:] - column[:-1]
-        column_noise = column_noise[1:] * (1 + gain) + column_noise[:-1] * gain
-        # the new entry differs from the older two by gain * change and (1 + gain) * change
-        column = column[1:] + gain * change
-        error = _SAFETY * (1 + gain) * jnp.abs(change) + column_noise + 4 * epsilon * jnp.abs(column)
-        finite = jnp.isfinite(column) & jnp.isfinite(error)
-        entries.append(_padded(jnp.where(finite, column, 0), j, 0.0))
-        errors.append(_padded(jnp.where(finite, error, jnp.inf), j, jnp.inf))
-    value, error = _choose(jnp.stack(entries), jnp.stack(errors))
-    if jumps is not None:
-        error = error + _kink(jumps, steps, noise) / 2
+    scatter = _scatter(quotients)
+    noise = quotients.rounding + quotients.conditioning + scatter
+    value, error = _choose(*_tableau(quotients, noise))
+    if quotients.jumps is not None:
+        error = error + _kink(quotients, noise) / 2
     error = jnp.where(_is_resolved(quotients, scatter), error, jnp.inf)
     return jnp.where(jnp.isfinite(error), value, jnp.nan), error
+
+
+def _tableau(quotients: Quotients, noise: Any) -> tuple[Any, Any]:
+    """Neville's tableau, and the error of each entry by its neighbours: `[columns, rows, m]` both.
+
+    Where an entry does not exist, or is not finite, it is 0 and its error infinite.
+    """
+    column, steps = quotients.central, quotients.steps
+    columns, errors = [column], []
+    for j in range(1, min(COLUMNS, len(steps) - 1) + 1):
+        gain = _gain(steps, j, 2)
+        change = column[1:] - column[:-1]
+        # the new entry differs from the older two by gain * change and (1 + gain) * change
+        truncation = _SAFETY * (1 + gain) * jnp.abs(change)
+        if j == 1:  # where rounding is coarse, a plain quotient may be best
+            errors.append(noise + jnp.pad(truncation, ((1, 0), (0, 0)), constant_values=jnp.inf))
+        column = column[1:] + gain * change
+        noise = noise[1:] * (1 + gain) + noise[:-1] * gain
+        columns.append(column)
+        errors.append(truncation + noise)
+    return _filled(columns, 0.0, errors), _filled(errors, jnp.inf, errors)
+
+
+def _filled(columns: Sequence[Any], fill: float, errors: Sequence[Any]) -> Any:
+    """Columns of the tableau at full length, `fill` where the entry has no finite error."""
+    full = []
+    for j, (column, error) in enumerate(zip(columns, errors, strict=True)):
+        kept = jnp.where(jnp.isfinite(error), column, fill)
+        full.append(jnp.pad(kept, ((j, 0), (0, 0)), constant_values=fill))
+    return jnp.stack(full)
 
 
 def _gain(steps: Any, j: int, power: int) -> Any:
     """1 / ((h_{i-j} / h_i)^p - 1) for each row i >= j, as a column."""
     ratio = steps[:-j] / steps[j:]
     return jnp.expand_dims(1 / (ratio**power - 1), 1)
-
-
-def _padded(column: Any, j: int, fill: float) -> Any:
-    """A column of the tableau with the rows that it does not have, `[rows, m]`."""
-    return jnp.pad(column, ((j, 0), (0, 0)), constant_values=fill)
 
 
 def _choose(entries: Any, errors: Any) -> tuple[Any, Any]:
@@ -100,6 +111,8 @@ def _choose(entries: Any, errors: Any) -> tuple[Any, Any]:
     outside = jnp.maximum(above - entries, entries - below)
     m = entries.shape[2]
     errors = jnp.maximum(errors, outside).reshape(-1, m)
+    # what arithmetic in the tableau itself loses
+    errors = errors + 4 * jnp.finfo(errors.dtype).eps * jnp.abs(entries.reshape(-1, m))
     best = jnp.argmin(errors, axis=0, keepdims=True)
     value = jnp.take_along_axis(entries.reshape(-1, m), best, axis=0)
     return value[0], jnp.take_along_axis(errors, best, axis=0)[0]
@@ -111,19 +124,19 @@ def _of_smaller_steps(bounds: Any, reduce: Callable[[Any, Any], Any], start: flo
     return jnp.expand_dims(jnp.pad(running[1:], ((0, 1), (0, 0)), constant_values=start), 0)
 
 
-def _scatter(central: Any, steps: Any, weights: Any) -> Any:
+def _scatter(quotients: Quotients) -> Any:
     """What f's own noise does to each quotient, read from the rows where it is largest.
 
     Two columns of extrapolation remove what is smooth, so that the rest of the change is noise; it
     is that of the differences of f, whatever they are divided by.
     """
-    column = central
+    column, steps = quotients.central, quotients.steps
     for j in (1, 2):
         if len(steps) - j > 2:
             gain = _gain(steps, j, 2)
             column = column[1:] + gain * (column[1:] - column[:-1])
     change = jnp.abs(column[1:] - column[:-1])[-_SMALLEST:]
-    sizes = jnp.expand_dims(weights, 1)
+    sizes = jnp.expand_dims(quotients.weights, 1)
     # the median: an unlucky small one is passed over, and so is a large one from a coarse step
     noise = 3 * jnp.median(change * sizes[-len(change) :], axis=0, keepdims=True)
     return jnp.where(jnp.isnan(noise), jnp.inf, noise) / sizes
@@ -141,8 +154,9 @@ def _is_resolved(quotients: Quotients, scatter: Any) -> Any:
     return rounded | (scatter[-1] * quotients.weights[-1] <= _IRREGULAR * largest)
 
 
-def _kink(jumps: Any, steps: Any, noise: Any) -> Any:
+def _kink(quotients: Quotients, noise: Any) -> Any:
     """The jump of the slope at x: forward minus backward quotient is J + a h + b h^3 + ..."""
+    jumps, steps = quotients.jumps, quotients.steps
     first = jumps[1:] + _gain(steps, 1, 1) * (jumps[1:] - jumps[:-1])
     second = first[1:] + _gain(steps, 1, 3)[1:] * (first[1:] - first[:-1])
     seen = jnp.abs(second) > 8 * noise[2:]
