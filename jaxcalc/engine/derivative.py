@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax import lax
 
 from jaxcalc.engine.entries import entries
 from jaxcalc.engine.interpret import run_primal, walk
@@ -28,30 +27,57 @@ class Evaluated(NamedTuple):
 
 
 class Derivative:
-    """One derivative of one function at inputs of given shapes and dtypes.
+    """One derivative of one function, at inputs of given shapes and dtypes.
 
     Attributes:
         rows: `[nnz]` static, the output element of each value.
         cols: `[nnz]` static, the input element of each value.
         outputs: shapes and dtypes of f's output leaves.
         fallbacks: the primitives that were treated as dense, with their source lines.
+        is_pure: whether nothing that an outer transformation traces is baked in, so that it may be
+            kept and used again.
     """
 
     def __init__(self, build: Build, inputs: Inputs, way: Way, context: Context) -> None:
         self._traced: Linearized = linearize(build, inputs, way)
         program = self._traced.program
         self.outputs = self._traced.outputs
-        first = len(program.outputs) - self._tangent_count()
+        first = len(self.outputs) + self._traced.gradient_count + self._traced.aux_count
         self._primal_outputs = program.outputs[:first]
         self._tangent_outputs = program.outputs[first:]
         program.prune(program.outputs)
         self._residuals = program.residuals()
+        self.is_pure = not program.captured
         self._tangent_pass = Staged(self._walk(context, way), [_shape(s) for s in self._residuals])
+        self._passes: dict[bool, Staged] = {}
         self.fallbacks = context.fallbacks
 
-    def _tangent_count(self) -> int:
-        primal = len(self.outputs) + self._traced.gradient_count + self._traced.aux_count
-        return len(self._traced.program.outputs) - primal
+    def __call__(self, inputs: Inputs, *, with_value: bool) -> Evaluated:
+        """Run at `inputs`; without `with_value`, output, gradient and aux stay empty."""
+        computed = self._primal_pass(with_value)(inputs)
+        residuals, primal = computed[: len(self._residuals)], computed[len(self._residuals) :]
+        (values,) = self._tangent_pass(residuals)
+        return self._unpacked(primal, values)
+
+    def _unpacked(self, primal: list[Any], values: Any) -> Evaluated:
+        output, rest = primal[: len(self.outputs)], primal[len(self.outputs) :]
+        gradient, aux = rest[: self._traced.gradient_count], rest[self._traced.gradient_count :]
+        return Evaluated(
+            output, gradient, jax.tree.unflatten(self._traced.aux_tree, aux) if primal else None, values
+        )
+
+    def _primal_pass(self, with_value: bool) -> Staged:
+        if with_value not in self._passes:
+            program = self._traced.program
+            wanted = [*self._residuals, *(self._primal_outputs if with_value else ())]
+            steps = program.live(program.primal, wanted)
+
+            def run(inputs: list[Any]) -> list[Any]:
+                values = dict(zip(program.inputs, inputs, strict=True)) | dict(program.captured)
+                return run_primal(steps, values, wanted)
+
+            self._passes[with_value] = Staged(run, [_shape(s) for s in program.inputs])
+        return self._passes[with_value]
 
     def _walk(self, context: Context, way: Way) -> Any:
         program = self._traced.program
@@ -86,5 +112,3 @@ def _common_dtype(leaves: Sequence[Lanes]) -> np.dtype[Any]:
 def _shape(slot: Slot) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(slot.aval.shape, slot.aval.dtype)
 
-
-assert lax, run_primal

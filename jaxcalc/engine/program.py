@@ -60,24 +60,25 @@ class Program:
 
     def prune(self, needed: Sequence[Atom]) -> None:
         """Drop the steps that nothing needs, unless they have an effect."""
+        self.tangent = self.live(self.tangent, needed)
+        self.primal = self.live(self.primal, [*needed, *self.residuals()])
+
+    @staticmethod
+    def live(steps: list[Step], needed: Sequence[Atom]) -> list[Step]:
+        """The steps that `needed` takes, and those that have an effect."""
         live = {atom for atom in needed if isinstance(atom, Slot)}
-        self.tangent = _live_steps(self.tangent, live)
-        self.primal = _live_steps(self.primal, live)
+        kept = []
+        for step in reversed(steps):
+            if step.eqn.effects or not live.isdisjoint(step.outputs):
+                live.update(atom for atom in step.inputs if isinstance(atom, Slot))
+                kept.append(step)
+        return kept[::-1]
 
     def residuals(self) -> list[Slot]:
         """The primal values that the tangent pass reads."""
         made = {slot for step in self.tangent for slot in step.outputs} | set(self.tangents)
         read = [atom for step in self.tangent for atom in step.inputs if isinstance(atom, Slot)]
         return [slot for slot in dict.fromkeys(read) if slot not in made]
-
-
-def _live_steps(steps: list[Step], live: set[Slot]) -> list[Step]:
-    kept = []
-    for step in reversed(steps):
-        if step.eqn.effects or not live.isdisjoint(step.outputs):
-            live.update(atom for atom in step.inputs if isinstance(atom, Slot))
-            kept.append(step)
-    return kept[::-1]
 
 
 def flatten(closed: ClosedJaxpr, tangent_count: int) -> Program:

@@ -53,7 +53,7 @@ def reverse(array: Any, axes: Sequence[int]) -> Any:
     turned = [1 + a for a in axes if array.shape[1 + a] > 1]
     if not turned:
         return array
-    return np.flip(array, turned) if isinstance(array, np.ndarray) else lax.rev(array, turned)
+    return np.flip(array, tuple(turned)) if isinstance(array, np.ndarray) else lax.rev(array, turned)
 
 
 def pad_index(index: np.ndarray, padding: Padding, shape: Shape) -> np.ndarray:

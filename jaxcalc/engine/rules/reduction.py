@@ -33,7 +33,7 @@ def cumsum(eqn: JaxprEqn, operands: Operands) -> Lanes:
     element i of three has the inputs of elements 0 to i.
     """
     value, axis = operands[0], equations.axis(eqn)
-    groups = []
+    groups: list[Group] = []
     for group in value.groups:
         part = value.with_groups([group])
         even = is_uniform(group.index, [axis])
