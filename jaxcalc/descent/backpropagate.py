@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxcalc.arguments import dtype_of, function_name, require_callable
 from jaxcalc.descent.leaves import require_arrays, require_parameters
 from jaxcalc.flat import split_aux
-from jaxcalc.kinds import is_scalar, not_scalar
+from jaxcalc.kinds import is_scalar, kind_of
 
 
 def backpropagate(loss: Callable[..., Any], *, has_aux: bool = False) -> Callable[..., Any]:
@@ -71,7 +71,12 @@ def backpropagate(loss: Callable[..., Any], *, has_aux: bool = False) -> Callabl
 def require_loss(api: str, loss: Callable[..., Any], primal: Any, output: Any) -> None:
     """Refuse a loss that is not one real number."""
     if not is_scalar(output):
-        raise not_scalar(api, loss, primal, output)
+        kind = kind_of(primal, output)
+        raise TypeError(
+            f"{api}: a loss is one real number, but {function_name(loss)} maps {kind.map} "
+            f"({kind.spaces}); reduce its output, as jnp.mean or jnp.sum do. For the derivative of such "
+            "a map use jaxcalc.jacobian."
+        )
     if not jnp.issubdtype(dtype_of(output), jnp.floating):
         advice = (
             "return its absolute value, or its real part"

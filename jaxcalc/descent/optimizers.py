@@ -39,13 +39,13 @@ def as_optimizer(api: str, optimizer: Any) -> Optimizer:
         TypeError: it is none of the three.
         ValueError: it is a learning rate that is negative or not finite.
     """
-    init, change = getattr(optimizer, "init", None), getattr(optimizer, "update", None)
-    if callable(init) and callable(change):
-        return Optimizer((init, change), _maker(optimizer))
     if isinstance(optimizer, type):
         raise TypeError(
             f"{api}: optimizer is the class {optimizer.__name__}; pass an object made by it."
         )
+    init, change = getattr(optimizer, "init", None), getattr(optimizer, "update", None)
+    if callable(init) and callable(change):
+        return Optimizer((init, change), _maker(optimizer))
     if callable(optimizer):
         return Optimizer((optimizer,), partial(scheduled_descent, api))
     if optimizer is None or isinstance(optimizer, str):
@@ -57,9 +57,7 @@ def as_optimizer(api: str, optimizer: Any) -> Optimizer:
     if not isinstance(optimizer, jax.core.Tracer):
         number = float(optimizer)
         if not (math.isfinite(number) and number >= 0):
-            raise ValueError(
-                f"{api}: a learning rate must be finite and not negative, got {number}."
-            )
+            raise ValueError(f"{api}: a learning rate must be finite and not negative, got {number}.")
     if not hasattr(optimizer, "dtype"):
         optimizer = np.asarray(optimizer, dtype=float)  # takes JAX's default width where it is used
     elif not jnp.issubdtype(optimizer.dtype, jnp.floating):

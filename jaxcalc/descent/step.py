@@ -85,9 +85,7 @@ def make_step(loss: Callable[..., Any], optimizer: Any, *, has_aux: bool = False
         require_parameters(api, parameters)
         parameters = jax.tree.map(jnp.asarray, parameters)
         state = State(parameters, initial_state(transformation, parameters, chosen.rate))
-        # every leaf a buffer of its own: some optimizers hold the parameters themselves, and a
-        # buffer can be donated only once
-        return jax.tree.map(_copied, state)
+        return _own(state)
 
     @partial(jax.jit, donate_argnums=0)
     def update(state: State, *args: Any) -> tuple[State, Any]:
@@ -105,8 +103,14 @@ def make_step(loss: Callable[..., Any], optimizer: Any, *, has_aux: bool = False
     return Step(init, update)
 
 
-def _copied(leaf: Any) -> Any:
-    return jnp.copy(strong(jnp.asarray(leaf)))
+@jax.jit
+def _own(state: State) -> State:
+    """Every leaf as an array in a buffer of its own.
+
+    Some optimizers hold the parameters themselves, and a buffer can be donated only once. Going
+    through one compiled call also puts all leaves on the devices of the parameters.
+    """
+    return jax.tree.map(lambda leaf: jnp.copy(strong(jnp.asarray(leaf))), state)
 
 
 def _like(new: Any, old: Any) -> Any:

@@ -86,7 +86,13 @@ def test_works_under_debug_nans():
 @pytest.mark.parametrize(
     ("parameters", "gradients", "rate", "error", "text"),
     [
-        ({"n": [jnp.arange(3)]}, {"n": [jnp.ones(3)]}, 0.1, TypeError, r"parameters\['n'\]\[0\] is int32"),
+        (
+            {"n": [jnp.arange(3)]},
+            {"n": [jnp.ones(3)]},
+            0.1,
+            TypeError,
+            r"parameters\['n'\]\[0\] is int32",
+        ),
         (True, 1.0, 0.1, TypeError, r"parameters is bool"),
         ({"w": "x"}, {"w": 1.0}, 0.1, TypeError, r"parameters\['w'\] is 'x' of type str"),
         ({"w": 1.0}, {"v": 1.0}, 0.1, ValueError, r"no gradient for parameters\['w'\]"),
