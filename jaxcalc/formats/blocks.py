@@ -45,7 +45,7 @@ def batched_blocks(values: Any, layout: Layout, count: int | None) -> Any:
         layout.derived[key] = _block_layout(layout, count)
     shape, places = layout.derived[key]
     if layout.nnz == prod(shape):
-        return take(values, layout, key, _order(shape, places)).reshape(shape)
+        return take(values, layout, key, lambda: _order(shape, places)).reshape(shape)
 
     def make() -> tuple[Kernel, list[np.ndarray]]:
         def scatter(b: Any, i: Any, j: Any, values: Any) -> Any:

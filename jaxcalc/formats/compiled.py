@@ -43,7 +43,7 @@ def on_device(index: np.ndarray) -> jax.Array:
     """
     if index.dtype == np.int64 and (index.size == 0 or index.max() <= np.iinfo(np.int32).max):
         index = index.astype(np.int32)
-    if index.dtype == np.int64 and not jax.config.read("jax_enable_x64"):
+    if index.dtype == np.int64 and jax.dtypes.canonicalize_dtype(np.int64) != np.int64:
         raise ValueError(
             "jaxcalc.Jacobian: a matrix with 2**31 rows or columns needs 64-bit indices; switch "
             'them on with jax.config.update("jax_enable_x64", True).'

@@ -24,7 +24,7 @@ def to_matrix(values: Any, layout: Layout) -> Any:
     """The `[M, N]` array; a reshape when every element is an entry in a regular order."""
     m, n = layout.shape
     if layout.nnz == m * n:
-        return take(values, layout, "order", layout.order).reshape(m, n)
+        return take(values, layout, "order", lambda: layout.order).reshape(m, n)
 
     def make() -> tuple[Kernel, list[np.ndarray]]:
         def scatter(rows: Any, cols: Any, values: Any) -> Any:
@@ -103,15 +103,17 @@ def _cast(block: Any, dtype: Any) -> Any:
 
 def _axis_indices(layout: Layout) -> np.ndarray:
     """`[nnz, axes]`: where each entry sits along every axis of the output's and the input's leaf."""
-    columns = [
-        axis
-        for flat, side in ((layout.rows, layout.output_side), (layout.cols, layout.input_side))
-        if side.shapes[0]
-        for axis in np.unravel_index(flat, side.shapes[0])
-    ]
-    indices = np.empty((layout.nnz, len(columns)), np.int32)
-    for number, column in enumerate(columns):
-        indices[:, number] = column
+    shapes = layout.output_side.shapes[0], layout.input_side.shapes[0]
+    indices = np.empty((layout.nnz, len(shapes[0]) + len(shapes[1])), np.int32)
+    for flat, shape, begin in zip((layout.rows, layout.cols), shapes, (0, len(shapes[0])), strict=True):
+        # as np.unravel_index, which takes six times as long because it works in 64 bits
+        rest = flat
+        for axis in range(len(shape) - 1, 0, -1):
+            outer = rest // shape[axis]
+            indices[:, begin + axis] = rest - outer * shape[axis]
+            rest = outer
+        if shape:
+            indices[:, begin] = rest
     return indices
 
 

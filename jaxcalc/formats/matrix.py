@@ -127,9 +127,8 @@ class Jacobian:
         Cost: one gather of the values; nothing when they are in that order already.
         """
         require_unbatched("sorted", self)
-        return Jacobian(
-            products.take(self.values, self.layout, "order", self.layout.order), self.layout.sorted
-        )
+        values = products.take(self.values, self.layout, "order", lambda: self.layout.order)
+        return Jacobian(values, self.layout.sorted)
 
     def __matmul__(self, other: Any) -> Any:
         require_unbatched("__matmul__", self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -81,12 +82,16 @@ def _described(operand: Any) -> str:
     return f"{operand!r} of type {type(operand).__name__}"
 
 
-def take(values: Any, layout: Layout, key: Any, order: np.ndarray | None) -> Any:
-    """`values[order]` for a static permutation, or the values for None; kept with the layout."""
-    if order is None:
-        return values
+def take(values: Any, layout: Layout, key: Any, find_order: Callable[[], np.ndarray | None]) -> Any:
+    """`values[order]` for a static permutation, or the values for None; kept with the layout.
+
+    `find_order` is called once for each key of a layout.
+    """
 
     def make() -> tuple[Kernel, list[np.ndarray]]:
+        order = find_order()
+        if order is None:
+            return (lambda values: values), []
         grid = permutation_grid(order)
         if grid is None:
             return (lambda order, values: gather(values, order)), [order]

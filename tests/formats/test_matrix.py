@@ -233,7 +233,7 @@ def test_dtypes(dtype):
     )
     # no conjugation: v @ J is the transpose's product, as in numpy
     if dtype == "complex64":
-        np.testing.assert_allclose((1j * jnp.ones(6)) @ jacobian, 1j * dense.sum(0), rtol=1e-5)
+        np.testing.assert_allclose(jnp.full(6, 1j) @ jacobian, 1j * dense.sum(0), rtol=1e-5)
 
 
 def test_float64(x64):
