@@ -1,6 +1,6 @@
 """Exact derivatives in JAX, at the cost of their structure, that explain themselves."""
 
-from jaxcalc import numerical
+from jaxcalc import descent, numerical
 from jaxcalc.kinds import Kind, classify
 from jaxcalc.transforms import (
     derivative,
@@ -8,6 +8,7 @@ from jaxcalc.transforms import (
     hessian,
     jacobian,
     partial_derivative,
+    sparsity,
     value_and_gradient,
     value_and_jacobian,
     value_gradient_and_hessian,
@@ -25,6 +26,7 @@ __all__ = [
     "jacobian",
     "numerical",
     "partial_derivative",
+    "sparsity",
     "value_and_gradient",
     "value_and_jacobian",
     "value_gradient_and_hessian",

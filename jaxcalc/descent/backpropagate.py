@@ -74,8 +74,8 @@ def require_loss(api: str, loss: Callable[..., Any], primal: Any, output: Any) -
         kind = kind_of(primal, output)
         raise TypeError(
             f"{api}: a loss is one real number, but {function_name(loss)} maps {kind.map} "
-            f"({kind.spaces}); reduce its output, as jnp.mean or jnp.sum do. For the derivative of such "
-            "a map use jaxcalc.jacobian."
+            f"({kind.spaces}); reduce its output, as jnp.mean or jnp.sum do. For the derivative of "
+            "such a map use jaxcalc.jacobian."
         )
     if not jnp.issubdtype(dtype_of(output), jnp.floating):
         advice = (

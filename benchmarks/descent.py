@@ -1,0 +1,126 @@
+"""`descent.minimize` against the loops that users write with Optax: 1,000 steps, small networks.
+
+- python: a Python loop around a jitted Optax step, which also returns the loss;
+- recorded: a jitted `lax.fori_loop` around Optax that keeps loss and gradient norm of every step;
+- bare: the same loop giving nothing but the final parameters, so that XLA drops the loss's value: it
+  shows what recording costs;
+- minimize: `jaxcalc.descent.minimize`, second call, from the user's arrays to a finished `Minimum`.
+
+Targets: `minimize` takes at most a fifth of python, and at most 1.05 times recorded, which does the
+same job. The exit status is 1 when one is missed.
+
+Run `python -m benchmarks.descent`, or `python benchmarks/descent.py`; `--json` for a machine.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from jaxcalc import descent
+
+if __package__:
+    from benchmarks import ratios
+else:
+    import ratios
+
+STEPS = 1000
+TARGETS = (
+    ratios.Target("minimize", "python", 1 / 5),
+    ratios.Target("minimize", "recorded", 1.05),
+)
+NETWORKS = {"8-16-1, batch 32": (8, 16, 1, 32), "8-24-1, batch 32": (8, 24, 1, 32)}
+OPTIMIZERS = {
+    "sgd": lambda: optax.sgd(0.05),
+    "momentum": lambda: optax.sgd(0.05, momentum=0.9),
+    "adam": lambda: optax.adam(1e-2),
+}
+
+
+def network(inputs: int, hidden: int, outputs: int, batch: int) -> tuple[Any, Any, Any]:
+    keys = jax.random.split(jax.random.key(0), 4)
+    parameters = {
+        "w": 0.3 * jax.random.normal(keys[0], (inputs, hidden)),
+        "b": jnp.zeros(hidden),
+        "v": 0.3 * jax.random.normal(keys[1], (hidden, outputs)),
+        "c": jnp.zeros(outputs),
+    }
+    x = jax.random.normal(keys[2], (batch, inputs))
+    return parameters, x, jnp.sin(x @ jax.random.normal(keys[3], (inputs, outputs)))
+
+
+def loss(parameters: Any, x: Any, y: Any) -> Any:
+    hidden = jnp.tanh(x @ parameters["w"] + parameters["b"])
+    return jnp.mean((hidden @ parameters["v"] + parameters["c"] - y) ** 2)
+
+
+def contenders(problem: tuple[Any, Any, Any], optimizer: Any) -> dict[str, Callable[[], ratios.Run]]:
+    start, x, y = problem
+
+    def one_step(parameters: Any, state: Any, x: Any, y: Any) -> tuple[Any, Any, Any, Any]:
+        value, gradients = jax.value_and_grad(loss)(parameters, x, y)
+        changes, state = optimizer.update(gradients, state, parameters)
+        return optax.apply_updates(parameters, changes), state, value, gradients
+
+    def python() -> ratios.Run:
+        step = jax.jit(lambda *operands: one_step(*operands)[:3])
+
+        def run() -> Any:
+            parameters, state = start, optimizer.init(start)
+            for _ in range(STEPS):
+                parameters, state, value = step(parameters, state, x, y)
+            return parameters, value
+
+        return run
+
+    def bare() -> ratios.Run:
+        @jax.jit
+        def loop(parameters: Any, x: Any, y: Any) -> Any:
+            def body(_: Any, carry: Any) -> Any:
+                return one_step(*carry, x, y)[:2]
+
+            return lax.fori_loop(0, STEPS, body, (parameters, optimizer.init(parameters)))[0]
+
+        return lambda: loop(start, x, y)
+
+    def recorded() -> ratios.Run:
+        @jax.jit
+        def loop(parameters: Any, x: Any, y: Any) -> Any:
+            def body(k: Any, carry: Any) -> Any:
+                parameters, state, losses, norms = carry
+                parameters, state, value, gradients = one_step(parameters, state, x, y)
+                norm = optax.tree.norm(gradients)
+                return parameters, state, losses.at[k].set(value), norms.at[k].set(norm)
+
+            zeros = jnp.zeros(STEPS)
+            carry = (parameters, optimizer.init(parameters), zeros, zeros)
+            parameters, _, losses, norms = lax.fori_loop(0, STEPS, body, carry)
+            return parameters, losses, norms
+
+        return lambda: loop(start, x, y)
+
+    def minimize() -> ratios.Run:
+        return lambda: descent.minimize(loss, start, x, y, optimizer=optimizer, steps=STEPS).parameters
+
+    return {"recorded": recorded, "bare": bare, "python": python, "minimize": minimize}
+
+
+def main() -> int:
+    given = ratios.options(__doc__)
+    tables = {
+        f"{name}, {method}": ratios.measure(contenders(network(*sizes), make()), rounds=given.rounds)
+        for name, sizes in NETWORKS.items()
+        for method, make in OPTIMIZERS.items()
+    }
+    met = ratios.report(tables, "recorded", TARGETS, as_json=given.json)
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
