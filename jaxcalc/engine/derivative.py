@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxcalc.engine import boundary, cost
 from jaxcalc.engine.entries import entries
 from jaxcalc.engine.interpret import run_primal, walk
 from jaxcalc.engine.program import Slot
@@ -30,6 +31,7 @@ class Derivative:
     """One derivative of one function, at inputs of given shapes and dtypes.
 
     Attributes:
+        way: which linear map was materialised: forward, reverse or the Hessian's.
         rows: `[nnz]` static, the output element of each value.
         cols: `[nnz]` static, the input element of each value.
         outputs: shapes and dtypes of f's output leaves.
@@ -38,8 +40,11 @@ class Derivative:
             kept and used again.
     """
 
-    def __init__(self, build: Build, inputs: Inputs, way: Way, context: Context) -> None:
-        self._traced: Linearized = linearize(build, inputs, way)
+    def __init__(
+        self, build: Build, inputs: Inputs, way: Way, context: Context, *, holomorphic: bool = False
+    ) -> None:
+        self.way = way
+        self._traced: Linearized = linearize(build, inputs, way, holomorphic=holomorphic)
         program = self._traced.program
         self.outputs = self._traced.outputs
         first = len(self.outputs) + self._traced.gradient_count + self._traced.aux_count
@@ -49,35 +54,53 @@ class Derivative:
         self._residuals = program.residuals()
         self.is_pure = not program.captured
         self._tangent_pass = Staged(self._walk(context, way), [_shape(s) for s in self._residuals])
-        self._passes: dict[bool, Staged] = {}
+        self._compiled: dict[bool, Staged] = {}
         self.fallbacks = context.fallbacks
+
+    @property
+    def work(self) -> float:
+        """The estimated nanoseconds of the tangent pass."""
+        return cost.work(self._tangent_pass.jaxpr)
+
+    @property
+    def work_of_one(self) -> float:
+        """The estimated nanoseconds of the linear map applied to one tangent, as dense JAX does."""
+        return sum(cost.equation_work(step.eqn) for step in self._traced.program.tangent)
 
     def __call__(self, inputs: Inputs, *, with_value: bool) -> Evaluated:
         """Run at `inputs`; without `with_value`, output, gradient and aux stay empty."""
-        computed = self._primal_pass(with_value)(inputs)
-        residuals, primal = computed[: len(self._residuals)], computed[len(self._residuals) :]
-        (values,) = self._tangent_pass(residuals)
-        return self._unpacked(primal, values)
-
-    def _unpacked(self, primal: list[Any], values: Any) -> Evaluated:
+        (values, *primal) = self._run(with_value)(inputs)
         output, rest = primal[: len(self.outputs)], primal[len(self.outputs) :]
         gradient, aux = rest[: self._traced.gradient_count], rest[self._traced.gradient_count :]
         return Evaluated(
             output, gradient, jax.tree.unflatten(self._traced.aux_tree, aux) if primal else None, values
         )
 
-    def _primal_pass(self, with_value: bool) -> Staged:
-        if with_value not in self._passes:
-            program = self._traced.program
-            wanted = [*self._residuals, *(self._primal_outputs if with_value else ())]
-            steps = program.live(program.primal, wanted)
+    def _run(self, with_value: bool) -> Staged:
+        if with_value not in self._compiled:
+            shapes = [_shape(s) for s in self._traced.program.inputs]
+            fused = Staged(self._both_passes(with_value, None), shapes)
+            if boundary.saves_time(fused.jaxpr, [_shape(s) for s in self._residuals]):
+                fused = Staged(self._both_passes(with_value, boundary.apart), shapes)
+            self._compiled[with_value] = fused
+        return self._compiled[with_value]
 
-            def run(inputs: list[Any]) -> list[Any]:
-                values = dict(zip(program.inputs, inputs, strict=True)) | dict(program.captured)
-                return run_primal(steps, values, wanted)
+    def _both_passes(self, with_value: bool, call: Any) -> Any:
+        """The primal pass, behind a boundary if `call` makes one, and the tangent pass."""
+        program = self._traced.program
+        wanted = [*self._residuals, *(self._primal_outputs if with_value else ())]
+        steps = program.live(program.primal, wanted)
+        count = len(self._residuals)
 
-            self._passes[with_value] = Staged(run, [_shape(s) for s in program.inputs])
-        return self._passes[with_value]
+        def primal(inputs: list[Any]) -> list[Any]:
+            values = dict(zip(program.inputs, inputs, strict=True)) | dict(program.captured)
+            return run_primal(steps, values, wanted)
+
+        def run(inputs: list[Any]) -> list[Any]:
+            computed = call(primal, inputs) if call else primal(inputs)
+            return [*self._tangent_pass.inline(computed[:count]), *computed[count:]]
+
+        return run
 
     def _walk(self, context: Context, way: Way) -> Any:
         program = self._traced.program
@@ -111,4 +134,3 @@ def _common_dtype(leaves: Sequence[Lanes]) -> np.dtype[Any]:
 
 def _shape(slot: Slot) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(slot.aval.shape, slot.aval.dtype)
-

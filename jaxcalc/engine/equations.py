@@ -7,6 +7,7 @@ A new JAX version that renames a parameter breaks here and nowhere else. The con
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -43,6 +44,11 @@ def is_inexact(aval: Any) -> bool:
 def output(eqn: JaxprEqn, i: int = 0) -> Any:
     """Shape and dtype of output i."""
     return eqn.outvars[i].aval
+
+
+def operand(eqn: JaxprEqn, i: int = 0) -> Any:
+    """Shape and dtype of operand i."""
+    return eqn.invars[i].aval
 
 
 def has_derivative(eqn: JaxprEqn) -> bool:
@@ -251,6 +257,60 @@ def dot_general(eqn: JaxprEqn) -> DotGeneral:
     (left, right), (left_batch, right_batch) = p["dimension_numbers"]
     options = {name: p[name] for name in ("precision", "preferred_element_type")}
     return DotGeneral((tuple(left), tuple(right)), (tuple(left_batch), tuple(right_batch)), options)
+
+
+def kernel_size(eqn: JaxprEqn) -> int:
+    """How many products a convolution adds up for each element of its result."""
+    kernel = eqn.params["dimension_numbers"].rhs_spec
+    shape = operand(eqn, 1).shape
+    return prod(shape) // max(1, shape[kernel[0]])
+
+
+class Convolution(NamedTuple):
+    """The params of a `conv_general_dilated`.
+
+    `lhs_spec` and `out_spec` list the axes of batch, features and space, `rhs_spec` those of output
+    features, input features and space.
+    """
+
+    lhs_spec: tuple[int, ...]
+    rhs_spec: tuple[int, ...]
+    out_spec: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    lhs_dilation: tuple[int, ...]
+    rhs_dilation: tuple[int, ...]
+    feature_groups: int
+    batch_groups: int
+    options: dict[str, Any]
+
+
+def convolution(eqn: JaxprEqn) -> Convolution:
+    """Read a convolution's params."""
+    p = eqn.params
+    names = ("window_strides", "padding", "lhs_dilation", "rhs_dilation")
+    groups = p["feature_group_count"], p["batch_group_count"]
+    options = {name: p[name] for name in ("precision", "preferred_element_type")}
+    return Convolution(*p["dimension_numbers"], *(tuple(p[name]) for name in names), *groups, options)
+
+
+class Pooling(NamedTuple):
+    """The window of a `reduce_window` and its kin, along each axis."""
+
+    sizes: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    base_dilation: tuple[int, ...]
+    window_dilation: tuple[int, ...]
+
+
+def pooling(eqn: JaxprEqn) -> Pooling:
+    """Read a window's params; a `select_and_scatter_add` has no dilation."""
+    p = eqn.params
+    sizes = tuple(p["window_dimensions"])
+    ones = (1,) * len(sizes)
+    dilations = (tuple(p.get(name, ones)) for name in ("base_dilation", "window_dilation"))
+    return Pooling(sizes, tuple(p["window_strides"]), tuple(p["padding"]), *dilations)
 
 
 def solves_from_left(eqn: JaxprEqn) -> bool:

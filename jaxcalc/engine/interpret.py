@@ -15,9 +15,13 @@ from jaxcalc.engine.registry import Context
 from jaxcalc.engine.static import Static
 from jaxcalc.formats.lanes import Lanes
 
-__all__ = ["run_primal", "walk"]
+__all__ = ["TooDenseError", "run_primal", "walk"]
 
 assert rules  # importing the rules registers them
+
+
+class TooDenseError(ValueError):
+    """A value has more entries than the walk may store; the message names where."""
 
 
 def run_primal(steps: Sequence[Step], values: Mapping[Slot, Any], wanted: Sequence[Atom]) -> list[Any]:
@@ -56,7 +60,10 @@ def _step(context: Context, step: Step, operands: list[Any]) -> Sequence[Any]:
     if rule is None:
         return dense_fallback(context, step, operands)
     outputs = rule(step.eqn, operands)
-    return [outputs] if isinstance(outputs, Lanes) else outputs
+    outputs = [outputs] if isinstance(outputs, Lanes) else outputs
+    if any(x.stored > context.entry_limit for x in outputs if isinstance(x, Lanes)):
+        raise TooDenseError(f"{step.eqn.primitive.name} ({equations.source_line(step.eqn)})")
+    return outputs
 
 
 def _read(environment: Mapping[Slot, Any], atom: Atom) -> Any:

@@ -24,11 +24,13 @@ class Context:
         api: the public name that error messages begin with.
         strict: whether a primitive without a rule is an error.
         fallbacks: the primitives that went through the dense fallback, with their source lines.
+        entry_limit: the most entries that a value may have before the walk gives up.
     """
 
     api: str
     strict: bool = False
     fallbacks: list[str] = field(default_factory=list)
+    entry_limit: int = 1 << 28
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:

@@ -41,13 +41,14 @@ class Linearized:
     aux_count: int
 
 
-def linearize(build: Build, inputs: Inputs, way: Way) -> Linearized:
+def linearize(build: Build, inputs: Inputs, way: Way, *, holomorphic: bool = False) -> Linearized:
     """Trace the derivative of a flat function.
 
     Args:
         build: makes the flat function, and the leaves it is differentiated by, out of `inputs`.
         inputs: everything that is traced: arrays, numbers, or their shapes.
         way: which linear map to trace.
+        holomorphic: f is holomorphic, which the gradient inside a Hessian must know.
 
     Raises:
         ConcretizationTypeError and its kin: f needs concrete values.
@@ -66,7 +67,9 @@ def linearize(build: Build, inputs: Inputs, way: Way) -> Linearized:
         if way == "reverse":
             output, pull, aux = jax.vjp(call, leaves, has_aux=True)
             return list(output), [], aux, list(pull(list(tangents))[0])
-        gradient, push, (output, aux) = jax.linearize(_gradient(call), leaves, has_aux=True)
+        gradient, push, (output, aux) = jax.linearize(
+            _gradient(call, holomorphic), leaves, has_aux=True
+        )
         return list(output), list(gradient), aux, list(push(list(tangents)))
 
     jaxpr, shaped = jax.make_jaxpr(run, return_shape=True)(shapes, tangents)
@@ -82,13 +85,13 @@ def _call(build: Build, inputs: Inputs) -> tuple[list[Any], Any]:
     return list(output), aux
 
 
-def _gradient(call: FlatCall) -> Callable[[Leaves], Any]:
+def _gradient(call: FlatCall, holomorphic: bool) -> Callable[[Leaves], Any]:
     def scalar(leaves: Leaves) -> tuple[Any, Any]:
         output, aux = call(leaves)
         (value,) = output
         return value, (list(output), aux)
 
-    return jax.grad(scalar, has_aux=True)
+    return jax.grad(scalar, has_aux=True, holomorphic=holomorphic)
 
 
 def _shape(x: Any) -> jax.ShapeDtypeStruct:

@@ -72,6 +72,11 @@ class Lanes:
         """The number of elements of the value."""
         return prod(self.shape)
 
+    @property
+    def stored(self) -> int:
+        """How many index and coefficient elements the groups hold, the larger of both."""
+        return sum(max(group.index.size, group.data.size) for group in self.groups)
+
     def is_uniform(self, axes: Sequence[int]) -> bool:
         """Whether no index varies along these axes."""
         return all(is_uniform(group.index, axes) for group in self.groups)

@@ -4,6 +4,7 @@ from jaxcalc.transforms.derivative import derivative, partial_derivative
 from jaxcalc.transforms.gradient import gradient, value_and_gradient
 from jaxcalc.transforms.hessian import hessian, value_gradient_and_hessian
 from jaxcalc.transforms.jacobian import jacobian, value_and_jacobian
+from jaxcalc.transforms.sparsity import sparsity
 
 __all__ = [
     "derivative",
@@ -11,6 +12,7 @@ __all__ = [
     "hessian",
     "jacobian",
     "partial_derivative",
+    "sparsity",
     "value_and_gradient",
     "value_and_jacobian",
     "value_gradient_and_hessian",

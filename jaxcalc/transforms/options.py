@@ -21,7 +21,7 @@ from jaxcalc.engine.dense import (
 from jaxcalc.engine.directions import Direction, directions_allowed
 from jaxcalc.flat import FlatMap, require_differentiable_output, require_real_side
 
-Format = Literal["dense"]
+Format = Literal["dense", "bcoo", "structured"]
 Mode = Literal["auto", "forward", "reverse"]
 
 
@@ -47,6 +47,10 @@ class Options:
                 f"{self.memory_limit!r}."
             )
 
+    def require_inputs(self, chosen: Chosen) -> None:
+        """Refuse chosen arguments that no derivative can be taken by."""
+        require_differentiable(chosen, holomorphic=self.holomorphic, allow_int=self.allow_int)
+
     def _require_legal(self, name: str, given: Any, legal: tuple[str, ...]) -> None:
         if given not in legal:
             listing = ", ".join(repr(choice) for choice in sorted(legal))
@@ -57,7 +61,7 @@ def dense_jacobian(chosen: Chosen, options: Options) -> tuple[Any, Any, Any]:
     """Value, aux and dense Jacobian, through `jax.jacfwd` or `jax.jacrev`."""
     flat = _flat_map(chosen, options)
     direction = _direction(flat, options)
-    _require_complex_fits(flat, options, direction)
+    require_complex_fits(flat, options, direction)
     call = _reversible(flat, options) if direction == "reverse" else flat
     blocks, output, aux = jacobian_blocks(call, flat.leaves, direction, holomorphic=options.holomorphic)
     return flat.value(output), aux, flat.jacobian(blocks, [jnp.shape(y) for y in output])
@@ -74,7 +78,7 @@ def dense_hessian(
     """
     flat = _flat_map(chosen, options)
     directions = _hessian_directions(flat, options)
-    _require_complex_fits(flat, options, directions[0])
+    require_complex_fits(flat, options, directions[0])
     inner = _reversible(flat, options) if directions[1] == "reverse" else flat
 
     def call(leaves: Any) -> Any:
@@ -92,11 +96,12 @@ def dense_hessian(
 
 
 def _flat_map(chosen: Chosen, options: Options) -> FlatMap:
-    require_differentiable(chosen, holomorphic=options.holomorphic, allow_int=options.allow_int)
+    options.require_inputs(chosen)
     return FlatMap(chosen, options.has_aux)
 
 
-def _require_complex_fits(flat: FlatMap, options: Options, direction: Direction) -> None:
+def require_complex_fits(flat: FlatMap, options: Options, direction: Direction) -> None:
+    """Refuse complex inputs where the direction has no derivative by them."""
     require_differentiable(
         flat.chosen,
         holomorphic=options.holomorphic,
@@ -123,8 +128,7 @@ def _reversible(flat: FlatMap, options: Options) -> FlatCall:
 def _direction(flat: FlatMap, options: Options) -> Direction:
     if options.mode != "auto":
         return options.mode
-    output, allowed = _trace(flat)
-    require_differentiable_output(options.api, output, flat.treedef, holomorphic=options.holomorphic)
+    output, allowed = _trace(flat, options)
     cheaper = cheaper_direction(flat.leaves, output)
     return next(iter(allowed)) if len(allowed) == 1 else cheaper
 
@@ -132,18 +136,40 @@ def _direction(flat: FlatMap, options: Options) -> Direction:
 def _hessian_directions(flat: FlatMap, options: Options) -> tuple[Direction, Direction]:
     if options.mode != "auto":
         return options.mode, options.mode
-    _, allowed = _trace(flat)
+    _, allowed = _trace(flat, options)
     outer: Direction = "forward" if "forward" in allowed else "reverse"
     inner: Direction = "reverse" if "reverse" in allowed else "forward"
     return outer, inner
 
 
-def _trace(flat: FlatMap) -> tuple[list[Any], set[Direction]]:
-    """The output's shapes, and the directions that f can be differentiated in, without running f."""
+def allowed_directions(flat: FlatMap, options: Options) -> tuple[list[Any], set[Direction]]:
+    """The output's shapes, and the directions that f can be differentiated in, without running f.
+
+    Raises:
+        TypeError: an output has no derivative.
+        ConcretizationTypeError and its kin: f needs concrete values.
+    """
+    return trace_directions(lambda _, leaves: _checked(flat, leaves, options), [], flat.leaves)
+
+
+def trace_directions(
+    function: Callable[[Leaves, Leaves], Any], fixed: Leaves, leaves: Leaves
+) -> tuple[list[Any], set[Direction]]:
+    """The output's shapes of `function(fixed, leaves)`, and the directions allowed by `leaves`."""
+    jaxpr, output = jax.make_jaxpr(function, return_shape=True)(list(fixed), list(leaves))
+    invars = jaxpr.jaxpr.invars
+    return output, directions_allowed(jaxpr.jaxpr, invars[len(invars) - len(leaves) :])
+
+
+def _checked(flat: FlatMap, leaves: Leaves, options: Options) -> list[Any]:
+    output, _ = flat(leaves)
+    require_differentiable_output(options.api, output, flat.treedef, holomorphic=options.holomorphic)
+    return output
+
+
+def _trace(flat: FlatMap, options: Options) -> tuple[list[Any], set[Direction]]:
     try:
-        jaxpr, output = jax.make_jaxpr(lambda leaves: flat(leaves)[0], return_shape=True)(flat.leaves)
+        return allowed_directions(flat, options)
     except UNTRACEABLE:
         # f needs concrete values: one evaluation says how large its output is
-        output, _ = flat(flat.leaves)
-        return output, {"forward", "reverse"}
-    return output, directions_allowed(jaxpr.jaxpr, jaxpr.jaxpr.invars)
+        return _checked(flat, flat.leaves, options), {"forward", "reverse"}

@@ -1,0 +1,104 @@
+"""A call of f taken apart: what is traced, what is known, and how to put it together again."""
+
+from __future__ import annotations
+
+import hashlib
+import weakref
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments of one call.
+
+    Attributes:
+        traced: the arrays and floating-point numbers, which a compiled derivative takes as inputs.
+        key: what a derivative made for this call also fits: structure, shapes and dtypes, and the
+            known leaves; None when a leaf cannot be compared.
+    """
+
+    traced: list[Any]
+    key: Hashable | None
+    _treedef: Any
+    _known: list[Any]
+    _is_traced: list[bool]
+
+    def rebuild(self, traced: Sequence[Any]) -> Arguments:
+        """The arguments with other arrays in the place of the traced ones."""
+        new, known = iter(traced), iter(self._known)
+        leaves = [next(new) if on else next(known) for on in self._is_traced]
+        args, kwargs = jax.tree.unflatten(self._treedef, leaves)
+        return args, kwargs
+
+    @property
+    def is_inside_a_trace(self) -> bool:
+        """Whether an outer transformation traces an argument."""
+        return any(isinstance(x, jax.core.Tracer) for x in self.traced)
+
+
+def take_apart(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """Tell apart what a derivative is traced by and what it is made for.
+
+    Integers, booleans and integer arrays whose values are known are part of the structure: a gather
+    by known indices has a known pattern. A floating-point number or array is an input.
+    """
+    leaves, treedef = jax.tree.flatten((args, kwargs))
+    is_traced = [_is_input(leaf) for leaf in leaves]
+    traced = [leaf for leaf, on in zip(leaves, is_traced, strict=True) if on]
+    known = [leaf for leaf, on in zip(leaves, is_traced, strict=True) if not on]
+    parts = [_known_key(leaf) for leaf in known]
+    key: Hashable | None = None
+    if None not in parts:
+        key = (treedef, tuple(is_traced), tuple(parts), tuple(map(_shape_key, traced)))
+    return Call(traced, key, treedef, known, is_traced)
+
+
+def _is_input(leaf: Any) -> bool:
+    if isinstance(leaf, jax.core.Tracer | jax.ShapeDtypeStruct | float | complex):
+        return True
+    dtype = getattr(leaf, "dtype", None)
+    if dtype is None or not isinstance(leaf, jax.Array | np.ndarray | np.generic):
+        return False
+    return not (jnp.issubdtype(dtype, jnp.integer) or jnp.issubdtype(dtype, jnp.bool_)) and (
+        dtype.kind != "O" and not jnp.issubdtype(dtype, np.flexible)
+    )
+
+
+def _shape_key(leaf: Any) -> Hashable:
+    if not hasattr(leaf, "dtype"):
+        return type(leaf).__name__
+    return np.shape(leaf), leaf.dtype, bool(getattr(leaf, "weak_type", False))
+
+
+def _known_key(leaf: Any) -> Hashable | None:
+    if isinstance(leaf, jax.Array | np.ndarray):
+        return leaf.shape, str(leaf.dtype), _digest(leaf)
+    try:
+        hash(leaf)
+    except TypeError:
+        return None
+    return type(leaf), leaf
+
+
+_digests: dict[int, tuple[weakref.ref[Any], bytes]] = {}
+
+
+def _digest(array: Any) -> bytes:
+    """A fingerprint of the values; JAX arrays do not change, so theirs is remembered."""
+    if not isinstance(array, jax.Array):
+        return hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).digest()
+    number = id(array)
+    kept = _digests.get(number)
+    if kept is not None and kept[0]() is array:
+        return kept[1]
+    value = _digest(np.asarray(array))
+    _digests[number] = (weakref.ref(array, lambda _: _digests.pop(number, None)), value)
+    return value
