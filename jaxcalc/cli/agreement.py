@@ -73,7 +73,8 @@ def worst_entry(exact: Any, approximate: Any, error: Any) -> Agreement:
             continue
         unit = float(np.finfo(leaf.dtype).eps) ** 0.5
         tolerance = np.maximum(_ESTIMATED_ERRORS * estimated, unit * size)
-        difference = np.abs(leaf - other)
+        with np.errstate(invalid="ignore"):  # inf - inf
+            difference = np.abs(leaf - other)
         settled = np.isfinite(difference) & np.isfinite(tolerance)
         ratio = np.divide(difference, tolerance, out=np.full(leaf.shape, np.inf), where=settled)
         at = np.unravel_index(np.argmax(ratio), ratio.shape)

@@ -62,11 +62,11 @@ def _children(tree: Any) -> list[tuple[str, Any]] | None:
 
 
 def array_text(leaf: Any) -> str:
-    """Every element of an array, with all its digits, in aligned columns."""
+    """Every element of an array, with all its digits; the columns of a matrix are aligned."""
     array = np.asarray(leaf)
     if array.ndim == 0:
         return str(array[()])
-    width = max((len(str(x)) for x in array.flat), default=0)
+    width = max((len(str(x)) for x in array.flat), default=0) if array.ndim > 1 else 0
     rows = np.array2string(
         array.astype(object),
         separator=", ",

@@ -12,7 +12,7 @@ Exact derivatives of JAX functions. Without a command: a tour of all concepts, f
 quotient to a trained network, that checks itself (about half a minute).
 """
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   jaxcalc derivative "2*x**3 + 5" --at 2
   jaxcalc derivative "4*x**4 * z**3" --at x=1 z=2 --wrt x
@@ -49,7 +49,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="jaxcalc",
         description=_DESCRIPTION,
-        epilog=_EXAMPLES,
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

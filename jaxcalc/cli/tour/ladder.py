@@ -158,8 +158,9 @@ def _many_inputs() -> list[Rung]:
         ),
         ("Hessian", _SURFACE, jaxcalc.hessian, numerical.hessian, surface_of, v, curvature),
     ]
+    # compiled whole: op by op, each new shape would compile every operation of its own
     return [
-        Rung(name, function, exact(f)(x), quotients(f)(x), closed_form)
+        Rung(name, function, jax.jit(exact(f))(x), jax.jit(quotients(f))(x), closed_form)
         for name, function, exact, quotients, f, x, closed_form in cases
     ]
 
