@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import dtypes
-from jax.experimental.sparse import BCOO
 
 from jaxcalc.formats.compiled import Kernel, compiled, on_device
 from jaxcalc.formats.layout import Layout
@@ -55,6 +54,7 @@ def to_dense(values: Any, layout: Layout) -> Any:
 
 def to_bcoo(values: Any, layout: Layout) -> Any:
     """The output's pytree of the input's pytrees of BCOO, one index column for each axis."""
+    from jax.experimental.sparse import BCOO  # it imports scipy: a quarter of a second
 
     def block(pair: LeafPair, shape: tuple[int, ...]) -> Any:
         data = pair.select(values, layout)
@@ -91,8 +91,10 @@ def _nested(values: Any, layout: Layout, block: Callable[[LeafPair, tuple[int, .
 
 
 def _cast(block: Any, dtype: Any) -> Any:
-    if not isinstance(block, BCOO):
+    if isinstance(block, jax.Array | np.ndarray):
         return as_dtype(block, dtype)
+    from jax.experimental.sparse import BCOO
+
     return BCOO(
         (as_dtype(block.data, dtype), block.indices),
         shape=block.shape,
