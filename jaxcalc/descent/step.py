@@ -115,6 +115,7 @@ def _own(state: State) -> State:
 
 def _like(new: Any, old: Any) -> Any:
     """A new leaf as strongly typed as the old one: the next call is then the same program."""
+    new = jnp.asarray(new)
     return strong(new) if new.dtype == old.dtype else new
 
 

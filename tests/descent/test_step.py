@@ -110,6 +110,25 @@ def test_python_numbers_do_not_retrace():
     assert len(traces) == 1
 
 
+def test_an_optimizer_whose_state_is_python_numbers_does_not_retrace():
+    def update(gradients, rate, parameters=None):
+        return jax.tree.map(lambda g: -rate * g, gradients), jnp.asarray(0.5)  # weakly typed
+
+    traces = []
+
+    def square(w):
+        traces.append(None)
+        return w**2
+
+    step = descent.make_step(square, optax.GradientTransformation(lambda parameters: 0.25, update))
+    state = step.init(2.0)
+    for expected in (1.0, 0.0, 0.0):
+        state, _ = step.update(state)
+        assert state.parameters == expected
+    assert len(traces) == 1
+    assert not state.optimizer.weak_type
+
+
 def test_the_users_arrays_stay_and_the_state_is_used_up(problem):
     parameters, *data = problem
     before = jax.tree.map(np.array, parameters)
