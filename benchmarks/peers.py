@@ -1,0 +1,204 @@
+"""Those who take part in the structure benchmark: jaxcalc, JAX by itself and by hand, and peers.
+
+A contender is a function of a `Problem` that prepares what is done once, and returns a `Ready`: the
+seconds that took, and the function to time. What it returns are the derivative's values; `entries`
+turns them into rows, columns and values for the comparison with others.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxcalc
+
+if __package__:
+    from benchmarks.problems import Problem
+else:
+    from problems import Problem
+
+# what a library raises on a function that is beyond it
+FAILURES = (
+    ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, MemoryError,
+    NotImplementedError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
+
+
+class Ready(NamedTuple):
+    """A contender that can be timed.
+
+    Attributes:
+        run: the function to time.
+        setup: seconds to find structure or colouring, compilation not included; None if it has none.
+        entries: given what `run` returns, rows, columns and values in row-major order; or None.
+        lower: `jax.jit`'s lowered program, whose memory can be asked for, or None.
+    """
+
+    run: Callable[[], Any]
+    setup: float | None = None
+    entries: Callable[[Any], tuple[Any, Any, Any]] | None = None
+    lower: Callable[[], Any] | None = None
+
+
+Contender = Callable[[Problem], Ready]
+
+
+def row_major(rows: Any, cols: Any, values: Any) -> tuple[Any, Any, Any]:
+    order = np.lexsort((cols, rows))
+    return np.asarray(rows)[order], np.asarray(cols)[order], np.asarray(values)[order]
+
+
+# ---- the baseline
+
+
+def evaluation(problem: Problem) -> Ready:
+    """f itself, or its gradient where a Hessian is wanted."""
+    f = problem.f if problem.order == 1 else jax.grad(problem.f)
+    return _compiled(f, problem.args)
+
+
+def _compiled(function: Callable[..., Any], args: tuple[Any, ...], **more: Any) -> Ready:
+    jitted = jax.jit(function)
+    return Ready(lambda: jitted(*args), lower=lambda: jitted.lower(*args), **more)
+
+
+# ---- jaxcalc
+
+
+def jaxcalc_call(format: str) -> Contender:  # noqa: A002
+    """jaxcalc called as it is; its set-up is what its first call does before it compiles."""
+
+    def prepare(problem: Problem) -> Ready:
+        f, setup = _found(problem)
+        derivative = _derivative(problem)(f, format=format)
+        if format != "structured":
+            return Ready(lambda: derivative(*problem.args), setup, _entries_of(problem, f))
+        return Ready(lambda: derivative(*problem.args).values, setup, _entries_of(problem, f))
+
+    return prepare
+
+
+def jaxcalc_in_jit(format: str) -> Contender:  # noqa: A002
+    """jaxcalc inside the user's own `jax.jit`."""
+
+    def prepare(problem: Problem) -> Ready:
+        f, setup = _found(problem)
+        derivative = _derivative(problem)(f, format=format)
+
+        def values(*args: Any) -> Any:
+            found = derivative(*args)
+            return found.values if format == "structured" else found
+
+        return _compiled(values, problem.args, setup=setup, entries=_entries_of(problem, f))
+
+    return prepare
+
+
+def _derivative(problem: Problem) -> Any:
+    return jaxcalc.jacobian if problem.order == 1 else jaxcalc.hessian
+
+
+def _found(problem: Problem) -> tuple[Callable[..., Any], float]:
+    """f as a function that jaxcalc has not seen, and the seconds that its structure took to find.
+
+    The median of a few, because a first set-up is a short time on a busy machine.
+    """
+    times: list[float] = []
+    while True:
+        f = _fresh(problem.f)
+        began = time.perf_counter()
+        jaxcalc.sparsity(f, *problem.args, order=problem.order)
+        times.append(time.perf_counter() - began)
+        if len(times) == 3 or sum(times) > 2:
+            return f, float(np.median(times))
+
+
+def _fresh(f: Callable[..., Any]) -> Callable[..., Any]:
+    def same(*args: Any) -> Any:
+        return f(*args)
+
+    return same
+
+
+def _entries_of(problem: Problem, f: Callable[..., Any]) -> Callable[[Any], Any]:
+    def entries(_: Any) -> tuple[Any, Any, Any]:
+        found = _derivative(problem)(f, format="structured")(*problem.args)
+        return row_major(found.rows, found.cols, found.values)
+
+    return entries
+
+
+# ---- JAX
+
+
+def jax_whole(name: str) -> Contender:
+    """`jax.jacfwd`, `jax.jacrev` or `jax.hessian` of the whole function, compiled."""
+    return lambda problem: _compiled(getattr(jax, name)(problem.f), problem.args)
+
+
+def by_hand(name: str) -> Contender:
+    """What a user who knows that samples do not mix writes: the derivative of one, under vmap."""
+
+    def prepare(problem: Problem) -> Ready:
+        def one(x: Any, *rest: Any) -> Any:
+            return problem.f(x[None], *rest)[0]
+
+        axes = (0, *[None] * (len(problem.args) - 1))
+        return _compiled(jax.vmap(getattr(jax, name)(one), in_axes=axes), problem.args)
+
+    return prepare
+
+
+# ---- peers
+
+
+def asdex(problem: Problem) -> Ready:
+    """asdex: detection and colouring are its set-up; the run, under jit, gives a BCOO's data."""
+    library = importlib.import_module("asdex")
+    color = library.jacobian_coloring if problem.order == 1 else library.hessian_coloring
+    build = library.jacobian_from_coloring if problem.order == 1 else library.hessian_from_coloring
+    f = _fresh(problem.f)
+    began = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", library.DenseColoringWarning)
+        coloring = color(f, *problem.args)
+    setup = time.perf_counter() - began
+    derivative = build(f, coloring, output_format="bcoo")
+    pattern = coloring.sparsity
+
+    def entries(values: Any) -> tuple[Any, Any, Any]:
+        return row_major(pattern.rows, pattern.cols, values)
+
+    return _compiled(lambda *args: derivative(*args).data, problem.args, setup=setup, entries=entries)
+
+
+def sparsejac(problem: Problem) -> Ready:
+    """sparsejac: it colours a pattern that it is given (here jaxcalc's, not counted)."""
+    library = importlib.import_module("sparsejac")
+    from jax.experimental.sparse import BCOO
+
+    pattern = jaxcalc.sparsity(problem.f, *problem.args)
+    indices = jnp.stack([jnp.asarray(pattern.rows), jnp.asarray(pattern.cols)], axis=1)
+    declared = BCOO((jnp.ones(pattern.nnz, bool), indices), shape=pattern.shape)
+    began = time.perf_counter()
+    derivative = library.jacfwd(problem.f, declared)
+    setup = time.perf_counter() - began
+
+    def entries(values: Any) -> tuple[Any, Any, Any]:
+        return row_major(pattern.rows, pattern.cols, values)
+
+    return _compiled(lambda *args: derivative(*args).data, problem.args, setup=setup, entries=entries)
+
+
+def folx(problem: Problem) -> Ready:
+    """folx: the sparse Jacobian that its forward Laplacian carries; XLA drops the Laplacian."""
+    library = importlib.import_module("folx")
+    forward = library.forward_laplacian(problem.f, sparsity_threshold=32)
+    return _compiled(lambda x: forward(x).jacobian.data, problem.args)
