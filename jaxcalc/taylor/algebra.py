@@ -1,4 +1,4 @@
-"""Which primitives are linear or bilinear, so that a series goes through coefficient by coefficient."""
+"""Primitives that are linear, bilinear or constant in pieces: a series needs no rule there."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _LINEAR: dict[str, tuple[int, ...]] = {
     "pad": (0, 1),
     "scatter-add": (0, 2),
 }  # fmt: skip
+_PIECEWISE_CONSTANT = frozenset({"ceil", "floor", "nextafter", "round", "sign", "stop_gradient"})
 _BILINEAR = frozenset({"mul", "dot_general", "conv_general_dilated"})
 
 
@@ -33,3 +34,8 @@ def linear_operands(eqn: JaxprEqn) -> tuple[int, ...] | None:
 def is_bilinear(eqn: JaxprEqn) -> bool:
     """Whether the equation is a product of its two operands."""
     return eqn.primitive.name in _BILINEAR
+
+
+def is_piecewise_constant(eqn: JaxprEqn) -> bool:
+    """Whether the derivative is zero whatever the values, so that nothing multiplies it."""
+    return eqn.primitive.name in _PIECEWISE_CONSTANT

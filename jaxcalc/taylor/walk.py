@@ -10,7 +10,7 @@ from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal, Var
 
 from jaxcalc.engine import equations
 from jaxcalc.taylor import loops, series, solves
-from jaxcalc.taylor.algebra import is_bilinear, linear_operands
+from jaxcalc.taylor.algebra import is_bilinear, is_piecewise_constant, linear_operands
 from jaxcalc.taylor.demand import demanded
 from jaxcalc.taylor.series import Series, coefficients_of, convolve, derivative_of, value_of
 
@@ -62,7 +62,8 @@ def evaluate(
 def _equation(eqn: JaxprEqn, operands: list[Any], order: int, wanted: list[bool]) -> list[Any]:
     """Choose how one equation acts on series, from the special to the general."""
     name = eqn.primitive.name
-    if name == "stop_gradient" or not (any(wanted) and any(isinstance(x, Series) for x in operands)):
+    moving = any(wanted) and any(isinstance(x, Series) for x in operands)
+    if not moving or is_piecewise_constant(eqn):
         return equations.bind(eqn, [value_of(x) for x in operands])
     inner = equations.called(eqn)
     if inner is not None:
@@ -143,15 +144,20 @@ def _general(eqn: JaxprEqn, operands: list[Any], order: int) -> list[Any]:
     points = [Series(operands[i].coefficients[:-1]) for i in moving]
     speeds = [derivative_of(operands[i]) for i in moving]
     starts = [p.value for p in points], [s.value for s in speeds]
+    rates: list[tuple[Any, ...] | None]
     if order == 1:
-        rates = rate(*starts)
+        rates = [(slope,) for slope in rate(*starts)]
     else:
-        rates = evaluate(jax.make_jaxpr(rate)(*starts), [*points, *speeds], order - 1)
+        found = evaluate(jax.make_jaxpr(rate)(*starts), [*points, *speeds], order - 1)
+        # T is linear in u': where it does not depend on the inputs, it is zero
+        rates = [x.coefficients if isinstance(x, Series) else None for x in found]
     remaining = iter(rates)
-    return [
-        Series((y, *coefficients_of(next(remaining), order - 1))) if on else y
-        for y, on in zip(equations.bind(eqn, values), inexact, strict=True)
-    ]
+    outputs = zip(equations.bind(eqn, values), inexact, strict=True)
+    return [_moving(y, next(remaining)) if on else y for y, on in outputs]
+
+
+def _moving(y: Any, rate: tuple[Any, ...] | None) -> Any:
+    return y if rate is None else Series((y, *rate))
 
 
 class CustomReverseRuleError(TypeError):

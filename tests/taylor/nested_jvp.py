@@ -1,0 +1,29 @@
+"""The reference for derivatives of any order: `jax.jvp` nested that many times."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import Jaxpr
+
+from jaxcalc.engine.equations import programs
+
+
+def nested(f: Callable[[Any], Any], order: int) -> Callable[[Any], Any]:
+    for _ in range(order):
+        f = _slope(f)
+    return f
+
+
+def _slope(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda x: jax.jvp(f, (x,), (jnp.ones_like(x),))[1]
+
+
+def equation_count(f: Callable[[Any], Any], x: Any) -> int:
+    """How many equations f traces to, inner programs included."""
+    return _count(jax.make_jaxpr(f)(x).jaxpr)
+
+
+def _count(jaxpr: Jaxpr) -> int:
+    return sum(1 + sum(_count(inner) for inner in programs(eqn)) for eqn in jaxpr.eqns)
