@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from jax.extend.core import Jaxpr, JaxprEqn, jaxprs_in_params
+from jax.extend.core import Jaxpr, JaxprEqn
 
 from jaxcalc.engine import equations
 
@@ -24,7 +24,7 @@ def equation_work(eqn: JaxprEqn) -> float:
     """The estimated time of one equation."""
     name = eqn.primitive.name
     size = sum(prod(getattr(v.aval, "shape", ())) for v in eqn.outvars)
-    bodies = list(jaxprs_in_params(eqn.params))
+    bodies = equations.programs(eqn)
     if name.startswith("scatter"):
         return _SCATTER * prod(equations.operand(eqn, -1).shape) + _ELEMENT * size
     if bodies:
