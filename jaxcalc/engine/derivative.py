@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxcalc.engine import boundary, cost
+from jaxcalc.engine.densify import densify
 from jaxcalc.engine.entries import entries
 from jaxcalc.engine.interpret import run_primal, walk
 from jaxcalc.engine.program import Slot
@@ -24,7 +26,7 @@ class Evaluated(NamedTuple):
     output: list[Any]
     gradient: list[Any]
     aux: Any
-    values: Any
+    values: list[Any]
 
 
 class Derivative:
@@ -36,14 +38,25 @@ class Derivative:
         cols: `[nnz]` static, the input element of each value.
         outputs: shapes and dtypes of f's output leaves.
         fallbacks: the primitives that were treated as dense, with their source lines.
+        is_dense: whether the values are dense arrays, one for each leaf of the linear map's result,
+            with an axis for the seeds, the first one in reverse mode and else the last; otherwise
+            they are one line of entries.
         is_pure: whether nothing that an outer transformation traces is baked in, so that it may be
             kept and used again.
     """
 
     def __init__(
-        self, build: Build, inputs: Inputs, way: Way, context: Context, *, holomorphic: bool = False
+        self,
+        build: Build,
+        inputs: Inputs,
+        way: Way,
+        context: Context,
+        *,
+        holomorphic: bool = False,
+        is_dense: bool = False,
     ) -> None:
         self.way = way
+        self.is_dense = is_dense
         self._traced: Linearized = linearize(build, inputs, way, holomorphic=holomorphic)
         program = self._traced.program
         self.outputs = self._traced.outputs
@@ -58,6 +71,11 @@ class Derivative:
         self.fallbacks = context.fallbacks
 
     @property
+    def seeds(self) -> int:
+        """How many tangents (cotangents, in reverse mode) a dense derivative takes."""
+        return sum(prod(slot.aval.shape) for slot in self._traced.program.tangents)
+
+    @property
     def work(self) -> float:
         """The estimated nanoseconds of the tangent pass."""
         return cost.work(self._tangent_pass.jaxpr)
@@ -69,7 +87,9 @@ class Derivative:
 
     def __call__(self, inputs: Inputs, *, with_value: bool) -> Evaluated:
         """Run at `inputs`; without `with_value`, output, gradient and aux stay empty."""
-        (values, *primal) = self._run(with_value)(inputs)
+        results = self._run(with_value)(inputs)
+        count = len(self._tangent_outputs) if self.is_dense else 1
+        values, primal = results[:count], results[count:]
         output, rest = primal[: len(self.outputs)], primal[len(self.outputs) :]
         gradient, aux = rest[: self._traced.gradient_count], rest[self._traced.gradient_count :]
         return Evaluated(
@@ -109,6 +129,8 @@ class Derivative:
             environment: dict[Slot, Any] = dict(zip(self._residuals, residuals, strict=True))
             environment.update(_seeds(program.tangents))
             leaves = walk(context, program.tangent, environment, self._tangent_outputs)
+            if self.is_dense:
+                return [densify(leaf, self.seeds, inputs_first=way == "reverse") for leaf in leaves]
             found = entries(leaves, _common_dtype(leaves))
             self.rows, self.cols = (
                 (found.inputs, found.elements) if way == "reverse" else (found.elements, found.inputs)

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from jaxcalc.arguments import Argnames, Argnums, choose, require_callable
+from jaxcalc.arguments import Argnames, Argnums, require_callable
 from jaxcalc.kinds import is_scalar, not_scalar
 from jaxcalc.transforms.options import Format, Mode, Options, dense_hessian
-from jaxcalc.transforms.structured import Request, packed, structured_hessian
+from jaxcalc.transforms.request import Request
+from jaxcalc.transforms.structured import structured_hessian
 
 
 def hessian(
@@ -70,13 +71,12 @@ def hessian(
 
     @wraps(f)
     def hessian_f(*args: Any, **kwargs: Any) -> Any:
+        request = Request.of(f, options, argnums, argnames, args, kwargs)
         if format == "dense":
-            chosen = choose(api, f, argnums, argnames, args, kwargs)
-            _, _, aux, result = dense_hessian(chosen, options)
+            _, _, aux, result = dense_hessian(request.chosen(request.call.traced), options)
         else:
-            request = Request.of(f, options, argnums, argnames, args, kwargs)
             found = structured_hessian(request, with_value=False)
-            aux, result = found.aux, packed(found.jacobian, options)
+            aux, result = found.aux, found.derivative
         return (result, aux) if has_aux else result
 
     return hessian_f
@@ -121,14 +121,13 @@ def value_gradient_and_hessian(
 
     @wraps(f)
     def value_gradient_and_hessian_f(*args: Any, **kwargs: Any) -> Any:
+        request = Request.of(f, options, argnums, argnames, args, kwargs)
         if format == "dense":
-            chosen = choose(api, f, argnums, argnames, args, kwargs)
+            chosen = request.chosen(request.call.traced)
             value, slope, aux, result = dense_hessian(chosen, options, require_scalar)
         else:
-            request = Request.of(f, options, argnums, argnames, args, kwargs)
             found = structured_hessian(request, with_value=True)
-            value, slope, aux = found.value, found.gradient, found.aux
-            result = packed(found.jacobian, options)
+            value, slope, aux, result = found.value, found.gradient, found.aux, found.derivative
         return ((value, aux) if has_aux else value), slope, result
 
     return value_gradient_and_hessian_f

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from jaxcalc.arguments import Argnames, Argnums, choose, require_callable
+from jaxcalc.arguments import Argnames, Argnums, require_callable
 from jaxcalc.transforms.options import Format, Mode, Options, dense_jacobian
-from jaxcalc.transforms.structured import Request, packed, structured_jacobian
+from jaxcalc.transforms.request import Request
+from jaxcalc.transforms.structured import structured_jacobian, traced_dense
 
 
 def jacobian(
@@ -131,8 +132,11 @@ def _evaluate(
     with_value: bool,
 ) -> tuple[Any, Any, Any]:
     """Value, aux and Jacobian in the format asked for; the value may be None when it is not needed."""
-    if options.format == "dense":
-        return dense_jacobian(choose(options.api, f, argnums, argnames, args, kwargs), options)
     request = Request.of(f, options, argnums, argnames, args, kwargs)
-    result = structured_jacobian(request, with_value=with_value)
-    return result.value, result.aux, packed(result.jacobian, options)
+    if options.format == "dense":
+        found = traced_dense(request, "jacobian", with_value=with_value)
+        if found is None:
+            return dense_jacobian(request.chosen(request.call.traced), options)
+    else:
+        found = structured_jacobian(request, with_value=with_value)
+    return found.value, found.aux, found.derivative

@@ -8,7 +8,8 @@ from typing import Any
 from jaxcalc.arguments import Argnames, Argnums, require_callable
 from jaxcalc.formats.pattern import SparsityPattern
 from jaxcalc.transforms.options import Options
-from jaxcalc.transforms.structured import Request, prepare
+from jaxcalc.transforms.prepare import prepare
+from jaxcalc.transforms.request import Request
 
 
 def sparsity(

@@ -1,0 +1,222 @@
+"""Derivatives made ready: in the direction that costs less, and kept for the next call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxcalc.arguments import function_name
+from jaxcalc.engine.cache import FunctionCache
+from jaxcalc.engine.dense import UNTRACEABLE
+from jaxcalc.engine.derivative import Derivative
+from jaxcalc.engine.interpret import TooDenseError
+from jaxcalc.engine.registry import Context
+from jaxcalc.engine.trace import Way
+from jaxcalc.flat import FlatMap
+from jaxcalc.formats.layout import DtypeFrom, Layout
+from jaxcalc.formats.sides import Side
+from jaxcalc.transforms.options import require_complex_fits, trace_directions
+from jaxcalc.transforms.request import Request
+
+_CACHE = FunctionCache()
+_DTYPE_FROM: dict[Way, DtypeFrom] = {"forward": "output", "reverse": "input", "hessian": "output"}
+_WORTH_IT = 20_000.0  # nanoseconds; below, dense JAX has no rival
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A derivative that can run, and the pytrees around it."""
+
+    derivative: Derivative
+    inputs: Side
+    outputs: Side
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it may be used by a later call."""
+        return self.derivative.is_pure
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where the values of a sparse derivative sit."""
+        d = self.derivative
+        rows_side = self.inputs if d.way == "hessian" else self.outputs
+        return Layout(d.rows, d.cols, self.inputs, rows_side, _DTYPE_FROM[d.way])
+
+    @property
+    def dense_work(self) -> float:
+        """The estimated nanoseconds of dense JAX in this direction: one product for each seed."""
+        return self.derivative.seeds * self.derivative.work_of_one
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The structured way to a dense derivative, or None where dense JAX costs less."""
+
+    prepared: Prepared | None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it may be used by a later call."""
+        return self.prepared is None or self.prepared.is_kept
+
+
+def prepare(request: Request, kind: str) -> Prepared:
+    """The sparse derivative for a call, "jacobian" or "hessian": an earlier one where it fits."""
+    make = _prepare_hessian if kind == "hessian" else _prepare_jacobian
+    prepared: Prepared = _kept(request, kind, lambda: make(request))
+    return prepared
+
+
+def prepare_dense(request: Request, kind: str) -> Prepared | None:
+    """The structured way to a dense derivative; None where plain JAX is the better one."""
+    choice: Choice = _kept(request, f"dense {kind}", lambda: _choose_dense(request, kind))
+    return choice.prepared
+
+
+def _kept(request: Request, kind: str, make: Callable[[], Any]) -> Any:
+    key = request.key(kind)
+    return make() if key is None else _CACHE.get(request.f, key, make)
+
+
+def _prepare_jacobian(request: Request) -> Prepared:
+    flat = request.flat(request.call.traced)
+    try:
+        ways = _ways(request, flat)
+    except UNTRACEABLE as error:
+        raise request.untraceable(error) from error
+    prepared, failure = None, None
+    for way in ways:
+        try:
+            candidate = _prepared(request, flat, way)
+        except TooDenseError as error:
+            failure = error
+            continue
+        if prepared is None or candidate.derivative.work < prepared.derivative.work:
+            prepared = candidate
+        if len(ways) == 1 or _is_near_optimal(candidate):
+            break
+    if prepared is None:
+        raise _too_dense(request, flat, failure)
+    return prepared
+
+
+def _is_near_optimal(prepared: Prepared) -> bool:
+    """Whether the other direction, at its best, could not take many fewer lanes than this one.
+
+    Forward mode carries as many lanes as the fullest row has entries, reverse mode as the fullest
+    column.
+    """
+    layout = prepared.layout
+    rows, cols = (int(np.bincount(x, minlength=1).max(initial=0)) for x in (layout.rows, layout.cols))
+    mine, other = (cols, rows) if prepared.derivative.way == "reverse" else (rows, cols)
+    return mine <= 2 * max(1, other)
+
+
+def _prepare_hessian(request: Request) -> Prepared:
+    flat = request.flat(request.call.traced)
+    require_complex_fits(flat, request.options, "forward")
+    if request.options.mode != "auto":
+        raise ValueError(
+            f"{request.options.api}: a sparse Hessian is forward over reverse, so "
+            f"mode={request.options.mode!r} does not go with format={request.options.format!r}; leave "
+            "mode out, or use format='dense'."
+        )
+    try:
+        return _prepared(request, flat, "hessian")
+    except UNTRACEABLE as error:
+        raise request.untraceable(error) from error
+    except TooDenseError as error:
+        raise _too_dense(request, flat, error) from None
+
+
+def _choose_dense(request: Request, kind: str) -> Choice:
+    flat = request.flat(request.call.traced)
+    best = None
+    try:
+        ways: list[Way] = ["hessian"] if kind == "hessian" else _ways(request, flat)
+        for way in ways:
+            candidate = _prepared(request, flat, way, is_dense=True)
+            if best is None or candidate.derivative.work < best.derivative.work:
+                best = candidate
+            if best.derivative.work < 0.3 * candidate.dense_work or candidate.dense_work < _WORTH_IT:
+                break
+    except (*UNTRACEABLE, TooDenseError):
+        return Choice(None)
+    if best is None or best.dense_work < _WORTH_IT:
+        return Choice(None)
+    return Choice(best if best.derivative.work < 0.8 * best.dense_work else None)
+
+
+def _ways(request: Request, flat: FlatMap) -> list[Way]:
+    """The directions to try, the one with fewer seeds first."""
+    options = request.options
+    output, allowed = trace_directions(
+        lambda traced, leaves: request.evaluate(request.flat(traced), leaves)[0],
+        request.call.traced,
+        flat.leaves,
+    )
+    complex_in, complex_out = (_any_complex(x) for x in (flat.leaves, output))
+    if not options.holomorphic:
+        # of a complex input only reverse mode is defined, of a complex output only forward mode
+        allowed -= {"forward"} if complex_in else set()
+        allowed -= {"reverse"} if complex_out else set()
+    if options.mode != "auto":
+        require_complex_fits(flat, options, options.mode)
+        return [options.mode]
+    if not allowed:
+        raise TypeError(
+            f"{options.api}: {function_name(request.f)} can be differentiated in neither direction: "
+            "reverse mode needs real outputs and no loop of unknown length (use lax.scan), forward "
+            "mode real inputs and no custom_vjp (use custom_jvp)."
+        )
+    inputs, outputs = (sum(prod(np.shape(x)) for x in xs) for xs in (flat.leaves, output))
+    first: list[Way] = ["forward", "reverse"] if inputs <= outputs else ["reverse", "forward"]
+    return [way for way in first if way in allowed]
+
+
+def _any_complex(leaves: Sequence[Any]) -> bool:
+    return any(jax.numpy.iscomplexobj(leaf) for leaf in leaves)
+
+
+def _prepared(request: Request, flat: FlatMap, way: Way, *, is_dense: bool = False) -> Prepared:
+    options = request.options
+    found: dict[str, Any] = {}
+
+    def build(traced: Sequence[Any]) -> Any:
+        inner = request.flat(traced)
+
+        def call(leaves: Sequence[Any]) -> tuple[list[Any], Any]:
+            output, aux = request.evaluate(inner, leaves)
+            if way == "hessian":
+                request.require_scalar(inner, output)
+            found["treedef"] = inner.treedef
+            return output, aux
+
+        return call, inner.leaves
+
+    derivative = Derivative(
+        build,
+        request.call.traced,
+        way,
+        Context(options.api, options.strict),
+        holomorphic=options.holomorphic,
+        is_dense=is_dense,
+    )
+    outputs = jax.tree.unflatten(found["treedef"], derivative.outputs)
+    return Prepared(derivative, Side.of(flat.chosen.primal), Side.of(outputs))
+
+
+def _too_dense(request: Request, flat: FlatMap, error: Exception | None) -> Exception:
+    size = sum(prod(shape) for shape in flat.shapes)
+    return ValueError(
+        f"{request.options.api}: the derivative by {size} input elements is too dense to be stored "
+        f"with its structure: {error} makes a value with more than {Context('').entry_limit} entries. "
+        "Use format='dense', or a product with a vector (jax.jvp, jax.vjp)."
+    )

@@ -1,0 +1,98 @@
+"""What a call asks for: a function, its arguments, and which derivative of it in which format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxcalc.arguments import Argnames, Argnums, Chosen, choose, function_name
+from jaxcalc.flat import FlatMap, require_differentiable_output
+from jaxcalc.transforms.call import Call, take_apart
+from jaxcalc.transforms.options import Options
+
+# what a trace depends on beside its arguments
+_CONFIGURATION = (
+    "jax_enable_x64",
+    "jax_default_matmul_precision",
+    "jax_numpy_dtype_promotion",
+    "jax_numpy_rank_promotion",
+    "jax_default_prng_impl",
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A call of f and what is asked of its derivative."""
+
+    f: Callable[..., Any]
+    options: Options
+    argnums: Argnums
+    argnames: Argnames | None
+    call: Call
+
+    @classmethod
+    def of(
+        cls,
+        f: Callable[..., Any],
+        options: Options,
+        argnums: Argnums,
+        argnames: Argnames | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Request:
+        """The request that a call of a transformed function makes."""
+        return cls(f, options, argnums, argnames, take_apart(args, kwargs))
+
+    def chosen(self, traced: Sequence[Any]) -> Chosen:
+        """The chosen arguments, with `traced` in the place of the call's arrays."""
+        args, kwargs = self.call.rebuild(traced)
+        return choose(self.options.api, self.f, self.argnums, self.argnames, args, kwargs)
+
+    def key(self, kind: str) -> Hashable | None:
+        """What a prepared derivative depends on; None when that cannot be compared."""
+        if self.call.key is None:
+            return None
+        argnums = self.argnums if isinstance(self.argnums, int) else tuple(self.argnums)
+        names = self.argnames
+        argnames = names if names is None or isinstance(names, str) else tuple(names)
+        settings = tuple(getattr(jax.config, name) for name in _CONFIGURATION)
+        o = self.options
+        flags = (o.has_aux, o.holomorphic, o.allow_int, o.mode, o.strict)
+        return kind, argnums, argnames, flags, settings, self.call.key
+
+    def flat(self, traced: Sequence[Any]) -> FlatMap:
+        """f as a map of leaves, with `traced` in the place of the call's arrays."""
+        chosen = self.chosen(traced)
+        self.options.require_inputs(chosen)
+        return FlatMap(chosen, self.options.has_aux)
+
+    def evaluate(self, flat: FlatMap, leaves: Sequence[Any]) -> tuple[list[Any], Any]:
+        """Output leaves and aux of f, refused where they have no derivative."""
+        output, aux = flat(leaves)
+        require_differentiable_output(
+            self.options.api, output, flat.treedef, holomorphic=self.options.holomorphic
+        )
+        return output, aux
+
+    def require_scalar(self, flat: FlatMap, output: Sequence[Any]) -> None:
+        """Refuse an output that has no Hessian matrix."""
+        if len(output) != 1 or np.shape(output[0]) != () or flat.treedef != jax.tree.structure(0):
+            raise TypeError(
+                f"{self.options.api}: format={self.options.format!r} needs a scalar output, but "
+                f"{function_name(self.f)} returns {len(output)} leaves of shapes "
+                f"{[list(np.shape(y)) for y in output]}. Use format='dense', or the jacobian of a "
+                "gradient of one of them."
+            )
+
+    def untraceable(self, error: Exception) -> TypeError:
+        """The error for a function whose structure cannot be found."""
+        return TypeError(
+            f"{self.options.api}: format={self.options.format!r} has to know the structure of "
+            f"{function_name(self.f)} for all inputs of this shape, but it needs a concrete value "
+            f"while it is traced ({str(error).splitlines()[0]}). Write a branch on values with "
+            "lax.cond or jnp.where, a loop with lax.while_loop or lax.scan, or use format='dense'."
+        )
