@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,8 @@ class Agreement:
         passed: whether all entries agree.
         difference: the absolute difference at that entry.
         tolerance: what it may be.
-        place: which entry it is, e.g. `x[2]` or `[1]` by `z`.
+        place: which entry of the derivative it is, e.g. `x[1,0]`: output 1 by x[0].
+        entries: how many entries were compared.
         exact: the exact value there.
         numerical: the numerical value there.
     """
@@ -35,23 +36,23 @@ class Agreement:
     difference: float
     tolerance: float
     place: str
+    entries: int
     exact: complex
     numerical: complex
 
 
-def compare(f: Callable[..., Any], values: Sequence[Any], chosen: Sequence[int]) -> Agreement:
+def compare(f: Callable[..., Any], values: Mapping[str, Any], chosen: Sequence[str]) -> Agreement:
     """The derivative of f by the `chosen` arguments, exact against numerical.
 
-    Cost: one exact Jacobian, and about ten evaluations of f for each input element.
+    `values` holds the arguments of f in their order, by name.
+
+    Cost: one exact Jacobian, and about 40 evaluations of f for each input element.
     """
 
-    def by_chosen(primal: tuple[Any, ...]) -> Any:
-        filled = list(values)
-        for place, value in zip(chosen, primal, strict=True):
-            filled[place] = value
-        return f(*filled)
+    def by_chosen(primal: dict[str, Any]) -> Any:
+        return f(*{**values, **primal}.values())
 
-    primal = tuple(values[i] for i in chosen)
+    primal = {name: values[name] for name in chosen}
     exact = jaxcalc.jacobian(by_chosen)(primal)
     estimate = numerical.jacobian(by_chosen)(primal)
     return worst_entry(exact, estimate.value, estimate.error)
@@ -64,10 +65,11 @@ def worst_entry(exact: Any, approximate: Any, error: Any) -> Agreement:
     """
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(exact)]
     size = max((float(np.max(np.abs(leaf), initial=1.0)) for leaf in leaves), default=1.0)
-    paths = [keystr(path) for path, _ in tree_leaves_with_path(exact)]
+    paths = [keystr(p, simple=True, separator=".") for p, _ in tree_leaves_with_path(exact)]
+    entries = sum(leaf.size for leaf in leaves)
     others = [np.asarray(leaf) for leaf in jax.tree.leaves(approximate)]
     errors = [np.asarray(leaf) for leaf in jax.tree.leaves(error)]
-    found, worst = Agreement(True, 0.0, 0.0, "", 0.0, 0.0), -1.0
+    found, worst = Agreement(True, 0.0, 0.0, "", entries, 0.0, 0.0), -1.0
     for path, leaf, other, estimated in zip(paths, leaves, others, errors, strict=True):
         if not leaf.size:
             continue
@@ -86,6 +88,7 @@ def worst_entry(exact: Any, approximate: Any, error: Any) -> Agreement:
                 difference=float(difference[at]),
                 tolerance=float(tolerance[at]),
                 place=place,
+                entries=entries,
                 exact=leaf[at].item(),
                 numerical=other[at].item(),
             )

@@ -106,24 +106,28 @@ def _evaluated(target: Target, result: Any, levels: int) -> Answer:
 def _check(target: Target, options: Any) -> Answer:
     del options
     kind = jaxcalc.classify(target.call, *target.values, argnums=_argnums(target))
-    found = compare(target.call, target.values, target.chosen)
-    verdict = "agree" if found.passed else "DISAGREE"
-    lines = [
-        f"{kind.name}: exact and numerical values {verdict}",
-        f"largest difference  {found.difference:.3g}  (tolerance {found.tolerance:.3g}) {found.place}",
-        f"exact there         {array_text(found.exact)}",
-        f"numerical there     {array_text(found.numerical)}",
-    ]
+    values = dict(zip(target.names, target.values, strict=True))
+    found = compare(target.call, values, target.chosen_names)
+    noun = "entry" if found.entries == 1 else "entries"
+    shown = f"{kind.name}: exact and numerical values agree ({found.entries} {noun})"
+    if not found.passed:
+        shown = (
+            f"{kind.name}: exact and numerical values DISAGREE\n"
+            f"at {found.place}: exact {array_text(found.exact)}, numerical "
+            f"{array_text(found.numerical)}, difference {found.difference:.3g} where "
+            f"{found.tolerance:.3g} is tolerated"
+        )
     record = {
         "passed": found.passed,
         "name": kind.name,
         "difference": found.difference,
         "tolerance": found.tolerance,
         "place": found.place,
+        "entries": found.entries,
         "exact": found.exact,
         "numerical": found.numerical,
     }
-    return Answer("\n".join(lines), record, 0 if found.passed else 1)
+    return Answer(shown, record, 0 if found.passed else 1)
 
 
 def _argnums(target: Target) -> int | tuple[int, ...]:
