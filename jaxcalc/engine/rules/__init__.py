@@ -2,18 +2,22 @@
 
 from jaxcalc.engine.rules import (
     contraction,
+    convolution,
     elementwise,
     indexing,
     linear_algebra,
+    pooling,
     reduction,
     shape,
 )
 
 __all__ = [
     "contraction",
+    "convolution",
     "elementwise",
     "indexing",
     "linear_algebra",
+    "pooling",
     "reduction",
     "shape",
 ]

@@ -1,0 +1,169 @@
+"""Windows that slide over a value: what convolutions and pooling have in common.
+
+An output element p reads, for each place k of the window, the element `p stride + k dilation - low`
+of a value with `base - 1` holes between its elements. So each place of the window is one shifted
+copy of the value: a positional move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import product
+from math import prod
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcalc.formats import moves
+from jaxcalc.formats.contract import uniform_along
+from jaxcalc.formats.lanes import Group, Lanes, Shape, is_uniform, shrink, shrink_mask
+
+MANY_PLACES = 128  # shifted copies of a larger window are made only where they have fewer lanes
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window along one axis.
+
+    Attributes:
+        size: the number of its places.
+        stride: the step from one output element to the next.
+        low: the padding before the first element.
+        base: the step between the elements of the value, holes between them counted.
+        dilation: the step from one place of the window to the next.
+    """
+
+    size: int = 1
+    stride: int = 1
+    low: int = 0
+    base: int = 1
+    dilation: int = 1
+
+
+Windows = Sequence[Window]
+Place = tuple[int, ...]
+
+
+def places(windows: Windows, shape: Shape, sizes: Shape) -> list[Place]:
+    """The places of a window at which some output element reads an element, not padding only."""
+    lines = []
+    for window, n, count in zip(windows, shape, sizes, strict=True):
+        read = np.arange(count)[:, None] * window.stride + np.arange(window.size) * window.dilation
+        read = read - window.low
+        hits = (read >= 0) & (read <= (n - 1) * window.base) & (read % window.base == 0)
+        lines.append(np.flatnonzero(hits.any(axis=0)).tolist())
+    return list(product(*lines))
+
+
+def shifted_array(array: Any, windows: Windows, place: Place, sizes: Shape) -> Any:
+    """What each output element reads at one place, of coefficients `[k, *S or 1s]`."""
+    padding, bounds = _shift(windows, place, array.shape[1:], sizes)
+    return moves.slice_axes(moves.pad_data(array, padding), bounds)
+
+
+def shifted(value: Lanes, windows: Windows, place: Place, sizes: Shape) -> Lanes:
+    """What each output element reads at one place; outside and in holes there is no entry."""
+    padding, bounds = _shift(windows, place, value.shape, sizes)
+    groups = []
+    for group in value.groups:
+        index = moves.slice_axes(moves.pad_index(group.index, padding, value.shape), bounds)
+        data = shifted_array(group.data, windows, place, sizes)
+        groups.append(Group(data, shrink(index)))
+    return Lanes(tuple(sizes), value.dtype).with_groups(groups)
+
+
+def inside(windows: Windows, place: Place, shape: Shape, sizes: Shape) -> np.ndarray:
+    """Which output elements read an element of the value at this place: a mask of shape `sizes`."""
+    padding, bounds = _shift(windows, place, shape, sizes)
+    index = moves.slice_axes(moves.pad_index(np.zeros((1, *shape), np.int32), padding, shape), bounds)
+    return np.broadcast_to(index[0] >= 0, sizes)
+
+
+def _shift(
+    windows: Windows, place: Place, shape: Shape, sizes: Shape
+) -> tuple[moves.Padding, moves.Bounds]:
+    padding, bounds = [], []
+    for window, k, n, count in zip(windows, place, shape, sizes, strict=True):
+        low = window.low - k * window.dilation
+        length = (count - 1) * window.stride + 1
+        high = length - low - ((n - 1) * window.base + 1)
+        padding.append((low, high, window.base - 1))
+        bounds.append((0, length, window.stride))
+    return padding, bounds
+
+
+def read_or_aligned(
+    value: Lanes,
+    axes: Sequence[int],
+    count: int,
+    summed: Sequence[int],
+    aligned: Callable[[Lanes], Sequence[Group]],
+    read: Callable[[Lanes], Sequence[Group]],
+) -> list[Group]:
+    """Choose for each group: act on each lane, made uniform along `axes`, or read place by place.
+
+    Args:
+        value: the tangent that the window slides over.
+        axes: the axes that the operation mixes.
+        count: the number of the window's places.
+        summed: the axes beside the window whose sum makes lanes where the index varies.
+        aligned: applies the operation to every lane of a uniform tangent.
+        read: applies it place by place.
+    """
+    groups: list[Group] = []
+    for group in value.groups:
+        part = value.with_groups([group])
+        if is_uniform(group.index, axes):
+            groups += aligned(part)
+            continue
+        wide = aligned_lanes(group, axes)
+        spread = count * group.lanes * prod(group.index.shape[1 + a] for a in summed)
+        if wide * (1 if count > MANY_PLACES else 2) <= spread:
+            groups += aligned(uniform_along(part, axes))
+        else:
+            groups += read(part)
+    return groups
+
+
+def aligned_lanes(group: Group, axes: Sequence[int]) -> int:
+    """About how many lanes a group has once it is uniform along `axes`: counted in one place."""
+    index = group.index
+    moved = [1 + a for a in axes]
+    if ((index == index.max(axis=tuple(moved), keepdims=True)) | (index < 0)).all():
+        return group.lanes
+    middle = tuple(
+        slice(None) if a == 0 or a in moved else slice(n // 2, n // 2 + 1)
+        for a, n in enumerate(index.shape)
+    )
+    found = np.unique(index[middle])
+    return int(np.count_nonzero(found >= 0))
+
+
+def packed(groups: Sequence[Group]) -> list[Group]:
+    """The same entries on fewer lanes: groups that never have an entry at the same element share.
+
+    Where a window slides over a value with holes, most places read a hole at most elements.
+    """
+    results: list[Group] = []
+    sparse: list[tuple[list[Group], np.ndarray]] = []
+    for group in groups:
+        valid = group.index >= 0
+        if 2 * np.count_nonzero(valid) > valid.size:
+            results.append(group)
+            continue
+        for i, (members, taken) in enumerate(sparse):
+            if taken.shape == valid.shape and not (taken & valid).any():
+                members.append(group)
+                sparse[i] = (members, taken | valid)
+                break
+        else:
+            sparse.append(([group], valid))
+    return results + [reduce(_share, members) for members, _ in sparse]
+
+
+def _share(a: Group, b: Group) -> Group:
+    valid = shrink_mask(a.index >= 0)
+    return Group(jnp.where(valid, a.data, b.data), np.where(a.index >= 0, a.index, b.index))
