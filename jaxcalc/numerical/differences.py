@@ -98,19 +98,18 @@ def difference_quotients(
             )
         return jnp.asarray(output)
 
-    with jax.debug_nans(False):
+    exact = exact_derivative(value)(x)
+    with jax.debug_nans(False):  # x - h may be outside the domain of f
         here = value(x)
         ahead, behind = _values(value, x + falling), _values(value, x - falling)
-    # real, as wide as the output and with an axis for each of its own
-    h = falling.astype(jnp.finfo(here.dtype).dtype).astype(here.dtype)
-    h = jnp.expand_dims(h, tuple(range(1, here.ndim + 1)))
-    forward = (ahead - jnp.expand_dims(here, 0)) / h
-    central = (ahead - behind) / (2 * h)
-    exact = exact_derivative(value)(x)
-    limit = jnp.expand_dims(exact, 0)
-    return DifferenceQuotients(
-        falling, forward, central, exact, jnp.abs(forward - limit), jnp.abs(central - limit)
-    )
+        # real, as wide as the output and with an axis for each of its own
+        h = falling.astype(jnp.finfo(here.dtype).dtype).astype(here.dtype)
+        h = jnp.expand_dims(h, tuple(range(1, here.ndim + 1)))
+        forward = (ahead - jnp.expand_dims(here, 0)) / h
+        central = (ahead - behind) / (2 * h)
+        limit = jnp.expand_dims(exact, 0)
+        errors = jnp.abs(forward - limit), jnp.abs(central - limit)
+    return DifferenceQuotients(falling, forward, central, exact, *errors)
 
 
 def _scalar(x: Any) -> Any:

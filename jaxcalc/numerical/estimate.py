@@ -34,18 +34,17 @@ def pack(value: Any, error: Any, part: Part, dtype: Any) -> Estimate:
     `value` and `error` have f's output elements on their last axis; the results have them first, in
     the shape of the output.
     """
-    target = jnp.finfo(dtype)
-    epsilon = float(target.eps)
-    values, errors = [], []
-    for columns in part.columns:
-        v, e = (jnp.moveaxis(a[..., columns], -1, 0) for a in (value, error))
-        # rounding to `dtype` is an error of its own; so is that of the error itself
-        e = (e + epsilon * jnp.abs(v)) * (1 + epsilon)
-        errors.append(jnp.where(jnp.isnan(v), jnp.inf, e).reshape(part.shape + e.shape[1:]))
-        values.append(v.reshape(part.shape + v.shape[1:]))
+    real = jnp.finfo(dtype).dtype
+    values, errors = (
+        [
+            jnp.moveaxis(table[..., columns], -1, 0).reshape(part.shape + table.shape[:-1])
+            for columns in part.columns
+        ]
+        for table in (value, error)
+    )
     if len(values) == 1:
-        return Estimate(values[0].astype(dtype), errors[0].astype(target.dtype))
-    return Estimate(lax.complex(*values).astype(dtype), jnp.hypot(*errors).astype(target.dtype))
+        return Estimate(values[0].astype(dtype), errors[0].astype(real))
+    return Estimate(lax.complex(*values).astype(dtype), jnp.hypot(*errors).astype(real))
 
 
 def row(samples: Samples, value: Any, error: Any, part: Part, axis: int) -> list[Estimate]:

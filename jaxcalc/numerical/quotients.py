@@ -1,18 +1,18 @@
-"""Central difference quotients of first and second order, and the rounding errors in them."""
+"""Derivatives of first and second order by all input elements: where to sample f, and in what order."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from itertools import combinations_with_replacement
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcalc.numerical.extrapolation import Quotients
-from jaxcalc.numerical.sampling import Group, Sampler, Samples
-from jaxcalc.numerical.steps import Ladder, falling_steps, ladder_for, octaves
+from jaxcalc.numerical.columns import Row, central, curvature, mixed
+from jaxcalc.numerical.sampling import Group, Samples
+from jaxcalc.numerical.steps import Ladder, Order, falling_steps, ladder_for, octaves
 
 
 def first_order(samples: Samples, largest: float | None) -> tuple[Any, Any]:
@@ -20,170 +20,84 @@ def first_order(samples: Samples, largest: float | None) -> tuple[Any, Any]:
 
     Elements are in the order of `samples.groups`.
     """
-    nothing = jnp.zeros((0, len(samples.center)), samples.dtype)
-    values, errors = [nothing], [nothing]
-    for group in samples.groups:
-        ladder = ladder_for(group.dtype, 1)
-        one = partial(_central, samples, group, ladder, largest)
-        v, e = samples.each(one, [_numbers(group)], 2 * ladder.rows)
-        values.append(v)
-        errors.append(e)
-    return jnp.concatenate(values), jnp.concatenate(errors)
+    limits = [_two_sided(samples, group, 1, largest) for group in samples.groups]
+    return _joined(samples, limits)
 
 
 def second_order(samples: Samples, largest: float | None) -> tuple[Any, Any]:
     """The second derivative by each pair of input elements, and its error: both `[n, n, m]`."""
     n = sum(group.count for group in samples.groups)
-    value, error = (jnp.zeros((n, n, len(samples.center)), samples.dtype) for _ in range(2))
-    for group in samples.groups:
-        ladder = ladder_for(group.dtype, 2)
-        one = partial(_curvature, samples, group, ladder, largest)
-        v, e = samples.each(one, [_numbers(group)], 2 * ladder.rows)
-        places = _numbers(group) + group.first
-        value, error = value.at[places, places].set(v), error.at[places, places].set(e)
+    limits = [_two_sided(samples, group, 2, largest) for group in samples.groups]
+    place = np.zeros((n, n), np.int32)  # where a pair is found in the joined limits
+    np.fill_diagonal(place, np.arange(n))
+    done = n
     for a, b in combinations_with_replacement(samples.groups, 2):
         i, j = (index.ravel() for index in np.meshgrid(_numbers(a), _numbers(b), indexing="ij"))
-        if a is b:  # each pair once, and the diagonal is done
+        if a is b:  # each pair once
             i, j = i[i < j], j[i < j]
-        if not i.size:
-            continue
-        # the coarser ladder of the two
-        ladder = min((ladder_for(group.dtype, 2) for group in (a, b)), key=lambda known: known.rows)
-        one = partial(_mixed, samples, (a, b), ladder, largest)
-        v, e = samples.each(one, [i, j], 4 * ladder.rows)
-        rows, columns = i + a.first, j + b.first
-        value = value.at[rows, columns].set(v).at[columns, rows].set(v)
-        error = error.at[rows, columns].set(e).at[columns, rows].set(e)
-    return value, error
+        limits.append(_crossed(samples, (a, b), (i, j), largest))
+        place[i + a.first, j + b.first] = place[j + b.first, i + a.first] = np.arange(i.size) + done
+        done += i.size
+    value, error = _joined(samples, limits)
+    return value[place], error[place]
+
+
+def _joined(samples: Samples, limits: list[tuple[Any, Any]]) -> tuple[Any, Any]:
+    nothing = jnp.zeros((0, samples.center.size), samples.dtype)
+    values, errors = zip((nothing, nothing), *limits, strict=True)
+    return jnp.concatenate(values), jnp.concatenate(errors)
 
 
 def _numbers(group: Group) -> np.ndarray:
     return np.arange(group.count, dtype=np.int32)
 
 
-def _column(a: Any) -> Any:
-    return jnp.expand_dims(a, 1)
+def _two_sided(samples: Samples, group: Group, order: Order, largest: float | None) -> tuple[Any, Any]:
+    """Derivatives by each element alone, from points on both sides of x."""
+    x, ladder = group.elements, ladder_for(group.dtype, order)
+    steps = _steps(x, _octaves(x, ladder), ladder, largest)
+    wide = (steps.astype(samples.dtype),), (jnp.abs(x).astype(samples.dtype),)
+    row = Row(jnp.concatenate([steps, -steps], axis=1), *wide)
+
+    def move(places: tuple[Any, ...], step: Any) -> list[Any]:
+        return group.displaced(samples.leaves, places[0], step)
+
+    kernel = central if order == 1 else curvature
+    return samples.limits(kernel, move, (_numbers(group),), row, samples.columns(group))
 
 
-def _two_sided(
-    samples: Samples,
-    group: Group,
-    ladder: Ladder,
-    largest: float | None,
-    sample: Sampler,
-    places: Sequence[Any],
-) -> tuple[Any, Any, Any, Any]:
-    """The element's size and the steps, `[rows]`, and f on both sides, `[rows, m]` each."""
-    (place,) = places
-    x = group.elements[place]
-    steps = falling_steps(x, ladder, octaves(x, ladder), largest)
-    values = sample(
-        lambda step: group.displaced(samples.leaves, place, step), jnp.concatenate([steps, -steps])
-    )
-    ahead, behind = jnp.split(values, 2)
-    return jnp.abs(x).astype(samples.dtype), steps.astype(samples.dtype), ahead, behind
-
-
-def _rounding(samples: Samples, groups: tuple[Group, ...], *values: Any) -> tuple[Any, Any, Any]:
-    """How far each f may be from its exact value, the variation of f, and the resolution, as a row.
-
-    Two units in the last place, or what underflows; f(x) must be finite.
-    """
-    center = jnp.expand_dims(samples.center, 0)
-    epsilon = jnp.expand_dims(samples.resolution(*groups), 0)
-    size, variation = jnp.abs(center), jnp.zeros_like(center)
-    for value in values:
-        size = jnp.maximum(size, jnp.abs(value))
-        variation = jnp.maximum(variation, jnp.abs(value - center))
-    floor = jnp.expand_dims(samples.smallest(), 0)
-    rounding = jnp.where(jnp.isfinite(center), 2 * epsilon * size + floor, jnp.nan)
-    return rounding, variation, epsilon
-
-
-def _central(
-    samples: Samples,
-    group: Group,
-    ladder: Ladder,
-    largest: float | None,
-    sample: Sampler,
-    places: Sequence[Any],
-) -> Quotients:
-    """(f(x + h) - f(x - h)) / 2h."""
-    size, steps, ahead, behind = _two_sided(samples, group, ladder, largest, sample, places)
-    rounding, variation, epsilon = _rounding(samples, (group,), ahead, behind)
-    h = _column(steps)
-    central = (ahead - behind) / (2 * h)
-    center = jnp.expand_dims(samples.center, 0)
-    return Quotients(
-        central=central,
-        steps=steps,
-        weights=steps,
-        rounding=rounding / h,
-        conditioning=epsilon * jnp.abs(central) * (size + h) / h,
-        variation=variation,
-        jumps=((ahead - center) - (center - behind)) / h,
-    )
-
-
-def _curvature(
-    samples: Samples,
-    group: Group,
-    ladder: Ladder,
-    largest: float | None,
-    sample: Sampler,
-    places: Sequence[Any],
-) -> Quotients:
-    """(f(x + h) - 2 f(x) + f(x - h)) / h^2."""
-    size, steps, ahead, behind = _two_sided(samples, group, ladder, largest, sample, places)
-    rounding, variation, epsilon = _rounding(samples, (group,), ahead, behind)
-    h, center = _column(steps), jnp.expand_dims(samples.center, 0)
-    slope = jnp.abs(ahead - behind) / (2 * h)
-    return Quotients(
-        central=((ahead - center) - (center - behind)) / h / h,
-        steps=steps,
-        weights=steps * steps,
-        rounding=2 * rounding / h / h,
-        conditioning=2 * epsilon * slope * (size + h) / h / h,
-        variation=variation,
-        jumps=None,
-    )
-
-
-def _mixed(
+def _crossed(
     samples: Samples,
     groups: tuple[Group, Group],
-    ladder: Ladder,
+    places: tuple[np.ndarray, np.ndarray],
     largest: float | None,
-    sample: Sampler,
-    places: Sequence[Any],
-) -> Quotients:
-    """(f(x + h, y + k) - f(x + h, y - k) - f(x - h, y + k) + f(x - h, y - k)) / 4hk."""
+) -> tuple[Any, Any]:
+    """Mixed derivatives by pairs of elements, from the four corners around x."""
+    # the coarser ladder of the two; both elements fall by the same octaves, to keep h / k constant
+    ladder = min((ladder_for(group.dtype, 2) for group in groups), key=lambda known: known.rows)
     x, y = (group.elements[place] for group, place in zip(groups, places, strict=True))
-    fall = jnp.maximum(*(octaves(z, ladder).astype(samples.dtype) for z in (x, y)))
-    h, k = (falling_steps(z, ladder, fall.astype(z.dtype), largest) for z in (x, y))
+    fall = jnp.maximum(*(_octaves(z, ladder).astype(samples.dtype) for z in (x, y)))
+    h, k = (_steps(z, fall.astype(z.dtype), ladder, largest) for z in (x, y))
+    row = Row(
+        (jnp.concatenate([h, h, -h, -h], axis=1), jnp.concatenate([k, -k, k, -k], axis=1)),
+        tuple(step.astype(samples.dtype) for step in (h, k)),
+        tuple(jnp.abs(z).astype(samples.dtype) for z in (x, y)),
+    )
 
-    def move(steps: tuple[Any, Any]) -> list[Any]:
+    def move(places: tuple[Any, ...], steps: tuple[Any, Any]) -> list[Any]:
         leaves: list[Any] = samples.leaves
         for group, place, step in zip(groups, places, steps, strict=True):
             leaves = group.displaced(leaves, place, step)
         return leaves
 
-    values = sample(move, (jnp.concatenate([h, h, -h, -h]), jnp.concatenate([k, -k, k, -k])))
-    pp, pm, mp, mm = jnp.split(values, 4)
-    rounding, variation, epsilon = _rounding(samples, groups, pp, pm, mp, mm)
-    h, k = h.astype(samples.dtype), k.astype(samples.dtype)
-    h1, k1 = _column(h), _column(k)
-    slopes = (jnp.abs(pp + pm - mp - mm) / (4 * h1), jnp.abs(pp + mp - pm - mm) / (4 * k1))
-    moved = [
-        slope * (jnp.abs(z).astype(samples.dtype) + step)
-        for slope, z, step in zip(slopes, (x, y), (h1, k1), strict=True)
-    ]
-    return Quotients(
-        central=((pp - pm) - (mp - mm)) / (4 * h1) / k1,
-        steps=h,
-        weights=h * k,
-        rounding=rounding / h1 / k1,
-        conditioning=epsilon * (moved[0] + moved[1]) / h1 / k1,
-        variation=variation,
-        jumps=None,
-    )
+    return samples.limits(mixed, move, places, row, samples.columns(*groups))
+
+
+@partial(jax.jit, static_argnums=1)
+def _octaves(x: Any, ladder: Ladder) -> Any:
+    return octaves(x, ladder)
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _steps(x: Any, fall: Any, ladder: Ladder, largest: float | None) -> Any:
+    return jax.vmap(lambda x, fall: falling_steps(x, ladder, fall, largest))(x, fall)

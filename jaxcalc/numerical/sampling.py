@@ -15,7 +15,7 @@ from jax import lax
 from jaxcalc.arguments import dtype_of
 from jaxcalc.engine.dense import UNTRACEABLE
 from jaxcalc.flat import FlatMap, require_differentiable_output
-from jaxcalc.numerical.extrapolation import Quotients, extrapolate
+from jaxcalc.numerical.columns import Column, Kernel, Row, limits_of_samples
 
 _WORKSPACE = 2**26  # bytes of sampled inputs and outputs that are held at a time
 
@@ -64,6 +64,9 @@ class Group:
         return moved
 
 
+Move = Callable[[tuple[Any, ...], Any], list[Any]]  # places and offsets to inputs
+
+
 @dataclass
 class Samples:
     """f as a function from displaced inputs to one real vector, evaluated at x when this is made.
@@ -110,63 +113,64 @@ class Samples:
             pieces += [piece.reshape(-1).astype(self.dtype) for piece in real]
         return jnp.concatenate(pieces)
 
-    def resolution(self, *groups: Group) -> Any:
-        """For each output element, the spacing of floats near 1 in the coarsest dtype involved: `[m]`.
-
-        It is that of the output or of the inputs, whichever is coarser: f(x) may be computed in the
-        dtype of x and converted.
-        """
+    def columns(self, *groups: Group) -> Column:
+        """What is known of each output element, for a derivative by elements of these groups."""
         inputs = max(float(jnp.finfo(group.dtype).eps) for group in groups)
-        filled = np.zeros(self.center.shape, self.dtype)
+        epsilon, floor = (np.zeros(self.center.shape, self.dtype) for _ in range(2))
         for part in self.parts:
             for columns in part.columns:
-                filled[columns] = max(inputs, float(jnp.finfo(part.dtype).eps))
-        return jnp.asarray(filled)
+                # f(x) may be computed in the dtype of x and converted
+                epsilon[columns] = max(inputs, float(jnp.finfo(part.dtype).eps))
+                floor[columns] = float(jnp.finfo(part.dtype).tiny)
+        return Column(self.center, epsilon, floor)
 
-    def smallest(self) -> Any:
-        """For each output element, the size below which its dtype rounds to zero: `[m]`."""
-        filled = np.zeros(self.center.shape, self.dtype)
-        for part in self.parts:
-            for columns in part.columns:
-                filled[columns] = float(jnp.finfo(part.dtype).tiny)
-        return jnp.asarray(filled)
-
-    def each(
-        self, one: Callable[[Sampler, Any], Quotients], places: Sequence[np.ndarray], points: int
+    def limits(
+        self, kernel: Kernel, move: Move, places: tuple[np.ndarray, ...], row: Row, columns: Column
     ) -> tuple[Any, Any]:
-        """The limit of `one(sample, places)` for each of the places, and its error: `[places, m]` each.
+        """Derivative and error at each of n places, of each output element: both `[n, m]`.
 
-        `sample(move, steps)` gives f at `move(step)` for each step, vectorised where f can be traced.
-        `points` is how many points `one` samples: as many are done at a time as the workspace holds.
+        f is sampled at `move(place, offset)` for each offset of the place's row, vectorised where it
+        can be traced, and as many places at a time as the workspace holds.
         """
-        count = len(places[0])
+        count, points = jax.tree.leaves(row.offsets)[0].shape
         if not count:
-            nothing = jnp.zeros((0, self.center.size), self.dtype)
-            return nothing, nothing
+            return self._empty, self._empty
         values = sum(leaf.size for leaf in self.leaves) + 20 * self.center.size
         batch = max(1, _WORKSPACE // (self.dtype.itemsize * points * values + 1))
+
+        def together(place: Any, offsets: Any) -> Any:
+            return jax.vmap(lambda offset: self(move(place, offset)))(offsets)
+
+        def limit(one: tuple[Any, Row]) -> tuple[Any, Any]:
+            values = together(one[0], one[1].offsets)
+            over_outputs = jax.vmap(kernel, in_axes=(1, None, Column(0, 0, 0)))
+            return over_outputs(values, one[1], columns)
+
         try:
             arrays = tuple(jnp.asarray(place) for place in places)
-            if count <= batch:
-                return _extrapolate(jax.vmap(lambda place: one(self._together, place))(arrays))
-            return lax.map(
-                lambda place: extrapolate(one(self._together, place)), arrays, batch_size=batch
-            )
+            if count > batch:
+                return lax.map(limit, (arrays, row), batch_size=batch)
+            sampled = jax.vmap(together)(arrays, row.offsets)
         except UNTRACEABLE:
-            results = [one(self._in_turn, place) for place in zip(*places, strict=True)]
-            return _extrapolate(jax.tree.map(lambda *leaves: jnp.stack(leaves), *results))
+            sampled = jnp.stack(
+                [
+                    jnp.stack([self(move(place, offset)) for offset in _unstacked(offsets)])
+                    for place, offsets in zip(
+                        zip(*places, strict=True), _unstacked(row.offsets), strict=True
+                    )
+                ]
+            )
+        return limits_of_samples(kernel, sampled, row, columns)
 
-    def _together(self, move: Callable[..., list[Any]], steps: Any) -> Any:
-        return jax.vmap(lambda step: self(move(step)))(steps)
-
-    def _in_turn(self, move: Callable[..., list[Any]], steps: Any) -> Any:
-        leaves, treedef = jax.tree.flatten(steps)
-        each = [jax.tree.unflatten(treedef, step) for step in zip(*leaves, strict=True)]
-        return jnp.stack([self(move(step)) for step in each])
+    @property
+    def _empty(self) -> Any:
+        return jnp.zeros((0, self.center.size), self.dtype)
 
 
-_extrapolate = jax.jit(jax.vmap(extrapolate))
-Sampler = Callable[[Callable[..., list[Any]], Any], Any]
+def _unstacked(tree: Any) -> list[Any]:
+    """A pytree of arrays as the pytrees of their rows."""
+    leaves, treedef = jax.tree.flatten(tree)
+    return [jax.tree.unflatten(treedef, row) for row in zip(*leaves, strict=True)]
 
 
 def _grouped(leaves: Sequence[Any]) -> list[Group]:

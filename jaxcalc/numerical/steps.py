@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -52,7 +53,8 @@ def ladder_for(dtype: Any, order: Order) -> Ladder:
 def octaves(x: Any, ladder: Ladder) -> Any:
     """How far the steps fall at a scalar x: further when x is far from 1, but not when it is zero."""
     size = jnp.abs(x)
-    distance = jnp.abs(jnp.log2(jnp.where(size == 0, lax.full_like(size, 1), size)))
+    # not jnp.log2, which forgets that x is weakly typed
+    distance = jnp.abs(lax.log(jnp.where(size == 0, lax.full_like(size, 1), size))) * (1 / log(2))
     return jnp.clip(distance + ladder.below, ladder.octaves, ladder.most_octaves)
 
 

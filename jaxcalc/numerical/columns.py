@@ -1,0 +1,146 @@
+"""From samples of f to derivatives: one column of quotients for each output and input element.
+
+Columns are independent of each other, so they are padded to few sizes and share compiled programs:
+a numerical derivative of small functions, called eagerly, would spend all its time in the compiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxcalc.numerical.extrapolation import Quotients, extrapolate
+
+_SMALLEST_PROGRAM = 16  # columns
+
+
+class Row(NamedTuple):
+    """What is known of an input element, or of a pair of them: where f is sampled.
+
+    Attributes:
+        offsets: by how much each element is moved for each point, `[points]`.
+        steps: the steps by which quotients divide, `[rows]` for each of the elements.
+        sizes: |x| of each of the elements.
+    """
+
+    offsets: Any
+    steps: tuple[Any, ...]
+    sizes: tuple[Any, ...]
+
+
+class Column(NamedTuple):
+    """What is known of an output element.
+
+    Attributes:
+        center: f(x).
+        epsilon: the spacing of floats near 1 in the coarser of the dtypes of input and output.
+        floor: the size below which its dtype rounds to zero.
+    """
+
+    center: Any
+    epsilon: Any
+    floor: Any
+
+
+Kernel = Callable[[Any, Row, Column], tuple[Any, Any]]
+
+
+def limits_of_samples(kernel: Kernel, samples: Any, row: Row, column: Column) -> tuple[Any, Any]:
+    """Derivative and error, `[n, m]` each, from samples `[n, points, m]`."""
+    n, points, m = samples.shape
+    count = n * m
+    program = _SMALLEST_PROGRAM
+    while program < count:
+        program *= 2
+
+    def each_input(a: Any) -> Any:  # [n, ...] -> [columns, ...]
+        return _padded(jnp.repeat(a, m, axis=0, total_repeat_length=count), program)
+
+    def each_output(a: Any) -> Any:
+        return _padded(jnp.tile(a, n), program)
+
+    rows = jax.tree.map(each_input, row._replace(offsets=None))
+    columns = jax.tree.map(each_output, column)
+    flat = _padded(jnp.swapaxes(samples, 1, 2).reshape(count, points), program)
+    value, error = _compiled(kernel, flat, rows, columns)
+    return value[:count].reshape(n, m), error[:count].reshape(n, m)
+
+
+def _padded(a: Any, count: int) -> Any:
+    return jnp.pad(a, [(0, count - a.shape[0]), *[(0, 0)] * (a.ndim - 1)])
+
+
+@partial(jax.jit, static_argnums=0)
+def _compiled(kernel: Kernel, samples: Any, rows: Row, columns: Column) -> tuple[Any, Any]:
+    return jax.vmap(kernel)(samples, rows, columns)
+
+
+def central(values: Any, row: Row, column: Column) -> tuple[Any, Any]:
+    """First derivative: (f(x + h) - f(x - h)) / 2h."""
+    ahead, behind = jnp.split(values, 2)
+    (h,), (size,), center = row.steps, row.sizes, column.center
+    slope = (ahead - behind) / (2 * h)
+    quotients = Quotients(
+        central=slope,
+        steps=h,
+        weights=h,
+        rounding=_rounding(values, 2, column) / h,
+        conditioning=column.epsilon * jnp.abs(slope) * (size + h) / h,
+        variation=jnp.maximum(jnp.abs(ahead - center), jnp.abs(behind - center)),
+        jumps=((ahead - center) - (center - behind)) / h,
+    )
+    return _rounded(*extrapolate(quotients), column)
+
+
+def curvature(values: Any, row: Row, column: Column) -> tuple[Any, Any]:
+    """Second derivative: (f(x + h) - 2 f(x) + f(x - h)) / h^2."""
+    ahead, behind = jnp.split(values, 2)
+    (h,), (size,), center = row.steps, row.sizes, column.center
+    slope = jnp.abs(ahead - behind) / (2 * h)
+    quotients = Quotients(
+        central=((ahead - center) - (center - behind)) / h / h,
+        steps=h,
+        weights=h * h,
+        rounding=2 * _rounding(values, 2, column) / h / h,
+        conditioning=2 * column.epsilon * slope * (size + h) / h / h,
+        variation=jnp.maximum(jnp.abs(ahead - center), jnp.abs(behind - center)),
+        jumps=None,
+    )
+    return _rounded(*extrapolate(quotients), column)
+
+
+def mixed(values: Any, row: Row, column: Column) -> tuple[Any, Any]:
+    """(f(x + h, y + k) - f(x + h, y - k) - f(x - h, y + k) + f(x - h, y - k)) / 4hk."""
+    pp, pm, mp, mm = jnp.split(values, 4)
+    h, k = row.steps
+    by_x, by_y = jnp.abs(pp + pm - mp - mm) / (4 * h), jnp.abs(pp + mp - pm - mm) / (4 * k)
+    moved = by_x * (row.sizes[0] + h) + by_y * (row.sizes[1] + k)
+    quotients = Quotients(
+        central=((pp - pm) - (mp - mm)) / (4 * h) / k,
+        steps=h,  # k is in constant ratio to h
+        weights=h * k,
+        rounding=_rounding(values, 4, column) / h / k,
+        conditioning=column.epsilon * moved / h / k,
+        variation=jnp.max(jnp.abs(values.reshape(4, -1) - column.center), axis=0),
+        jumps=None,
+    )
+    return _rounded(*extrapolate(quotients), column)
+
+
+def _rounding(values: Any, points: int, column: Column) -> Any:
+    """How far each f may be from its exact value: two units in the last place, or what underflows.
+
+    Where f(x) is not finite nothing is known.
+    """
+    size = jnp.max(jnp.abs(values.reshape(points, -1)), axis=0)
+    rounding = 2 * column.epsilon * jnp.maximum(size, jnp.abs(column.center)) + column.floor
+    return jnp.where(jnp.isfinite(column.center), rounding, jnp.nan)
+
+
+def _rounded(value: Any, error: Any, column: Column) -> tuple[Any, Any]:
+    """With the error that rounding to the dtype of the result makes, of the value and of the error."""
+    return value, (error + column.epsilon * jnp.abs(jnp.nan_to_num(value))) * (1 + column.epsilon)
