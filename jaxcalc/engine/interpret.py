@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxcalc.engine import equations, registry, rules
+from jaxcalc.engine import equations, registry, rules, static
 from jaxcalc.engine.fallback import dense_fallback
 from jaxcalc.engine.program import Atom, Slot, Step
 from jaxcalc.engine.registry import Context
@@ -29,7 +29,7 @@ def run_primal(steps: Sequence[Step], values: Mapping[Slot, Any], wanted: Sequen
     environment = dict(values)
     uses = _uses(steps, wanted)
     for step in steps:
-        outputs = equations.bind(step.eqn, [_read(environment, x) for x in step.inputs])
+        outputs = equations.bind(step.eqn, [static.operand(_read(environment, x)) for x in step.inputs])
         environment.update(zip(step.outputs, outputs, strict=True))
         _release(environment, step, uses)
     return [_read(environment, x) for x in wanted]
@@ -51,7 +51,7 @@ def walk(
 def _step(context: Context, step: Step, operands: list[Any]) -> Sequence[Any]:
     tangents = [x for x in operands if isinstance(x, Lanes)]
     if not tangents:
-        return equations.bind(step.eqn, operands)
+        return equations.bind(step.eqn, [static.operand(x) for x in operands])
     if not any(x.groups for x in tangents) and all(s.is_tangent for s in step.outputs):
         return [_zero(slot) for slot in step.outputs]
     if all(s.is_tangent and 0 in s.aval.shape for s in step.outputs):

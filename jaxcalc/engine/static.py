@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax import lax
 from jax.extend.core import JaxprEqn
 
 from jaxcalc.engine import equations
@@ -38,6 +39,13 @@ class Static:
         return self._array
 
 
+def operand(array: Any) -> Any:
+    """A static value as the operand of a traced equation; one repeated number is not stored in full."""
+    if isinstance(array, np.ndarray) and array.size > 1 and is_repeated(array):
+        return lax.full(array.shape, array.reshape(-1)[0], array.dtype)
+    return array
+
+
 def constant(aval: Any, value: Any) -> Static:
     """A static value that is known already."""
     return Static(aval, lambda: value)
@@ -59,11 +67,29 @@ def _evaluate(eqn: JaxprEqn, arrays: list[Any]) -> list[Any]:
     rule = _NUMPY.get(eqn.primitive.name)
     if rule is not None and all(_is_cheap(a) for a in (*arrays, equations.output(eqn))):
         with np.errstate(all="ignore"):
-            result = rule(eqn, *[np.asarray(a) for a in arrays])
+            result = _apply(rule, eqn, [np.asarray(a) for a in arrays])
         if result is not None:
             return [np.asarray(result, equations.output(eqn).dtype)]
     with jax.ensure_compile_time_eval():
         return equations.bind(eqn, arrays)
+
+
+def _apply(rule: Callable[..., Any], eqn: JaxprEqn, arrays: list[np.ndarray]) -> Any:
+    """Apply a rule; an elementwise one to one number only, where all operands repeat one number.
+
+    The result then stays a view of one number, which is how the rules for lanes see that a
+    coefficient is the same everywhere.
+    """
+    shape = equations.output(eqn).shape
+    if eqn.primitive.name in _ELEMENTWISE and all(is_repeated(a) for a in arrays):
+        one = rule(eqn, *[a.reshape(-1)[:1].reshape(()) for a in arrays])
+        return None if one is None else np.broadcast_to(np.asarray(one), shape)
+    return rule(eqn, *arrays)
+
+
+def is_repeated(a: np.ndarray) -> bool:
+    """Whether an array is a view of one number."""
+    return a.size > 0 and not any(stride for stride, n in zip(a.strides, a.shape, strict=True) if n > 1)
 
 
 def _is_cheap(a: Any) -> bool:
@@ -96,15 +122,7 @@ def _convert(eqn: JaxprEqn, a: np.ndarray) -> Any:
         return None  # out of range, XLA saturates and numpy wraps
     if a.dtype.kind == "c" and target.kind != "c":
         return None
-    return _same_view(a, lambda x: x.astype(target))
-
-
-def _same_view(a: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Apply an elementwise function; an array broadcast from one number stays so."""
-    if a.size > 1 and not any(a.strides):
-        one = function(np.asarray(a.flat[0]))
-        return np.broadcast_to(one, a.shape)
-    return function(a)
+    return a.astype(target)
 
 
 def _iota(eqn: JaxprEqn) -> np.ndarray:
@@ -140,6 +158,13 @@ def _select(_: JaxprEqn, which: np.ndarray, *cases: np.ndarray) -> Any:
 def _comparison(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda _, a, b: function(a, b)
 
+
+_ELEMENTWISE = frozenset(
+    {
+        "add", "sub", "mul", "div", "rem", "neg", "not", "and", "or", "xor", "max", "min", "eq", "ne",
+        "lt", "le", "gt", "ge", "sign", "copy", "convert_element_type", "select_n",
+    }
+)  # fmt: skip
 
 _NUMPY: dict[str, Callable[..., Any]] = {
     "iota": _iota,

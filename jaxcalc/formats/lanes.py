@@ -30,10 +30,14 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Group:
-    """Lanes that share one coefficient array; see the module's docstring."""
+    """Lanes that share one coefficient array; see the module's docstring.
+
+    `is_clean` says that the data is zero wherever there is no entry, so that it needs no mask.
+    """
 
     data: Any
     index: np.ndarray
+    is_clean: bool = False
 
     @property
     def lanes(self) -> int:
@@ -88,7 +92,7 @@ class Lanes:
 
     def map_data(self, function: Callable[[Any], Any], dtype: DTypeLike | None = None) -> Lanes:
         """Apply an elementwise linear function to the coefficients."""
-        groups = tuple(Group(function(group.data), group.index) for group in self.groups)
+        groups = tuple(Group(function(g.data), g.index, g.is_clean) for g in self.groups)
         return Lanes(self.shape, np.dtype(dtype or self.dtype), groups)
 
 
@@ -146,7 +150,7 @@ def fill(data: Any, lanes: int, shape: Shape) -> Any:
 def valid_data(group: Group) -> Any:
     """The data of a group with zeros where it has no entry; broadcast no further than needed."""
     valid = group.index >= 0
-    if valid.all():
+    if group.is_clean or valid.all():
         return group.data
     return jnp.where(shrink_mask(valid), group.data, jnp.zeros((), group.data.dtype))
 

@@ -107,7 +107,7 @@ def _merge_agreeing(groups: Sequence[Group]) -> tuple[list[Group], bool]:
 def _single_lanes(group: Group) -> list[Group]:
     shared = group.data.shape[0] == 1
     return [
-        Group(group.data if shared else group.data[i : i + 1], group.index[i : i + 1])
+        Group(group.data if shared else group.data[i : i + 1], group.index[i : i + 1], group.is_clean)
         for i in range(group.lanes)
     ]
 
@@ -128,7 +128,7 @@ def _join(a: Group, b: Group) -> Group:
     index = np.where(a.index >= 0, a.index, b.index)
     if _same_index(a.index, b.index):
         return Group(_add(a.data, b.data), index)
-    return Group(_add(valid_data(a), valid_data(b)), shrink(index))
+    return Group(_add(valid_data(a), valid_data(b)), shrink(index), is_clean=True)
 
 
 def _fold_contained(groups: Sequence[Group]) -> list[Group]:

@@ -29,7 +29,8 @@ def moved(eqn: JaxprEqn, value: Lanes, move: Move, *, narrows: bool = False) -> 
     groups = []
     for group in value.groups:
         index = move(group.index)
-        groups.append(Group(move(group.data), shrink(index) if narrows else index))
+        index = shrink(index) if narrows else index
+        groups.append(Group(move(group.data), index, group.is_clean))
     return zeros_like_value(eqn).with_groups(groups)
 
 
@@ -138,18 +139,20 @@ def pad(eqn: JaxprEqn, operands: Operands) -> Lanes:
 
 def padded(value: Lanes, padding: moves.Padding) -> Lanes:
     """A tangent with zeros around and between its elements."""
-    groups = [
-        Group(
-            moves.pad_data(g.data, padding),
-            shrink(moves.pad_index(g.index, padding, value.shape)),
-        )
-        for g in value.groups
-    ]
+    groups = [_padded_group(g, padding, value.shape) for g in value.groups]
     shape = tuple(
         low + high + (n + (n - 1) * interior if n else 0)
         for n, (low, high, interior) in zip(value.shape, padding, strict=True)
     )
     return Lanes(shape, value.dtype).with_groups(groups)
+
+
+def _padded_group(group: Group, padding: moves.Padding, shape: Shape) -> Group:
+    index = shrink(moves.pad_index(group.index, padding, shape))
+    # zeros are written where the data varies; elsewhere it stays broadcast over the padding
+    wide = all(group.data.shape[1 + a] > 1 for a, amounts in enumerate(padding) if any(amounts))
+    is_clean = wide and (group.is_clean or bool((group.index >= 0).all()))
+    return Group(moves.pad_data(group.data, padding), index, is_clean)
 
 
 @rule("concatenate")
