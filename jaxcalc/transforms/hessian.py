@@ -10,7 +10,7 @@ from jaxcalc.arguments import Argnames, Argnums, require_callable
 from jaxcalc.kinds import is_scalar, not_scalar
 from jaxcalc.transforms.options import Format, Mode, Options, dense_hessian
 from jaxcalc.transforms.request import Request
-from jaxcalc.transforms.structured import structured_hessian
+from jaxcalc.transforms.structured import Result, structured_hessian, traced_dense
 
 
 def hessian(
@@ -72,10 +72,10 @@ def hessian(
     @wraps(f)
     def hessian_f(*args: Any, **kwargs: Any) -> Any:
         request = Request.of(f, options, argnums, argnames, args, kwargs)
-        if format == "dense":
+        found = _structured(request, with_value=False)
+        if found is None:
             _, _, aux, result = dense_hessian(request.chosen(request.call.traced), options)
         else:
-            found = structured_hessian(request, with_value=False)
             aux, result = found.aux, found.derivative
         return (result, aux) if has_aux else result
 
@@ -122,12 +122,19 @@ def value_gradient_and_hessian(
     @wraps(f)
     def value_gradient_and_hessian_f(*args: Any, **kwargs: Any) -> Any:
         request = Request.of(f, options, argnums, argnames, args, kwargs)
-        if format == "dense":
+        found = _structured(request, with_value=True)
+        if found is None:
             chosen = request.chosen(request.call.traced)
             value, slope, aux, result = dense_hessian(chosen, options, require_scalar)
         else:
-            found = structured_hessian(request, with_value=True)
             value, slope, aux, result = found.value, found.gradient, found.aux, found.derivative
         return ((value, aux) if has_aux else value), slope, result
 
     return value_gradient_and_hessian_f
+
+
+def _structured(request: Request, *, with_value: bool) -> Result | None:
+    """The Hessian through its structure; None where plain JAX computes the dense one."""
+    if request.options.format == "dense":
+        return traced_dense(request, "hessian", with_value=with_value)
+    return structured_hessian(request, with_value=with_value)

@@ -22,7 +22,7 @@ from jaxcalc.flat import FlatMap
 from jaxcalc.formats.layout import DtypeFrom, Layout
 from jaxcalc.formats.sides import Side
 from jaxcalc.transforms.options import require_complex_fits, trace_directions
-from jaxcalc.transforms.request import Request
+from jaxcalc.transforms.request import NotScalarError, Request
 
 _CACHE = FunctionCache()
 _DTYPE_FROM: dict[Way, DtypeFrom] = {"forward": "output", "reverse": "input", "hessian": "output"}
@@ -139,6 +139,8 @@ def _prepare_hessian(request: Request) -> Prepared:
 def _choose_dense(request: Request, kind: str) -> Choice:
     flat = request.flat(request.call.traced)
     best = None
+    if kind == "hessian" and not request.options.holomorphic and _any_complex(flat.leaves):
+        return Choice(None)
     try:
         ways: list[Way] = ["hessian"] if kind == "hessian" else _ways(request, flat)
         for way in ways:
@@ -147,7 +149,7 @@ def _choose_dense(request: Request, kind: str) -> Choice:
                 best = candidate
             if best.derivative.work < 0.3 * candidate.dense_work or candidate.dense_work < _WORTH_IT:
                 break
-    except (*UNTRACEABLE, TooDenseError):
+    except (*UNTRACEABLE, TooDenseError, NotScalarError):
         return Choice(None)
     if best is None or best.dense_work < _WORTH_IT:
         return Choice(None)

@@ -24,6 +24,10 @@ _CONFIGURATION = (
 )
 
 
+class NotScalarError(TypeError):
+    """An output that has no Hessian matrix."""
+
+
 @dataclass(frozen=True)
 class Request:
     """A call of f and what is asked of its derivative."""
@@ -81,7 +85,7 @@ class Request:
     def require_scalar(self, flat: FlatMap, output: Sequence[Any]) -> None:
         """Refuse an output that has no Hessian matrix."""
         if len(output) != 1 or np.shape(output[0]) != () or flat.treedef != jax.tree.structure(0):
-            raise TypeError(
+            raise NotScalarError(
                 f"{self.options.api}: format={self.options.format!r} needs a scalar output, but "
                 f"{function_name(self.f)} returns {len(output)} leaves of shapes "
                 f"{[list(np.shape(y)) for y in output]}. Use format='dense', or the jacobian of a "
