@@ -18,6 +18,8 @@ def named_leaves(name: str, tree: Any) -> list[tuple[str, Any]]:
 
 def require_arrays(api: str, name: str, tree: Any) -> None:
     """Refuse leaves that are no arrays or numbers, naming the leaf."""
+    if all(is_array(leaf) for leaf in jax.tree.leaves(tree)):
+        return  # names are made only for an error: they would be a third of a short call's overhead
     for path, leaf in named_leaves(name, tree):
         if not is_array(leaf):
             raise TypeError(
@@ -33,6 +35,8 @@ def require_parameters(api: str, parameters: Any) -> None:
         TypeError: a leaf is no array, or is an integer or boolean, which an update would truncate.
     """
     require_arrays(api, "parameters", parameters)
+    if all(is_inexact(leaf) for leaf in jax.tree.leaves(parameters)):
+        return
     for path, leaf in named_leaves("parameters", parameters):
         if not is_inexact(leaf):
             raise TypeError(
