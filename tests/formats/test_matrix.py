@@ -8,7 +8,7 @@ from jacobians import dense_of, filled, of_mask, struct, tolerance
 from jax import dtypes
 from jax.flatten_util import ravel_pytree
 
-from jaxcalc.formats import product_plans
+from jaxcalc.formats import product_plans, products
 from jaxcalc.formats.matrix import Jacobian, Layout, Side
 
 INPUT = {"w": struct(2, 3), "n": struct(2, dtype=np.int32), "b": struct()}
@@ -332,6 +332,23 @@ def test_an_equal_layout_does_not_retrace():
     assert len(traces) == 1
     f(mixed().sorted(), jnp.ones(7))
     assert len(traces) == 2
+
+
+def test_a_product_is_planned_and_compiled_once(monkeypatch):
+    plans, real = [], product_plans.product_plan
+    traces = []
+
+    def counted(layout):
+        plans.append(1)
+        kernel, arrays = real(layout)
+        return lambda *arguments: traces.append(1) or kernel(*arguments), arrays
+
+    monkeypatch.setattr(products, "product_plan", counted)
+    jacobian = of_mask(tridiagonal(9))
+    for scale in (1.0, 2.0, 3.0):
+        (jacobian * scale) @ jnp.ones(9)
+        jax.jit(lambda J: J @ jnp.ones(9))(jacobian)
+    assert len(plans) == len(traces) == 1
 
 
 def test_layouts_are_compared_by_content():

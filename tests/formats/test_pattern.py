@@ -179,6 +179,14 @@ def test_equal_blocks_against_a_search(count, m, n, density, seed):
     assert found == max(b for b in range(1, count * max(m, n) + 1) if fits(b))
 
 
+@pytest.mark.parametrize("stray", [(150, 10), (10, 150), (199, 0)])
+def test_a_stray_entry_among_many_joins_the_blocks(stray):
+    dense = np.eye(200, dtype=bool)
+    dense[stray] = True
+    assert equal_blocks(of_dense(np.eye(200))) == 200
+    assert equal_blocks(of_dense(dense)) == 1
+
+
 def test_repr_is_one_line_with_size_and_density():
     pattern = of_dense(np.eye(1000))
     assert repr(pattern) == ("SparsityPattern(1,000 x 1,000, 1,000 nonzeros (0.1 %), diagonal)")
