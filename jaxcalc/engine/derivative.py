@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from jaxcalc.engine import boundary, cost
 from jaxcalc.engine.densify import densify
 from jaxcalc.engine.entries import entries
 from jaxcalc.engine.interpret import run_primal, walk
+from jaxcalc.engine.locate import Meeting
 from jaxcalc.engine.program import Slot
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.staged import Staged
@@ -57,6 +58,8 @@ class Derivative:
     ) -> None:
         self.way = way
         self.is_dense = is_dense
+        self._context = context
+        self.fallbacks = context.fallbacks
         self._traced: Linearized = linearize(build, inputs, way, holomorphic=holomorphic)
         program = self._traced.program
         self.outputs = self._traced.outputs
@@ -66,9 +69,8 @@ class Derivative:
         program.prune(program.outputs)
         self._residuals = program.residuals()
         self.is_pure = not program.captured
-        self._tangent_pass = Staged(self._walk(context, way), [_shape(s) for s in self._residuals])
+        self._tangent_pass = Staged(self._walk(way), [_shape(s) for s in self._residuals])
         self._compiled: dict[bool, Staged] = {}
-        self.fallbacks = context.fallbacks
 
     @property
     def seeds(self) -> int:
@@ -122,13 +124,36 @@ class Derivative:
 
         return run
 
-    def _walk(self, context: Context, way: Way) -> Any:
-        program = self._traced.program
+    def locate(self, row: int, col: int) -> str | None:
+        """The source line where the output `row` comes to depend on the input `col`.
+
+        It is the first one with a value that depends on both `col` and the input that stands where
+        `row` stands among the outputs; None when there is none.
+        """
+        partner = self._partner(row, col)
+        if partner is None:
+            return None
+        meeting = Meeting(*partner)
+        lanes = self._lanes(meeting)
+        jax.eval_shape(lambda xs: [lanes(xs), None][1], [_shape(s) for s in self._residuals])
+        return meeting.place
+
+    def _partner(self, row: int, col: int) -> tuple[int, int] | None:
+        """Two seeds that meet: that of the entry, and that of the row (or column) on its own."""
+        mine, other = (self.cols, self.rows) if self.way == "reverse" else (self.rows, self.cols)
+        element, number = (col, row) if self.way == "reverse" else (row, col)
+        numbers = other[mine == element]
+        expected = element * self.seeds / max(1, int(mine.max(initial=0)) + 1)
+        candidates = numbers[numbers != number]
+        if not candidates.size:
+            return None
+        return number, int(candidates[np.argmin(np.abs(candidates - expected))])
+
+    def _walk(self, way: Way) -> Any:
+        lanes = self._lanes(None)
 
         def run(residuals: list[Any]) -> list[Any]:
-            environment: dict[Slot, Any] = dict(zip(self._residuals, residuals, strict=True))
-            environment.update(_seeds(program.tangents))
-            leaves = walk(context, program.tangent, environment, self._tangent_outputs)
+            leaves = lanes(residuals)
             if self.is_dense:
                 return [densify(leaf, self.seeds, inputs_first=way == "reverse") for leaf in leaves]
             found = entries(leaves, _common_dtype(leaves))
@@ -136,6 +161,17 @@ class Derivative:
                 (found.inputs, found.elements) if way == "reverse" else (found.elements, found.inputs)
             )
             return [found.values]
+
+        return run
+
+    def _lanes(self, observe: Meeting | None) -> Callable[[list[Any]], list[Lanes]]:
+        program = self._traced.program
+
+        def run(residuals: list[Any]) -> list[Lanes]:
+            environment: dict[Slot, Any] = dict(zip(self._residuals, residuals, strict=True))
+            environment.update(_seeds(program.tangents))
+            context = self._context
+            return walk(context, program.tangent, environment, self._tangent_outputs, observe)
 
         return run
 

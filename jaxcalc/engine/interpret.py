@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,13 +36,22 @@ def run_primal(steps: Sequence[Step], values: Mapping[Slot, Any], wanted: Sequen
 
 
 def walk(
-    context: Context, steps: Sequence[Step], values: Mapping[Slot, Any], wanted: Sequence[Atom]
+    context: Context,
+    steps: Sequence[Step],
+    values: Mapping[Slot, Any],
+    wanted: Sequence[Atom],
+    observe: Callable[[Step, Sequence[Any]], None] | None = None,
 ) -> list[Lanes]:
-    """Run the tangent pass on `values`, residuals and structured tangents, and return `wanted`."""
+    """Run the tangent pass on `values`, residuals and structured tangents, and return `wanted`.
+
+    `observe` is shown each step and its results.
+    """
     environment = dict(values)
     uses = _uses(steps, wanted)
     for step in steps:
         outputs = _step(context, step, [_read(environment, x) for x in step.inputs])
+        if observe is not None:
+            observe(step, outputs)
         environment.update(zip(step.outputs, outputs, strict=True))
         _release(environment, step, uses)
     return [_as_lanes(_read(environment, x), x) for x in wanted]

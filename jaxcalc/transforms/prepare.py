@@ -47,7 +47,7 @@ class Prepared:
         """Where the values of a sparse derivative sit."""
         d = self.derivative
         rows_side = self.inputs if d.way == "hessian" else self.outputs
-        return Layout(d.rows, d.cols, self.inputs, rows_side, _DTYPE_FROM[d.way])
+        return Layout(d.rows, d.cols, self.inputs, rows_side, _DTYPE_FROM[d.way], d.locate)
 
     @property
     def dense_work(self) -> float:
