@@ -157,6 +157,11 @@ def sizes(eqn: JaxprEqn) -> tuple[int, ...]:
     return tuple(eqn.params["sizes"])
 
 
+def repeats(eqn: JaxprEqn) -> tuple[int, ...]:
+    """How often a `tile` repeats each axis."""
+    return tuple(eqn.params["reps"])
+
+
 def padding(eqn: JaxprEqn) -> tuple[tuple[int, int, int], ...]:
     """Low, high and interior padding of each axis of a `pad`."""
     return tuple(eqn.params["padding_config"])
@@ -291,7 +296,8 @@ def convolution(eqn: JaxprEqn) -> Convolution:
     names = ("window_strides", "padding", "lhs_dilation", "rhs_dilation")
     groups = p["feature_group_count"], p["batch_group_count"]
     options = {name: p[name] for name in ("precision", "preferred_element_type")}
-    return Convolution(*p["dimension_numbers"], *(tuple(p[name]) for name in names), *groups, options)
+    windows = (tuple(p[name]) for name in names)
+    return Convolution(*(*p["dimension_numbers"], *windows, *groups, options))
 
 
 class Pooling(NamedTuple):

@@ -59,7 +59,7 @@ def gather_axes(eqn: JaxprEqn, shape: Shape, places_rank: int) -> dict[int, int]
     kept = {
         a: place
         for a, place in zip(window, numbers.offset_dims, strict=True)
-        if a not in numbers.start_index_map and sizes[a] == shape[a]
+        if sizes[a] == shape[a]  # a slice as long as the axis can start nowhere but at zero
     }
     rank = len(numbers.offset_dims) + places_rank - 1
     rest = [axis for axis in range(rank) if axis not in numbers.offset_dims]
@@ -75,7 +75,7 @@ def scatter_axes(eqn: JaxprEqn, shape: Shape, updates: Shape) -> dict[int, int]:
     kept = {
         place: a
         for place, a in zip(numbers.update_window_dims, window, strict=True)
-        if a not in numbers.scatter_dims_to_operand_dims and updates[place] == shape[a]
+        if updates[place] == shape[a]  # as long as the axis: it can start nowhere but at zero
     }
     rest = [axis for axis in range(len(updates)) if axis not in numbers.update_window_dims]
     pairs = zip(batching, numbers.scatter_indices_batching_dims, strict=True)

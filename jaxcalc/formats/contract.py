@@ -42,7 +42,8 @@ def _uniform(group: Group, axes: Sequence[int], value: Lanes) -> Group:
     places = tuple(1 + axis for axis in axes)
     widest = group.index.max(axis=places, keepdims=True)
     if ((group.index == widest) | (group.index < 0)).all():
-        return Group(valid_data(group), shrink(widest))  # one input a lane, here and there absent
+        # one input a lane, here and there absent; two lanes may come to hold the same one
+        return deduplicate(Group(valid_data(group), shrink(widest)))
     moved, kept = _lanes_first(group.index, axes)
     slots, columns = compress(moved)
     wide = [1 if 1 + a in places else group.index.shape[1 + a] for a in range(len(value.shape))]

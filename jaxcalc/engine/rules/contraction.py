@@ -73,6 +73,9 @@ def contract(t: Lanes, o: Any, how: Contraction, result: Lanes) -> Lanes:
     axes = how.contracted[0]
     groups: list[Group] = []
     for group in t.groups:
+        if all(t.shape[a] == 1 for a in axes):  # a sum of one term is an elementwise product
+            groups += _expand(group, t, o, how, result).groups
+            continue
         if is_uniform(group.index, axes):
             groups.append(_product(group, t, o, how))
             continue

@@ -150,6 +150,44 @@ def _scatter_anywhere(eqn: JaxprEqn, updates: Lanes, places: Any) -> Lanes:
     return result.with_groups(groups)
 
 
+@rule("scatter")
+def scatter(eqn: JaxprEqn, operands: Operands) -> Lanes:
+    """y = s, with t_p written at places_p: for places [1], s keeps its element 0, t brings element 1.
+
+    JAX makes a linear scatter of this kind only where no two places are the same.
+    """
+    base, places, updates = operands
+    result, known = zeros_like_value(eqn), static_value(places)
+    groups: list[Group] = []
+    if isinstance(base, Lanes) and base.groups:
+        groups += _kept(eqn, base, places, updates.shape).groups
+    if isinstance(updates, Lanes) and updates.groups:
+        written = (
+            _scatter_anywhere(eqn, updates, places)
+            if known is None
+            else _scatter_known(eqn, updates, known, result)
+        )
+        groups += written.groups
+    return merge(result, groups)
+
+
+def _kept(eqn: JaxprEqn, base: Lanes, places: Any, updates: Shape) -> Lanes:
+    """Zeros where the updates will be; with places that are traced, all entries stay."""
+    known = static_value(places)
+    if known is not None:
+        targets = places_of.scatter_targets(eqn, base.shape, known, updates).reshape(-1)
+        free = np.ones(base.size, bool)
+        free[targets[targets >= 0]] = False
+        return masked_by(base, free.reshape(base.shape))
+    zeros = jnp.zeros(updates, base.dtype)
+
+    def erase(data: Any) -> Any:
+        data = spread(data, range(len(base.shape)), base.shape)
+        return jax.vmap(lambda lane: equations.bind(eqn, [lane, places, zeros])[0])(data)
+
+    return base.map_data(erase)
+
+
 @rule("dynamic_slice")
 def dynamic_slice(eqn: JaxprEqn, operands: Operands) -> Lanes:
     """y_i = t_(start + i), the start clamped so that the slice fits."""

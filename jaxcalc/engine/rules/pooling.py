@@ -29,8 +29,9 @@ def window_sum(eqn: JaxprEqn, operands: Operands) -> Lanes:
     windows = _windows(eqn)
     axes, places = _axes(windows), w.places(windows, value.shape, result.shape)
 
-    def aligned(part: Lanes) -> tuple[Group, ...]:
-        return along_axes(eqn, part, axes).groups
+    def aligned(part: Lanes, group: Group) -> list[Group]:
+        mask = w.reached(group, windows, value.shape, result.shape)
+        return w.only(along_axes(eqn, part, axes).groups, mask)
 
     def read(part: Lanes) -> list[Group]:
         copies = [w.shifted(part, windows, place, result.shape) for place in places]
@@ -50,8 +51,10 @@ def pick(eqn: JaxprEqn, operands: Operands) -> Lanes:
     result, windows = zeros_like_value(eqn), _windows(eqn)
     axes, places = _axes(windows), w.places(windows, value.shape, result.shape)
 
-    def aligned(part: Lanes) -> tuple[Group, ...]:
-        return along_axes(eqn, part, axes, lambda lane: equations.bind(eqn, [lane, operand])[0]).groups
+    def aligned(part: Lanes, group: Group) -> list[Group]:
+        mask = w.reached(group, windows, value.shape, result.shape)
+        lanes = along_axes(eqn, part, axes, lambda lane: equations.bind(eqn, [lane, operand])[0])
+        return w.only(lanes.groups, mask)
 
     def read(part: Lanes) -> list[Group]:
         chosen = _Chosen(eqn, operand, windows)
@@ -75,8 +78,10 @@ def pass_back(eqn: JaxprEqn, operands: Operands) -> Lanes:
     back = [_backwards(window) for window in windows]
     axes, places = _axes(windows), w.places(windows, result.shape, value.shape)
 
-    def aligned(part: Lanes) -> tuple[Group, ...]:
-        return along_axes(eqn, part, axes, lambda lane: equations.bind(eqn, [lane, operand])[0]).groups
+    def aligned(part: Lanes, group: Group) -> list[Group]:
+        mask = w.reached(group, back, value.shape, result.shape)
+        lanes = along_axes(eqn, part, axes, lambda lane: equations.bind(eqn, [lane, operand])[0])
+        return w.only(lanes.groups, mask)
 
     def read(part: Lanes) -> list[Group]:
         chosen = _Chosen(eqn, operand, windows)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.extend.core import JaxprEqn
@@ -79,6 +80,18 @@ def reverse(eqn: JaxprEqn, operands: Operands) -> Lanes:
     """y = t turned around: [a, b, c] becomes [c, b, a]."""
     axes = equations.dimensions(eqn)
     return moved(eqn, operands[0], lambda a: moves.reverse(a, axes))
+
+
+@rule("tile")
+def tile(eqn: JaxprEqn, operands: Operands) -> Lanes:
+    """y = t repeated: twice, [a, b] becomes [a, b, a, b]; along uniform axes there is nothing to do."""
+    repeats = equations.repeats(eqn)
+
+    def move(a: Any) -> Any:
+        times = [1] + [r if n > 1 else 1 for r, n in zip(repeats, a.shape[1:], strict=True)]
+        return np.tile(a, times) if is_known(a) else jnp.tile(a, times)
+
+    return moved(eqn, operands[0], move)
 
 
 @rule("split")

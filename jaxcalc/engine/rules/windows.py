@@ -95,12 +95,35 @@ def _shift(
     return padding, bounds
 
 
+def reached(group: Group, windows: Windows, shape: Shape, sizes: Shape) -> np.ndarray:
+    """Which output elements read an entry of a group at some place: `[1, *sizes or 1s]`."""
+    support = shrink_mask(np.asarray((group.index >= 0).any(axis=0, keepdims=True)))
+    index = np.where(support, 0, -1)
+    hit = np.zeros((1,) * (1 + len(sizes)), bool)
+    for place in places(windows, shape, sizes):
+        padding, bounds = _shift(windows, place, shape, sizes)
+        hit = hit | (moves.slice_axes(moves.pad_index(index, padding, shape), bounds) >= 0)
+    return hit
+
+
+def only(groups: Sequence[Group], mask: np.ndarray) -> list[Group]:
+    """The groups without the entries where a mask `[1, *S or 1s]` is False."""
+    if mask.all():
+        return list(groups)
+    mask = shrink_mask(mask)
+    none = [np.asarray(-1, group.index.dtype) for group in groups]
+    return [
+        Group(g.data, shrink(np.where(mask, g.index, minus_one)))
+        for g, minus_one in zip(groups, none, strict=True)
+    ]
+
+
 def read_or_aligned(
     value: Lanes,
     axes: Sequence[int],
     count: int,
     summed: Sequence[int],
-    aligned: Callable[[Lanes], Sequence[Group]],
+    aligned: Callable[[Lanes, Group], Sequence[Group]],
     read: Callable[[Lanes], Sequence[Group]],
 ) -> list[Group]:
     """Choose for each group: act on each lane, made uniform along `axes`, or read place by place.
@@ -110,19 +133,19 @@ def read_or_aligned(
         axes: the axes that the operation mixes.
         count: the number of the window's places.
         summed: the axes beside the window whose sum makes lanes where the index varies.
-        aligned: applies the operation to every lane of a uniform tangent.
+        aligned: applies the operation to every lane of a uniform tangent, made out of a group.
         read: applies it place by place.
     """
     groups: list[Group] = []
     for group in value.groups:
         part = value.with_groups([group])
         if is_uniform(group.index, axes):
-            groups += aligned(part)
+            groups += aligned(part, group)
             continue
         wide = aligned_lanes(group, axes)
         spread = count * group.lanes * prod(group.index.shape[1 + a] for a in summed)
         if wide * (1 if count > MANY_PLACES else 2) <= spread:
-            groups += aligned(uniform_along(part, axes))
+            groups += aligned(uniform_along(part, axes), group)
         else:
             groups += read(part)
     return groups
