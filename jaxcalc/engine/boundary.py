@@ -41,6 +41,8 @@ _UNFUSED = frozenset(
 
 def saves_time(jaxpr: Jaxpr, coefficients: Sequence[Any]) -> bool:
     """Whether computing `coefficients` (shapes) apart costs less than computing them in every lane."""
+    if jaxpr.effects:
+        return False  # a branch may not hold every kind of effect
     repeated = sum(
         _COST.get(eqn.primitive.name, 0.0) * max(0.0, load - _size(eqn.outvars[0]))
         for eqn, load in _loads(jaxpr)
@@ -57,6 +59,8 @@ def _loads(jaxpr: Jaxpr) -> list[tuple[JaxprEqn, float]]:
             load[v] += _size(v)
     loads: list[tuple[JaxprEqn, float]] = []
     for eqn in reversed(jaxpr.eqns):
+        if not eqn.outvars:
+            continue
         out = eqn.outvars[0]
         demanded = max(load[v] for v in eqn.outvars)
         if not demanded:

@@ -19,9 +19,10 @@ class Staged:
     def __init__(self, function: Callable[[list[Any]], list[Any]], shapes: Sequence[Any]) -> None:
         closed = jax.make_jaxpr(function)(list(shapes))
         self.jaxpr = closed.jaxpr
-        self.constants = [
-            c if isinstance(c, jax.core.Tracer) else jax.device_put(c) for c in closed.consts
-        ]
+        with jax.ensure_compile_time_eval():  # also inside a trace, which they will outlive
+            self.constants = [
+                c if isinstance(c, jax.core.Tracer) else jax.device_put(c) for c in closed.consts
+            ]
         self._compiled = jax.jit(self._run)
 
     def _run(self, constants: list[Any], arguments: list[Any]) -> list[Any]:

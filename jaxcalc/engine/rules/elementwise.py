@@ -137,7 +137,7 @@ def complex_(eqn: JaxprEqn, operands: Operands) -> Lanes:
     re, im = operands
     parts = []
     if isinstance(re, Lanes):
-        parts.append(_map(re, eqn, lambda a: lax.complex(a, np.zeros_like(a)), None))
+        parts.append(_map(re, eqn, lambda a: lax.complex(a, np.zeros(a.shape, a.dtype)), None))
     if isinstance(im, Lanes):
         parts.append(_map(im, eqn, lambda b: lax.complex(np.zeros(b.shape, b.dtype), b), None))
     return total(eqn, parts)
