@@ -1,0 +1,128 @@
+"""Dense derivatives under jit, forced through their structure, against JAX's own."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxcalc
+from jaxcalc.transforms import prepare
+
+W = jnp.asarray(np.random.default_rng(0).normal(size=(5, 4)), jnp.float32)
+
+
+@pytest.fixture
+def forced(monkeypatch):
+    """Make every structured way look cheaper than dense JAX."""
+    monkeypatch.setattr(prepare, "_WORTH_IT", -1.0)
+    monkeypatch.setattr(prepare.Prepared, "dense_work", property(lambda self: 1e18))
+
+
+def only(monkeypatch, way):
+    ways = prepare._ways
+    monkeypatch.setattr(prepare, "_ways", lambda *args: [w for w in ways(*args) if w == way])
+
+
+JACOBIANS = {
+    "uniform index": (lambda x: jnp.tanh(jnp.sum(x * x) * jnp.arange(3.0) / 9), (4,)),
+    "some inputs only": (lambda x: jnp.sum(x[2:5]) * x[2:4], (7,)),
+    "few lanes": (lambda x: x[1:] * x[:-1], (6,)),
+    "blocks side by side": (lambda x: jnp.tanh(x @ W), (3, 5)),
+    "blocks apart": (lambda x: jnp.tanh(x[:, :5] @ W), (3, 8)),
+    "blocks in the middle": (lambda x: jnp.sin(x[1:] @ W), (4, 5)),
+    "blocks on the last axis": (lambda x: jnp.tanh(W.T @ x), (5, 3)),
+    "irregular": (lambda x: x[jnp.array([0, 3, 3, 1])] * jnp.cumsum(x)[:4], (6,)),
+    "scalar": (lambda x: x**2, ()),
+    "no entries": (lambda x: jnp.ones((2, 2)), (3,)),
+    "one element": (jnp.exp, (1, 1)),
+}
+
+
+@pytest.mark.parametrize("way", ["forward", "reverse"])
+@pytest.mark.parametrize("name", JACOBIANS)
+def test_jacobian(name, way, forced, monkeypatch):
+    only(monkeypatch, way)
+    f, shape = JACOBIANS[name]
+    x = jnp.asarray(np.random.default_rng(1).normal(size=shape), jnp.float32)
+    found, wanted = jax.jit(jaxcalc.jacobian(f))(x), jax.jacfwd(f)(x)
+    assert (found.shape, found.dtype) == (wanted.shape, wanted.dtype)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("way", ["forward", "reverse"])
+def test_pytrees_value_and_aux(way, forced, monkeypatch):
+    only(monkeypatch, way)
+    p = {"a": jnp.arange(6.0).reshape(2, 3), "b": jnp.arange(3.0)}
+
+    def f(p, s):
+        return {"y": jnp.tanh(p["a"] * p["b"] * s), "z": p["b"] ** 2}, jnp.sum(p["a"])
+
+    transformed = jax.jit(jaxcalc.value_and_jacobian(f, has_aux=True))
+    (value, aux), found = transformed(p, 0.3)
+    wanted, wanted_aux = jax.jacfwd(f, has_aux=True)(p, 0.3)
+    assert jax.tree.structure(found) == jax.tree.structure(wanted)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), found, wanted)
+    np.testing.assert_allclose(value["z"], p["b"] ** 2)
+    np.testing.assert_allclose(aux, wanted_aux)
+
+
+def test_hessian(forced):
+    p = {"a": jnp.arange(6.0).reshape(2, 3) / 6, "b": jnp.arange(3.0)}
+    f = lambda p: jnp.sum(jnp.tanh(p["a"] * p["b"]) ** 2)  # noqa: E731
+    value, slope, found = jax.jit(jaxcalc.value_gradient_and_hessian(f))(p)
+    wanted = jax.hessian(f)(p)
+    assert jax.tree.structure(found) == jax.tree.structure(wanted)
+    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)  # noqa: E731
+    jax.tree.map(close, found, wanted)
+    jax.tree.map(close, slope, jax.grad(f)(p))
+    np.testing.assert_allclose(value, f(p), rtol=1e-6)
+    vector = jax.jit(jaxcalc.hessian(lambda x: x**3))(jnp.arange(3.0))
+    np.testing.assert_allclose(vector, jax.hessian(lambda x: x**3)(jnp.arange(3.0)))
+
+
+def test_structure_is_used_where_it_pays_and_only_there():
+    batch = jnp.ones((64, 5))
+    per_sample = jax.make_jaxpr(jaxcalc.jacobian(lambda x: jnp.tanh(jnp.tanh(x @ W) @ W.T)))(batch)
+    assert _largest(per_sample.jaxpr) <= 64 * 5 * 64 * 5
+    tiny = lambda x: jnp.sin(x) * x[0]  # noqa: E731
+    ours = str(jax.make_jaxpr(jaxcalc.jacobian(tiny))(jnp.ones(3)))
+    assert "mul" in ours
+    choice = prepare.prepare_dense
+    assert choice(_request(tiny, jnp.ones(3)), "jacobian") is None
+
+
+def _request(f, x):
+    from jaxcalc.transforms.options import Options
+    from jaxcalc.transforms.request import Request
+
+    options = Options("jaxcalc.jacobian", False, False, False, "dense", "auto", None, False)
+    return Request.of(f, options, 0, None, (x,), {})
+
+
+def _largest(jaxpr):
+    sizes = [np.prod(v.aval.shape, dtype=int) for eqn in jaxpr.eqns for v in eqn.outvars]
+    inner = [_largest(s) for eqn in jaxpr.eqns for s in jax.extend.core.jaxprs_in_params(eqn.params)]
+    return max([*sizes, *inner, 0])
+
+
+def test_memory_of_the_tall_block_diagonal_case():
+    # jax issue 215: the reverse mode of JAX takes gigabytes here
+    def f(lm, uvw, fr):
+        l, m = lm[:, 0], lm[:, 1]
+        u, v, w = uvw.T
+        n = jnp.sqrt(1 - l**2 - m**2) - 1
+        phase = l[:, None] * u + m[:, None] * v + n[:, None] * w
+        return phase[:, :, None] * fr
+
+    rng = np.random.default_rng(0)
+    args = [
+        jnp.asarray(rng.uniform(0, 0.5, shape), jnp.float32) for shape in ((10, 2), (128, 3), (16,))
+    ]
+    assert jaxcalc.sparsity(f, *args).nnz == 40_960
+    dense = 10 * 128 * 16 * 20 * 4
+    for name in ("dense", "structured"):
+        compiled = jax.jit(jaxcalc.jacobian(f, format=name)).lower(*args).compile()
+        assert compiled.memory_analysis().temp_size_in_bytes <= 2 * dense
+    np.testing.assert_allclose(
+        jax.jit(jaxcalc.jacobian(f))(*args), jax.jacfwd(f)(*args), rtol=1e-5, atol=1e-6
+    )
