@@ -13,7 +13,7 @@ from typing import Any
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
-from jaxcalc.engine import equations, static
+from jaxcalc.engine import equations, rows, static
 from jaxcalc.engine.static import Static
 
 
@@ -49,6 +49,7 @@ class Program:
     primal: list[Step] = field(default_factory=list)
     tangent: list[Step] = field(default_factory=list)
     captured: list[tuple[Slot, Any]] = field(default_factory=list)
+    joined: dict[Atom, tuple[Atom, ...]] = field(default_factory=dict)  # the columns of index arrays
     _late: set[Slot] = field(default_factory=set)  # what the tangent pass computes
 
     def add(self, step: Step) -> None:
@@ -128,9 +129,16 @@ def _equation(program: Program, eqn: JaxprEqn, inputs: list[Atom]) -> Sequence[A
         return _inline(program, linear.program, [inputs[i] for i in linear.operands])
     if not eqn.effects and all(isinstance(atom, Static) for atom in inputs):
         return static.outputs(eqn, [atom for atom in inputs if isinstance(atom, Static)])
+    if any(depends) and inputs[1:2] and inputs[1] in program.joined:
+        split = rows.by_row(eqn, program.joined[inputs[1]])
+        if split is not None:
+            columns = [x for x in program.joined[inputs[1]] if x is not split.counted]
+            return _inline(program, split.program, [inputs[0], *columns, *inputs[2:]])
     flags = outputs_depend(eqn, depends) if any(depends) else [False] * len(eqn.outvars)
     slots = [Slot(v.aval, is_tangent=on) for v, on in zip(eqn.outvars, flags, strict=True)]
     program.add(Step(eqn, tuple(inputs), tuple(slots)))
+    if rows.joins_columns(eqn):
+        program.joined[slots[0]] = tuple(inputs)
     return slots
 
 
