@@ -172,7 +172,7 @@ def test_evaluations_are_those_that_the_docstring_states():
         calls = []
 
         def f(x):
-            jax.debug.callback(lambda: calls.append(1))
+            jax.debug.callback(lambda _: calls.append(1), x)
             return jnp.sum(x**2)
 
         jax.block_until_ready(transform(f)(x))
