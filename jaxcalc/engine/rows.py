@@ -18,7 +18,7 @@ from jax.extend.core import ClosedJaxpr, JaxprEqn
 from jaxcalc.engine import equations
 from jaxcalc.engine.static import Static
 
-Shape = tuple[int, ...]
+_BY_PLACE = {"gather", "scatter", "scatter-add", "scatter-sub", "scatter-mul"}
 
 
 class ByRow(NamedTuple):
@@ -44,7 +44,7 @@ def joins_columns(eqn: JaxprEqn) -> bool:
 
 def by_row(eqn: JaxprEqn, columns: Sequence[Any]) -> ByRow | None:
     """The same gather or scatter with one column of its places made a batch axis, or None."""
-    if eqn.primitive.name not in {"gather", "scatter-add", "scatter"}:
+    if eqn.primitive.name not in _BY_PLACE:
         return None
     for i, column in enumerate(columns):
         if isinstance(column, Static):

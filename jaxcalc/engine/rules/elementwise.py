@@ -27,7 +27,11 @@ def multiply(eqn: JaxprEqn, operands: Operands) -> Lanes:
     Where c is known to be zero, the entry is dropped.
     """
     tangent, factor = operands if isinstance(operands[0], Lanes) else operands[::-1]
-    value = broadcast_to(tangent, out_shape(eqn))
+    return scaled(broadcast_to(tangent, out_shape(eqn)), factor)
+
+
+def scaled(value: Lanes, factor: Any) -> Lanes:
+    """A tangent times an array of its shape, or a number."""
     known = static_value(factor)
     if known is not None and not known.all():
         value = masked_by(value, np.broadcast_to(known != 0, value.shape))
@@ -69,10 +73,11 @@ def divide(eqn: JaxprEqn, operands: Operands) -> Lanes:
 @rule("neg")
 def negate(_: JaxprEqn, operands: Operands) -> Lanes:
     """y = -t: data [a, b, c] becomes [-a, -b, -c]."""
-    return _negated(operands[0])
+    return negated(operands[0])
 
 
-def _negated(value: Lanes) -> Lanes:
+def negated(value: Lanes) -> Lanes:
+    """The tangent with the opposite sign."""
     return value.map_data(lambda data: -data if is_known(data) else lax.neg(data))
 
 
@@ -86,7 +91,7 @@ def add(eqn: JaxprEqn, operands: Operands) -> Lanes:
 def subtract(eqn: JaxprEqn, operands: Operands) -> Lanes:
     """y = s - t: as `add`, with the data of t negated."""
     first, second = operands
-    return total(eqn, [first, _negated(second) if isinstance(second, Lanes) else second])
+    return total(eqn, [first, negated(second) if isinstance(second, Lanes) else second])
 
 
 def total(eqn: JaxprEqn, terms: Sequence[Any]) -> Lanes:

@@ -21,6 +21,7 @@ from jaxcalc.engine import equations
 from jaxcalc.engine import places as places_of
 from jaxcalc.engine.operands import static_value, zeros_like_value
 from jaxcalc.engine.registry import Operands, rule
+from jaxcalc.engine.rules.elementwise import negated, scaled
 from jaxcalc.engine.rules.shape import padded
 from jaxcalc.formats import moves
 from jaxcalc.formats.contract import masked_by, sum_along, uniform_along
@@ -97,9 +98,12 @@ def _renamed(index: np.ndarray, kept: dict[int, int], rank: int) -> np.ndarray:
     return moves.insert_axes(inner, rank, [kept[a] for a in order])
 
 
-@rule("scatter-add")
+@rule("scatter-add", "scatter-sub")
 def scatter_add(eqn: JaxprEqn, operands: Operands) -> Lanes:
-    """y = s, with t_p added at places_p: for places [1, 1], t = [a, b] adds a + b to element 1."""
+    """y = s, with t_p added at places_p: for places [1, 1], t = [a, b] adds a + b to element 1.
+
+    Or, in `scatter-sub`, taken away there.
+    """
     base, places, updates = operands
     result = zeros_like_value(eqn)
     groups = list(base.groups) if isinstance(base, Lanes) else []
@@ -119,7 +123,17 @@ def _scatter_known(eqn: JaxprEqn, updates: Lanes, places: np.ndarray, result: La
     sources = contributions(targets.reshape(-1), result.size)
     if not len(sources):
         return result
-    return sum_along(taken(updates, sources.reshape((-1, *result.shape))), [0])
+    added = sum_along(taken(updates, sources.reshape((-1, *result.shape))), [0])
+    return negated(added) if eqn.primitive.name == "scatter-sub" else added
+
+
+@rule("scatter-mul")
+def scatter_multiply(eqn: JaxprEqn, operands: Operands) -> Lanes:
+    """y = t, with t_p multiplied by c_p at places_p: element by element, by ones elsewhere."""
+    value, places, updates = operands
+    ones = jnp.ones(value.shape, value.dtype)
+    factor = equations.bind(eqn, [ones, places, updates])[0]
+    return scaled(value, factor)
 
 
 def contributions(targets: np.ndarray, count: int) -> np.ndarray:
