@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -332,20 +331,3 @@ def fft_rank(eqn: JaxprEqn) -> int:
 def slice_sizes(eqn: JaxprEqn) -> tuple[int, ...]:
     """The shape of a `dynamic_slice`."""
     return tuple(eqn.params["slice_sizes"])
-
-
-def source_line(eqn: JaxprEqn) -> str:
-    """Where the user's code made this equation, as `file.py:12`; empty when JAX does not know."""
-    frame = _user_frame(eqn)
-    return "" if frame is None else f"{PurePath(frame.file_name).name}:{frame.line_num}"
-
-
-def _user_frame(eqn: JaxprEqn) -> Any:
-    traceback = eqn.source_info.traceback
-    frames: Sequence[Any] = traceback.frames if traceback is not None else ()
-    own = str(PurePath(__file__).parents[1])
-    for frame in frames:
-        path = PurePath(frame.file_name)
-        if not (frame.file_name.startswith(own) or {"jax", "jaxlib"} & set(path.parts)):
-            return frame
-    return None

@@ -11,6 +11,7 @@ import numpy as np
 from jaxcalc.engine import equations
 from jaxcalc.engine.program import Step
 from jaxcalc.engine.registry import Context, Operands
+from jaxcalc.engine.source import source_line
 from jaxcalc.formats.contract import uniform_along
 from jaxcalc.formats.lanes import Group, Lanes, spread, spread_lanes
 
@@ -24,7 +25,7 @@ def dense_fallback(context: Context, step: Step, operands: Operands) -> Sequence
         NotImplementedError: under `strict`, naming the primitive and its source line.
     """
     name = step.eqn.primitive.name
-    place = equations.source_line(step.eqn)
+    place = source_line(step.eqn)
     if context.strict:
         raise NotImplementedError(
             f"{context.api}: the primitive {name!r} ({place}) has no structure rule, and strict=True "

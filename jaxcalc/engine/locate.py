@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxcalc.engine import equations
 from jaxcalc.engine.program import Step
+from jaxcalc.engine.source import source_line
 from jaxcalc.formats.lanes import Lanes
 
 Observer = Callable[[Step, Sequence[Any]], None]
@@ -31,7 +31,7 @@ class Meeting:
             return
         for value in outputs:
             if isinstance(value, Lanes) and self._meet(value):
-                self.place = equations.source_line(step.eqn) or None
+                self.place = source_line(step.eqn) or None
 
     def _meet(self, value: Lanes) -> bool:
         first, second = (self._elements(value, number) for number in self._inputs)
