@@ -75,6 +75,8 @@ def _demand(eqn: JaxprEqn, v: Any, demanded: float, size: int) -> float:
     """How many elements of operand v are computed for `demanded` elements of a result of `size`."""
     if eqn.primitive.name in _UNFUSED:
         return _size(v)
+    if eqn.primitive.name == "broadcast_in_dim" and size > _size(v):
+        return _size(v)  # what is expensive is not fused into an operation that reads it repeatedly
     if eqn.primitive.name in {"concatenate", "pad"} or eqn.primitive.name.startswith("reduce"):
         return demanded * _size(v) / max(1, size)
     return demanded

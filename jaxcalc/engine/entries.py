@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxcalc.formats.lanes import Group, Lanes, Shape, fill, spread_lanes
+from jaxcalc.formats.lanes import Group, Lanes, Shape, box, fill, spread_lanes
 
 SLICED_LANES = 64  # a group of more lanes, not all of them full, is gathered at once
 
@@ -67,11 +67,11 @@ def _group_entries(group: Group, shape: Shape, offset: int, integer: Any) -> lis
         single = Group(data, group.index[lane : lane + 1])
         if not (single.index >= 0).any():
             continue
-        box = _box(single.index[0] >= 0)
+        bounds = box(single.index[0] >= 0)
         pieces.append(
             _gathered_entries(single, shape, offset, integer)
-            if box is None
-            else _box_entries(single, box, shape, offset, integer)
+            if bounds is None
+            else _box_entries(single, bounds, shape, offset, integer)
         )
     return pieces
 
@@ -85,23 +85,12 @@ def _all_entries(group: Group, shape: Shape, offset: int, integer: Any) -> Entri
     )
 
 
-def _box(valid: np.ndarray) -> list[tuple[int, int]] | None:
-    """The box that the true elements fill, as bounds along each axis; None if they fill none."""
-    bounds = []
-    for axis in range(valid.ndim):
-        others = tuple(a for a in range(valid.ndim) if a != axis)
-        hits = np.flatnonzero(valid.any(axis=others))
-        bounds.append((int(hits[0]), int(hits[-1]) + 1))
-    volume = int(np.prod([high - low for low, high in bounds]))
-    return bounds if volume == np.count_nonzero(valid) else None
-
-
 def _box_entries(
-    lane: Group, box: list[tuple[int, int]], shape: Shape, offset: int, integer: Any
+    lane: Group, bounds: list[tuple[int, int]], shape: Shape, offset: int, integer: Any
 ) -> Entries:
     full = [
         (low, high) if lane.index.shape[1 + a] > 1 else (0, n)
-        for a, ((low, high), n) in enumerate(zip(box, shape, strict=True))
+        for a, ((low, high), n) in enumerate(zip(bounds, shape, strict=True))
     ]
     window = tuple(slice(low, high) for low, high in full)
     elements = np.arange(offset, offset + int(np.prod(shape)), dtype=integer).reshape(shape)[window]

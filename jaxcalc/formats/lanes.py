@@ -23,6 +23,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.typing import DTypeLike
 
 Shape = tuple[int, ...]
@@ -152,7 +153,35 @@ def valid_data(group: Group) -> Any:
     valid = group.index >= 0
     if group.is_clean or valid.all():
         return group.data
-    return jnp.where(shrink_mask(valid), group.data, jnp.zeros((), group.data.dtype))
+    mask = shrink_mask(valid)
+    bounds = box(mask[0]) if mask.shape[0] == 1 else None
+    if bounds is not None:
+        return _boxed(group.data, bounds, mask.shape[1:])
+    return jnp.where(mask, group.data, jnp.zeros((), group.data.dtype))
+
+
+def box(mask: np.ndarray) -> list[tuple[int, int]] | None:
+    """The box that the true elements fill, as bounds along each axis; None if they fill none."""
+    bounds = []
+    for axis in range(mask.ndim):
+        others = tuple(a for a in range(mask.ndim) if a != axis)
+        hits = np.flatnonzero(mask.any(axis=others))
+        if not hits.size:
+            return None
+        bounds.append((int(hits[0]), int(hits[-1]) + 1))
+    volume = prod(high - low for low, high in bounds)
+    return bounds if volume == np.count_nonzero(mask) else None
+
+
+def _boxed(data: Any, bounds: Sequence[tuple[int, int]], shape: Shape) -> Any:
+    """Data with zeros outside of a box: cut out and padded, which takes no mask in memory."""
+    padding = [(0, 0, 0)]
+    for axis, ((low, high), n) in enumerate(zip(bounds, shape, strict=True)):
+        if (low, high) != (0, n):
+            data = spread(data, [axis], shape)
+            data = lax.slice_in_dim(data, low, high, axis=1 + axis)
+        padding.append((low, n - high, 0))
+    return lax.pad(data, np.zeros((), data.dtype), padding)
 
 
 def shrink_mask(mask: np.ndarray) -> np.ndarray:
