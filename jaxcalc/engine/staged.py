@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 
@@ -13,20 +14,26 @@ class Staged:
     """A function of a list of arrays, traced for given shapes.
 
     Index arrays and weights of tens of megabytes, compiled in as constants, slow the compiler and
-    start its constant folding; as arguments they cost nothing.
+    start its constant folding; as arguments they cost nothing. Single numbers are compiled in: as
+    arguments they would hide factors of 1 and 0 from the compiler, and each adds to every call.
     """
 
     def __init__(self, function: Callable[[list[Any]], list[Any]], shapes: Sequence[Any]) -> None:
         closed = jax.make_jaxpr(function)(list(shapes))
         self.jaxpr = closed.jaxpr
         with jax.ensure_compile_time_eval():  # also inside a trace, which they will outlive
+            self._numbers = [np.asarray(c) if _is_number(c) else None for c in closed.consts]
             self.constants = [
-                c if isinstance(c, jax.core.Tracer) else jax.device_put(c) for c in closed.consts
+                c if isinstance(c, jax.core.Tracer) else jax.device_put(c)
+                for c, number in zip(closed.consts, self._numbers, strict=True)
+                if number is None
             ]
         self._compiled = jax.jit(self._run)
 
     def _run(self, constants: list[Any], arguments: list[Any]) -> list[Any]:
-        return jaxpr_as_fun(ClosedJaxpr(self.jaxpr, constants))(*arguments)
+        given = iter(constants)
+        each = [next(given) if number is None else number for number in self._numbers]
+        return jaxpr_as_fun(ClosedJaxpr(self.jaxpr, each))(*arguments)
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
         """Run the compiled function, or record it in the trace around it."""
@@ -35,3 +42,11 @@ class Staged:
     def inline(self, arguments: Sequence[Any]) -> list[Any]:
         """Run it operation by operation, for use inside another program."""
         return self._run(self.constants, list(arguments))
+
+
+def _is_number(constant: Any) -> bool:
+    """Whether a constant is a known array of one number, which a program can hold as a literal."""
+    if isinstance(constant, jax.core.Tracer) or np.size(constant) != 1:
+        return False
+    dtype = jax.numpy.result_type(constant)
+    return jax.numpy.issubdtype(dtype, np.number) or jax.numpy.issubdtype(dtype, np.bool_)
