@@ -7,7 +7,7 @@ arguments; the others are held constant. From there on, JAX's own transformation
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import index as as_integer
 from typing import Any
@@ -83,8 +83,11 @@ def choose(
     argnames: Argnames | None,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
+    option: str = "argnums",
 ) -> Chosen:
     """Split a call of f into the arguments to differentiate by and the ones held constant.
+
+    `option` is what the public function calls `argnums`, for messages.
 
     Raises:
         TypeError: `argnums` or `argnames` are of the wrong type.
@@ -92,7 +95,7 @@ def choose(
             (the latter two are an `ArgumentError`, which is a TypeError as well).
     """
     if argnames is None:
-        places, bare = _places_by_number(api, f, argnums, args)
+        places, bare = _places_by_number(api, f, argnums, args, option)
     else:
         if not (isinstance(argnums, int) and argnums == 0):
             raise ValueError(
@@ -140,8 +143,15 @@ def _place_name(f: Callable[..., Any], place: int | str) -> str:
     return names[place] if place < len(names) else f"argument {place}"
 
 
+_BY_NAME = {
+    "argnums": "choose by name with argnames",
+    "argnum": "choose by name with jaxcalc.partial_derivative",
+    "wrt": "choose by name",
+}
+
+
 def _places_by_number(
-    api: str, f: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...]
+    api: str, f: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...], option: str
 ) -> tuple[list[int | str], bool]:
     listed = not hasattr(argnums, "__index__") or np.ndim(argnums) > 0
     try:
@@ -150,20 +160,20 @@ def _places_by_number(
     except TypeError:
         hint = f" To choose by name: argnames={argnums!r}." if isinstance(argnums, str) else ""
         raise TypeError(
-            f"{api}: argnums must be an integer or a sequence of integers, got {argnums!r}.{hint}"
+            f"{api}: {option} must be an integer or a sequence of integers, got {argnums!r}.{hint}"
         ) from None
     if not numbers:
-        raise ValueError(f"{api}: argnums is empty; give at least one position.")
+        raise ValueError(f"{api}: {option} is empty; give at least one position.")
     for n in numbers:
         if not -len(args) <= n < len(args):
             known = ", ".join(repr(name) for name in positional_names(f))
-            hint = f" (or choose by name with argnames, one of {known})" if known else ""
+            hint = f" (or {_BY_NAME[option]}, one of {known})" if known else ""
             raise ArgumentError(
-                f"{api}: argnums={argnums!r} asks for position {n}, but this call passes "
+                f"{api}: {option}={argnums!r} asks for position {n}, but this call passes "
                 f"{len(args)} positional argument(s); pass that argument by position{hint}."
             )
     places: list[int | str] = [n % len(args) for n in numbers]
-    _require_distinct(api, f"argnums={argnums!r}", places)
+    _require_distinct(api, f"{option}={argnums!r}", places)
     return places, not listed
 
 
@@ -175,7 +185,8 @@ def _places_by_name(
     kwargs: dict[str, Any],
 ) -> tuple[list[int | str], bool, dict[str, Any]]:
     bare = isinstance(argnames, str)
-    names = [argnames] if isinstance(argnames, str) else list(argnames)
+    names = [argnames] if isinstance(argnames, str) or not isinstance(argnames, Iterable) else argnames
+    names = list(names)
     if not all(isinstance(name, str) for name in names):
         raise TypeError(f"{api}: argnames must be a name or a sequence of names, got {argnames!r}.")
     if not names:
@@ -238,9 +249,16 @@ def is_inexact(leaf: Any) -> bool:
 
 
 def require_differentiable(
-    chosen: Chosen, *, holomorphic: bool, allow_int: bool, allow_complex: bool = True
+    chosen: Chosen,
+    *,
+    holomorphic: bool,
+    allow_int: bool,
+    allow_complex: bool = True,
+    has_allow_int: bool = True,
 ) -> None:
     """Refuse chosen arguments that no derivative can be taken by, naming the leaf.
+
+    `has_allow_int` says whether the public function has that option, which the message then names.
 
     Raises:
         TypeError: a leaf is no array, is an integer or boolean without `allow_int`, is complex
@@ -263,11 +281,22 @@ def require_differentiable(
                     f"{dtype}; convert it (x + 0j), or leave holomorphic out."
                 )
         elif not allow_int:
-            raise TypeError(
-                f"{chosen.api}: {name} is {dtype}, and a derivative by an integer or boolean does "
-                "not exist. Convert it to a floating dtype, choose other arguments with argnums or "
-                "argnames, or set allow_int=True for float0 zeros there."
-            )
+            raise TypeError(_no_derivative_by(chosen.api, name, dtype, has_allow_int=has_allow_int))
+
+
+def _no_derivative_by(api: str, name: str, dtype: Any, *, has_allow_int: bool) -> str:
+    advice = "choose another argument"
+    if has_allow_int:
+        advice = (
+            "choose other arguments with argnums or argnames, or set allow_int=True for float0 zeros "
+            "there"
+        )
+    if jnp.issubdtype(dtype, jax.dtypes.extended):
+        return f"{api}: {name} is {dtype}, and a derivative by a random key does not exist; {advice}."
+    return (
+        f"{api}: {name} is {dtype}, and a derivative by an integer or boolean does not exist. Convert "
+        f"it to a floating dtype, {'or ' if not has_allow_int else ''}{advice}."
+    )
 
 
 def is_array(leaf: Any) -> bool:

@@ -102,7 +102,7 @@ def classify(
     api = "jaxcalc.classify"
     require_callable(api, f)
     chosen = choose(api, f, argnums, argnames, args, kwargs)
-    require_differentiable(chosen, holomorphic=False, allow_int=False)
+    require_differentiable(chosen, holomorphic=False, allow_int=False, has_allow_int=False)
     leaves, treedef = jax.tree.flatten((args, kwargs))
     abstract = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves]
 
@@ -210,8 +210,7 @@ def _typed(tree: Any) -> str:
     if len(leaves) > _LISTED_LEAVES:
         return f"{len(leaves)} leaves"
     typed = [
-        f"{jnp.dtype(dtype_of(leaf)).name}{_brackets(jnp.shape(leaf)) if jnp.ndim(leaf) else ''}"
-        for leaf in leaves
+        f"{dtype_of(leaf)}{_brackets(jnp.shape(leaf)) if jnp.ndim(leaf) else ''}" for leaf in leaves
     ]
     return typed[0] if len(typed) == 1 else f"({', '.join(typed)})"
 

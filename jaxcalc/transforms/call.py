@@ -67,6 +67,8 @@ def _is_input(leaf: Any) -> bool:
     dtype = getattr(leaf, "dtype", None)
     if dtype is None or not isinstance(leaf, jax.Array | np.ndarray | np.generic):
         return False
+    if jnp.issubdtype(dtype, jax.dtypes.extended):
+        return True  # a random key
     return not (jnp.issubdtype(dtype, jnp.integer) or jnp.issubdtype(dtype, jnp.bool_)) and (
         dtype.kind != "O" and not jnp.issubdtype(dtype, np.flexible)
     )

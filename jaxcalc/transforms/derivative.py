@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxcalc import taylor
 from jaxcalc.arguments import (
@@ -19,6 +20,7 @@ from jaxcalc.arguments import (
     require_callable,
     require_differentiable,
 )
+from jaxcalc.engine.dense import UNTRACEABLE
 from jaxcalc.flat import require_differentiable_output, split_aux
 from jaxcalc.kinds import kind_of
 
@@ -59,8 +61,9 @@ def derivative(
     """
     api = "jaxcalc.derivative"
     require_callable(api, f)
-    if isinstance(order, bool) or not isinstance(order, int) or order < 1:
+    if not _is_integer(order) or order < 1:
         raise ValueError(f"{api}: order must be an integer of 1 or more, got {order!r}.")
+    times = int(order)
 
     @wraps(f)
     def derivative_f(*args: Any, **kwargs: Any) -> Any:
@@ -69,11 +72,15 @@ def derivative(
                 f"{api}: argnum must be one integer, got {argnum!r}; for several arguments use "
                 "jaxcalc.gradient or jaxcalc.partial_derivative."
             )
-        chosen = choose(api, f, argnum, None, args, kwargs)
-        _require_scalar(chosen, f)
-        return _nth(chosen, order, has_aux)
+        chosen = choose(api, f, argnum, None, args, kwargs, option="argnum")
+        _require_scalar(chosen, f, has_aux)
+        return _nth(chosen, times, has_aux)
 
     return derivative_f
+
+
+def _is_integer(x: Any) -> bool:
+    return isinstance(x, int | np.integer) and not isinstance(x, bool)
 
 
 def partial_derivative(
@@ -108,10 +115,10 @@ def partial_derivative(
     """
     api = "jaxcalc.partial_derivative"
     require_callable(api, f)
-    places = [wrt] if isinstance(wrt, int | str) else list(wrt)
+    places = list(wrt) if isinstance(wrt, Sequence) and not isinstance(wrt, str) else [wrt]
     if not places:
         raise ValueError(f"{api}: wrt is empty; give a position or a name.")
-    if any(isinstance(place, bool) or not isinstance(place, int | str) for place in places):
+    if not all(isinstance(place, str) or _is_integer(place) for place in places):
         raise TypeError(f"{api}: wrt must be a position, a name or a sequence of them, got {wrt!r}.")
 
     @wraps(f)
@@ -138,8 +145,8 @@ def _layer(
     @wraps(f)  # the signature of f, so that an outer layer finds its argument by name
     def layer(*args: Any, **kwargs: Any) -> Any:
         number, name = (0, place) if isinstance(place, str) else (place, None)
-        chosen = choose(api, f, number, name, args, kwargs)
-        _require_scalar(chosen, f)
+        chosen = choose(api, f, number, name, args, kwargs, option="wrt")
+        _require_scalar(chosen, f, has_aux)
         return _nth(chosen, order, has_aux)
 
     return layer
@@ -156,19 +163,33 @@ def _nth(chosen: Chosen, order: int, has_aux: bool) -> Any:
     return (result, aux) if has_aux else result
 
 
-def _require_scalar(chosen: Chosen, f: Callable[..., Any]) -> None:
+def _require_scalar(chosen: Chosen, f: Callable[..., Any], has_aux: bool) -> None:
     leaves = chosen.leaves()
-    require_differentiable(chosen, holomorphic=False, allow_int=False)
-    if len(leaves) != 1 or leaves[0][1] is not chosen.primal or jnp.ndim(chosen.primal) != 0:
-        output = jax.eval_shape(chosen.call, chosen.primal)
-        kind = kind_of(chosen.primal, output, bare=False)
+    require_differentiable(chosen, holomorphic=False, allow_int=False, has_allow_int=False)
+    if not leaves:
         raise TypeError(
-            f"{chosen.api}: needs a scalar to differentiate by, but {function_name(f)} maps "
-            f"{kind.map} ({kind.spaces}) by {chosen.names[0]}: its derivative is a {kind.name}; use "
-            f"{kind.call}."
+            f"{chosen.api}: {chosen.names[0]} is {chosen.primal!r}, which holds no number to "
+            "differentiate by."
         )
+    if len(leaves) != 1 or leaves[0][1] is not chosen.primal or jnp.ndim(chosen.primal) != 0:
+        raise TypeError(_not_by_a_scalar(chosen, f, has_aux))
     if jnp.issubdtype(dtype_of(chosen.primal), jnp.complexfloating):
         raise TypeError(
             f"{chosen.api}: {chosen.names[0]} is {dtype_of(chosen.primal)}; for the derivative of a "
             "holomorphic function use jaxcalc.jacobian(f, holomorphic=True)."
         )
+
+
+def _not_by_a_scalar(chosen: Chosen, f: Callable[..., Any], has_aux: bool) -> str:
+    def output(primal: Any) -> Any:
+        return split_aux(chosen.api, chosen.call(primal), has_aux)[0]
+
+    start = f"{chosen.api}: needs a scalar to differentiate by, but"
+    try:
+        kind = kind_of(chosen.primal, jax.eval_shape(output, chosen.primal), bare=False)
+    except UNTRACEABLE:  # f needs concrete values: what it maps to is not known
+        return f"{start} {chosen.names[0]} is none; use jaxcalc.gradient or jaxcalc.jacobian."
+    return (
+        f"{start} {function_name(f)} maps {kind.map} ({kind.spaces}) by {chosen.names[0]}: its "
+        f"derivative is a {kind.name}; use {kind.call}."
+    )

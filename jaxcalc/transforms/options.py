@@ -41,7 +41,8 @@ class Options:
     def __post_init__(self) -> None:
         self._require_legal("format", self.format, get_args(Format))
         self._require_legal("mode", self.mode, get_args(Mode))
-        if self.memory_limit is not None and not self.memory_limit > 0:
+        limit = self.memory_limit
+        if limit is not None and not (isinstance(limit, int | float) and limit > 0):
             raise ValueError(
                 f"{self.api}: memory_limit must be a positive number of bytes, got "
                 f"{self.memory_limit!r}."

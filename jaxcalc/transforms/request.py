@@ -60,13 +60,11 @@ class Request:
         """What a prepared derivative depends on; None when that cannot be compared."""
         if self.call.key is None:
             return None
-        argnums = self.argnums if isinstance(self.argnums, int) else tuple(self.argnums)
-        names = self.argnames
-        argnames = names if names is None or isinstance(names, str) else tuple(names)
+        which = repr(self.argnums), repr(self.argnames)  # whatever they are, wrong ones too
         settings = tuple(getattr(jax.config, name) for name in _CONFIGURATION)
         o = self.options
         flags = (o.has_aux, o.holomorphic, o.allow_int, o.mode, o.strict)
-        return kind, argnums, argnames, flags, settings, self.call.key
+        return kind, which, flags, settings, self.call.key
 
     def flat(self, traced: Sequence[Any]) -> FlatMap:
         """f as a map of leaves, with `traced` in the place of the call's arrays."""
