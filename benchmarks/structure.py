@@ -57,11 +57,11 @@ class Figures:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A goal of one contender and what it reached."""
+    """A goal of one contender and what it reached; `met` is None when there is nothing to compare."""
 
     text: str
     reached: str
-    met: bool
+    met: bool | None
 
 
 def run(case: Case, rounds: int) -> tuple[list[Figures], list[Verdict]]:
@@ -186,13 +186,13 @@ def _compared(goal: Goal, mine: Figures, others: list[Figures]) -> Verdict:
     if goal.figure == "set-up":
         known = [f for f in others if f.setup is not None]
         if not known or mine.setup is None:
-            return Verdict(text + goal.against[0], "not run: no figure", True)
+            return Verdict(text + goal.against[0], "no figure to compare with", None)
         best = min(known, key=lambda f: f.setup or 0.0)
         quotient = mine.setup / (best.setup or 1.0)
         return Verdict(text + best.name, f"{quotient:.3g}", quotient <= goal.most)
     timed = [(f.timing.median, f.timing) for f in others if f.timing is not None]
     if not timed or mine.timing is None:
-        return Verdict(text + goal.against[0], "not run: no figure", True)
+        return Verdict(text + goal.against[0], "no figure to compare with", None)
     _, best_timing = min(timed, key=lambda pair: pair[0])
     reached = ratios.ratio(mine.timing, best_timing)
     figures = f"{reached}, best {reached.best:.3g}"
@@ -200,6 +200,8 @@ def _compared(goal: Goal, mine: Figures, others: list[Figures]) -> Verdict:
 
 
 # ---- the report
+
+_WORDS = {True: "met   ", False: "MISSED", None: "open  "}
 
 
 def _print(name: str, case: Case, figures: list[Figures], verdicts: list[Verdict]) -> None:
@@ -233,7 +235,7 @@ def _print(name: str, case: Case, figures: list[Figures], verdicts: list[Verdict
     if case.left_out:
         print(f"  left out: {case.left_out}")
     for v in verdicts:
-        print(f"  {'met   ' if v.met else 'MISSED'} {v.text}: {v.reached}")
+        print(f"  {_WORDS[v.met]} {v.text}: {v.reached}")
 
 
 def _seconds(duration: float | None) -> str:
@@ -300,7 +302,7 @@ def main() -> int:
         figures, verdicts = run(case, given.rounds)
         _print(name, case, figures, verdicts)
         sys.stdout.flush()
-        missed += sum(not v.met for v in verdicts)
+        missed += sum(v.met is False for v in verdicts)
         data[name] = _as_data(case, figures, verdicts)
     print(f"\n{missed} missed" if missed else "\nall met")
     if given.json is not None:
