@@ -59,6 +59,10 @@ class Chosen:
             for leaf in _named_leaves(name, primal)
         ]
 
+    def name(self, i: int) -> str:
+        """How to call leaf i in a message; made when one is written, because it takes time."""
+        return self.leaves()[i][0]
+
 
 def _named_leaves(name: str, tree: Any) -> list[tuple[str, Any]]:
     return [(name + keystr(path), leaf) for path, leaf in tree_flatten_with_path(tree)[0]]
@@ -264,24 +268,30 @@ def require_differentiable(
         TypeError: a leaf is no array, is an integer or boolean without `allow_int`, is complex
             where only a real one has a derivative, or is real under `holomorphic`.
     """
-    for name, leaf in chosen.leaves():
-        _require_array(chosen.api, name, leaf)
+    for i, leaf in enumerate(jax.tree.leaves(chosen.primal)):
+        if not is_array(leaf):
+            raise TypeError(
+                f"{chosen.api}: {chosen.name(i)} is {leaf!r} of type {type(leaf).__name__}; expected "
+                "an array, a number or a pytree of them."
+            )
         dtype = dtype_of(leaf)
         if jnp.issubdtype(dtype, jnp.complexfloating):
             if not (holomorphic or allow_complex):
                 raise TypeError(
-                    f"{chosen.api}: {name} is {dtype}; a complex input needs holomorphic=True (for "
-                    "a holomorphic function), mode='reverse' for a function with real output, or "
-                    "real and imaginary parts as two inputs."
+                    f"{chosen.api}: {chosen.name(i)} is {dtype}; a complex input needs "
+                    "holomorphic=True (for a holomorphic function), mode='reverse' for a function "
+                    "with real output, or real and imaginary parts as two inputs."
                 )
         elif jnp.issubdtype(dtype, jnp.floating):
             if holomorphic:
                 raise TypeError(
-                    f"{chosen.api}: holomorphic=True requires complex inputs, but {name} is "
+                    f"{chosen.api}: holomorphic=True requires complex inputs, but {chosen.name(i)} is "
                     f"{dtype}; convert it (x + 0j), or leave holomorphic out."
                 )
         elif not allow_int:
-            raise TypeError(_no_derivative_by(chosen.api, name, dtype, has_allow_int=has_allow_int))
+            raise TypeError(
+                _no_derivative_by(chosen.api, chosen.name(i), dtype, has_allow_int=has_allow_int)
+            )
 
 
 def _no_derivative_by(api: str, name: str, dtype: Any, *, has_allow_int: bool) -> str:
@@ -306,14 +316,6 @@ def is_array(leaf: Any) -> bool:
     if not (hasattr(leaf, "dtype") and hasattr(leaf, "shape")):
         return False
     return not jnp.issubdtype(leaf.dtype, np.flexible) and leaf.dtype != object
-
-
-def _require_array(api: str, name: str, leaf: Any) -> None:
-    if not is_array(leaf):
-        raise TypeError(
-            f"{api}: {name} is {leaf!r} of type {type(leaf).__name__}; expected an array, a number "
-            "or a pytree of them."
-        )
 
 
 def split_inexact(tree: Any) -> tuple[list[Any], Callable[..., Any]]:
