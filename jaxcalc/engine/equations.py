@@ -318,6 +318,11 @@ def pooling(eqn: JaxprEqn) -> Pooling:
     return Pooling(sizes, tuple(p["window_strides"]), tuple(p["padding"]), *dilations)
 
 
+def keeps(eqn: JaxprEqn, a: Any, b: Any) -> Any:
+    """Whether a `select_and_scatter_add` keeps a when it meets b."""
+    return eqn.params["select_prim"].bind(a, b)
+
+
 def solves_from_left(eqn: JaxprEqn) -> bool:
     """Whether a `triangular_solve` solves A y = t rather than y A = t."""
     return bool(eqn.params["left_side"])

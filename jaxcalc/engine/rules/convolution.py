@@ -141,17 +141,19 @@ def _by_input(eqn: JaxprEqn, tangent: Lanes, kernel: Any) -> list[Group]:
     arranged = layout.kernel(weights.reshape((1, *weights.shape)), weights.shape)[0]
     value = _arranged(tangent, layout.lhs, layout.input)
 
-    def aligned(part: Lanes, group: Group) -> list[Group]:
-        # what is read of any channel
-        support = Group(group.data, group.index.max(axis=(0, 3), keepdims=True))
-        lanes = [_lane_by_lane(eqn, g, kernel, layout) for g in part.groups]
-        return w.only(lanes, _reached(support, layout))
+    def aligned(part: Lanes) -> list[Group]:
+        return [_lane_by_lane(eqn, g, kernel, layout) for g in part.groups]
 
     def read(part: Lanes) -> list[Group]:
         return _stencil(eqn, part, arranged, layout)
 
     mixed = range(2, len(layout.lhs))
-    return w.read_or_aligned(value, mixed, len(layout.places), [2], aligned, read)
+
+    def reads(group: Group) -> np.ndarray:
+        # of any channel
+        return _reads(Group(group.data, group.index.max(axis=(0, 3), keepdims=True)), layout)
+
+    return w.apply(value, w.Operation(mixed, [2], len(layout.places), reads, aligned, read))
 
 
 def _lane_by_lane(eqn: JaxprEqn, group: Group, kernel: Any, layout: Layout) -> Group:
@@ -192,13 +194,13 @@ def _arrived(products: list[Group], order: list[int], layout: Layout) -> list[Gr
     ]
 
 
-def _reached(support: Group, layout: Layout) -> np.ndarray:
-    """Which elements of the result read an entry of the input at all."""
+def _reads(support: Group, layout: Layout) -> np.ndarray:
+    """How many places of its window read an entry of the input, for each element of the result."""
     groups, n, _, *space = layout.lhs
     windows = (w.Window(), w.Window(), w.Window(), *layout.windows)
     sizes = (groups, n, 1, *layout.out[3:])
-    mask = w.reached(support, windows, (groups, n, 1, *space), sizes)
-    return layout.result(moves.transpose(mask, [1, 0, *range(2, len(sizes))]))
+    count = w.reads(support, windows, (groups, n, 1, *space), sizes)
+    return layout.result(moves.transpose(count, [1, 0, *range(2, len(sizes))]))
 
 
 def _by_kernel(eqn: JaxprEqn, tangent: Lanes, lhs: Any) -> list[Group]:
@@ -206,16 +208,19 @@ def _by_kernel(eqn: JaxprEqn, tangent: Lanes, lhs: Any) -> list[Group]:
     arranged = layout.input(lhs.reshape((1, *lhs.shape)), lhs.shape)
     value = _arranged(tangent, layout.rhs, layout.kernel)
 
-    def aligned(part: Lanes, group: Group) -> list[Group]:
-        everything = Group(group.data, np.zeros((1,) * (1 + len(layout.lhs)), np.int32))
-        lanes = [_kernel_by_kernel(eqn, g, lhs, layout) for g in part.groups]
-        return w.only(lanes, _reached(everything, layout))
+    def aligned(part: Lanes) -> list[Group]:
+        return [_kernel_by_kernel(eqn, g, lhs, layout) for g in part.groups]
 
     def read(part: Lanes) -> list[Group]:
         return _patches(eqn, part, arranged, layout)
 
     mixed = range(2, len(layout.rhs))
-    return w.read_or_aligned(value, mixed, len(layout.places), [2], aligned, read)
+
+    def reads(group: Group) -> np.ndarray:
+        # of all that the kernel meets, not of the kernel
+        return _reads(Group(group.data, np.zeros((1,) * (1 + len(layout.lhs)), np.int32)), layout)
+
+    return w.apply(value, w.Operation(mixed, [2], len(layout.places), reads, aligned, read))
 
 
 def _kernel_by_kernel(eqn: JaxprEqn, group: Group, lhs: Any, layout: Layout) -> Group:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -15,7 +15,7 @@ from jaxcalc.engine.operands import zeros_like_value
 from jaxcalc.engine.registry import Operands, rule
 from jaxcalc.engine.rules import windows as w
 from jaxcalc.engine.rules.reduction import along_axes
-from jaxcalc.formats.lanes import Group, Lanes
+from jaxcalc.formats.lanes import Group, Lanes, Shape
 from jaxcalc.formats.merge import merge
 
 
@@ -29,15 +29,18 @@ def window_sum(eqn: JaxprEqn, operands: Operands) -> Lanes:
     windows = _windows(eqn)
     axes, places = _axes(windows), w.places(windows, value.shape, result.shape)
 
-    def aligned(part: Lanes, group: Group) -> list[Group]:
-        mask = w.reached(group, windows, value.shape, result.shape)
-        return w.only(along_axes(eqn, part, axes).groups, mask)
+    def aligned(part: Lanes) -> tuple[Group, ...]:
+        return along_axes(eqn, part, axes).groups
 
     def read(part: Lanes) -> list[Group]:
         copies = [w.shifted(part, windows, place, result.shape) for place in places]
         return w.packed([g for copy in copies for g in copy.groups])
 
-    return merge(result, w.read_or_aligned(value, axes, len(places), [], aligned, read))
+    def reads(group: Group) -> np.ndarray:
+        return w.reads(group, windows, value.shape, result.shape)
+
+    operation = w.Operation(axes, [], len(places), reads, aligned, read)
+    return merge(result, w.apply(value, operation))
 
 
 @rule("select_and_gather_add")
@@ -51,20 +54,22 @@ def pick(eqn: JaxprEqn, operands: Operands) -> Lanes:
     result, windows = zeros_like_value(eqn), _windows(eqn)
     axes, places = _axes(windows), w.places(windows, value.shape, result.shape)
 
-    def aligned(part: Lanes, group: Group) -> list[Group]:
-        mask = w.reached(group, windows, value.shape, result.shape)
-        lanes = along_axes(eqn, part, axes, lambda lane: equations.bind(eqn, [lane, operand])[0])
-        return w.only(lanes.groups, mask)
+    def aligned(part: Lanes) -> tuple[Group, ...]:
+        return along_axes(eqn, part, axes, lambda lane: equations.bind(eqn, [lane, operand])[0]).groups
 
     def read(part: Lanes) -> list[Group]:
-        chosen = _Chosen(eqn, operand, windows)
+        chosen = _picked(eqn, operand, windows)
         groups: list[Group] = []
         for place in places:
-            copy = w.shifted(part, windows, place, result.shape)
-            groups += copy.map_data(lambda data, place=place: chosen.keep(data, place)).groups  # type: ignore[misc]
+            copy, mask = w.shifted(part, windows, place, result.shape), chosen(place)
+            groups += [Group(_keep(g.data, mask), g.index) for g in copy.groups]
         return w.packed(groups)
 
-    return merge(result, w.read_or_aligned(value, axes, len(places), [], aligned, read))
+    def reads(group: Group) -> np.ndarray:
+        return w.reads(group, windows, value.shape, result.shape)
+
+    operation = w.Operation(axes, [], len(places), reads, aligned, read)
+    return merge(result, w.apply(value, operation))
 
 
 @rule("select_and_scatter_add")
@@ -78,20 +83,23 @@ def pass_back(eqn: JaxprEqn, operands: Operands) -> Lanes:
     back = [_backwards(window) for window in windows]
     axes, places = _axes(windows), w.places(windows, result.shape, value.shape)
 
-    def aligned(part: Lanes, group: Group) -> list[Group]:
-        mask = w.reached(group, back, value.shape, result.shape)
-        lanes = along_axes(eqn, part, axes, lambda lane: equations.bind(eqn, [lane, operand])[0])
-        return w.only(lanes.groups, mask)
+    def aligned(part: Lanes) -> tuple[Group, ...]:
+        return along_axes(eqn, part, axes, lambda lane: equations.bind(eqn, [lane, operand])[0]).groups
 
     def read(part: Lanes) -> list[Group]:
-        chosen = _Chosen(eqn, operand, windows)
+        chosen = _first_selected(eqn, operand, windows, places, value.shape)
         groups: list[Group] = []
         for place in places:
-            kept = part.map_data(lambda data, place=place: chosen.keep(data, place))  # type: ignore[misc]
+            mask = chosen(place)
+            kept = part.with_groups([Group(_keep(g.data, mask), g.index) for g in part.groups])
             groups += w.shifted(kept, back, place, result.shape).groups
         return w.packed(groups)
 
-    return merge(result, w.read_or_aligned(value, axes, len(places), [], aligned, read))
+    def reads(group: Group) -> np.ndarray:
+        return w.reads(group, back, value.shape, result.shape)
+
+    operation = w.Operation(axes, [], len(places), reads, aligned, read)
+    return merge(result, w.apply(value, operation))
 
 
 def _windows(eqn: JaxprEqn) -> list[w.Window]:
@@ -115,46 +123,53 @@ def _backwards(window: w.Window) -> w.Window:
     return w.Window(window.size, 1, -window.low, window.stride, -1)
 
 
-class _Chosen:
-    """Which place of each window the operand selects, as masks."""
-
-    def __init__(self, eqn: JaxprEqn, operand: Any, windows: w.Windows) -> None:
-        self.windows = windows
-        self.found = {a: _coordinate(eqn, operand, a) for a in _axes(windows)}
-
-    def keep(self, data: Any, place: w.Place) -> Any:
-        """The data of the windows that select this place, zeros for the others."""
-        mask = None
-        for a, found in self.found.items():
-            window = self.windows[a]
-            line = np.arange(found.shape[a]) * window.stride + place[a] * window.dilation - window.low
-            # one more than the coordinate in the operand: what lies outside is zero
-            wanted = (line // window.base + 1).astype(found.dtype)
-            here = found == wanted.reshape([-1 if b == a else 1 for b in range(found.ndim)])
-            mask = here if mask is None else mask & here
-        if mask is None:
-            return data
-        return jnp.where(mask[None], data, jnp.zeros((), data.dtype))
+def _keep(data: Any, mask: Any) -> Any:
+    """The data of the windows that select a place, zeros for the others."""
+    if mask is None:
+        return data
+    return jnp.where(mask[None], data, jnp.zeros((), data.dtype))
 
 
-def _coordinate(eqn: JaxprEqn, operand: Any, axis: int) -> Any:
-    """One more than the coordinate that each window selects along an axis.
+def _picked(eqn: JaxprEqn, operand: Any, windows: w.Windows) -> Callable[[w.Place], Any]:
+    """Which windows of a `select_and_gather_add` select a place.
 
-    The primitive itself says so, applied to the coordinates; in at least float32, which holds them.
+    The primitive itself says so, applied to coordinates; in at least float32, which holds them.
     """
     dtype = jnp.promote_types(operand.dtype, np.float32)
-    line = lax.broadcasted_iota(dtype, operand.shape, axis) + jnp.ones((), dtype)
-    operand = lax.convert_element_type(operand, dtype)
-    return _gather_selected(eqn, line, operand)
+    wide = lax.convert_element_type(operand, dtype)
+    found = {}
+    for axis in _axes(windows):
+        # one more than the coordinate: where padding is selected there is a zero
+        line = lax.broadcasted_iota(dtype, operand.shape, axis) + jnp.ones((), dtype)
+        found[axis] = equations.bind(eqn, [line, wide])[0]
+
+    def mask(place: w.Place) -> Any:
+        result = None
+        for axis, one_more in found.items():
+            window, count = windows[axis], one_more.shape[axis]
+            line = np.arange(count) * window.stride + place[axis] * window.dilation - window.low
+            wanted = (line // window.base + 1).astype(one_more.dtype)
+            here = one_more == wanted.reshape([-1 if a == axis else 1 for a in range(one_more.ndim)])
+            result = here if result is None else result & here
+        return result
+
+    return mask
 
 
-def _gather_selected(eqn: JaxprEqn, values: Any, operand: Any) -> Any:
-    if eqn.primitive.name == "select_and_gather_add":
-        return equations.bind(eqn, [values, operand])[0]
-    sources: Any = eqn.invars[0].aval  # one element for each window
-    transposed = jax.linear_transpose(
-        lambda source: equations.bind(eqn, [source, operand])[0],
-        jax.ShapeDtypeStruct(sources.shape, operand.dtype),
-    )
-    (selected,) = transposed(values)
-    return selected
+def _first_selected(
+    eqn: JaxprEqn, operand: Any, windows: w.Windows, places: Sequence[w.Place], sizes: Shape
+) -> Callable[[w.Place], Any]:
+    """Which windows of a `select_and_scatter_add` select a place: each keeps one until it loses.
+
+    As XLA does it, padding is never selected, not even beside minus infinity.
+    """
+    best: Any = jnp.zeros(sizes, operand.dtype)
+    chosen: Any = np.full((1,) * len(sizes), -1, np.int32)
+    for number, place in enumerate(places):
+        inside = w.inside(windows, place, operand.shape, sizes)
+        value = jnp.broadcast_to(w.shifted_array(operand[None], windows, place, sizes)[0], sizes)
+        wins = inside & ((chosen < 0) | ~equations.keeps(eqn, best, value))
+        best = jnp.where(wins, value, best)
+        chosen = jnp.where(wins, np.int32(number), chosen)
+    numbers = {place: np.int32(number) for number, place in enumerate(places)}
+    return lambda place: chosen == numbers[place]

@@ -95,18 +95,18 @@ def _shift(
     return padding, bounds
 
 
-def reached(group: Group, windows: Windows, shape: Shape, sizes: Shape) -> np.ndarray:
-    """Which output elements read an entry of a group at some place: `[1, *sizes or 1s]`."""
+def reads(group: Group, windows: Windows, shape: Shape, sizes: Shape) -> np.ndarray:
+    """How many places of its window read an entry, for each output element: `[1, *sizes or 1s]`."""
     support = shrink_mask(np.asarray((group.index >= 0).any(axis=0, keepdims=True)))
     index = np.where(support, 0, -1)
-    hit = np.zeros((1,) * (1 + len(sizes)), bool)
+    count = np.zeros((1,) * (1 + len(sizes)), int)
     for place in places(windows, shape, sizes):
         padding, bounds = _shift(windows, place, shape, sizes)
-        hit = hit | (moves.slice_axes(moves.pad_index(index, padding, shape), bounds) >= 0)
-    return hit
+        count = count + (moves.slice_axes(moves.pad_index(index, padding, shape), bounds) >= 0)
+    return count
 
 
-def only(groups: Sequence[Group], mask: np.ndarray) -> list[Group]:
+def _only(groups: Sequence[Group], mask: np.ndarray) -> list[Group]:
     """The groups without the entries where a mask `[1, *S or 1s]` is False."""
     if mask.all():
         return list(groups)
@@ -118,36 +118,41 @@ def only(groups: Sequence[Group], mask: np.ndarray) -> list[Group]:
     ]
 
 
-def read_or_aligned(
-    value: Lanes,
-    axes: Sequence[int],
-    count: int,
-    summed: Sequence[int],
-    aligned: Callable[[Lanes, Group], Sequence[Group]],
-    read: Callable[[Lanes], Sequence[Group]],
-) -> list[Group]:
-    """Choose for each group: act on each lane, made uniform along `axes`, or read place by place.
+@dataclass(frozen=True)
+class Operation:
+    """An operation on a window, as `apply` wants it.
 
-    Args:
-        value: the tangent that the window slides over.
-        axes: the axes that the operation mixes.
-        count: the number of the window's places.
-        summed: the axes beside the window whose sum makes lanes where the index varies.
-        aligned: applies the operation to every lane of a uniform tangent, made out of a group.
-        read: applies it place by place.
+    Attributes:
+        axes: the axes of the tangent that it mixes.
+        summed: those of them, beside the window, whose sum makes lanes where the index varies.
+        places: the number of the window's places.
+        reads: how many places read an entry of a group, `[1, *S or 1s]` for a result of shape S.
+        lane_by_lane: applies it to every lane of a tangent that is uniform along `axes`.
+        place_by_place: applies it as a sum of shifted copies.
     """
+
+    axes: Sequence[int]
+    summed: Sequence[int]
+    places: int
+    reads: Callable[[Group], np.ndarray]
+    lane_by_lane: Callable[[Lanes], Sequence[Group]]
+    place_by_place: Callable[[Lanes], Sequence[Group]]
+
+
+def apply(value: Lanes, operation: Operation) -> list[Group]:
+    """Apply an operation to each group in whichever of the two ways makes fewer lanes."""
     groups: list[Group] = []
     for group in value.groups:
-        part = value.with_groups([group])
-        if is_uniform(group.index, axes):
-            groups += aligned(part, group)
-            continue
-        wide = aligned_lanes(group, axes)
-        spread = count * group.lanes * prod(group.index.shape[1 + a] for a in summed)
-        if wide * (1 if count > MANY_PLACES else 2) <= spread:
-            groups += aligned(uniform_along(part, axes), group)
+        part, count = value.with_groups([group]), operation.reads(group)
+        wide = aligned_lanes(group, operation.axes)
+        summed = prod(group.index.shape[1 + a] for a in operation.summed)
+        spread = int(count.max(initial=0)) * group.lanes * summed
+        many = operation.places > MANY_PLACES
+        if is_uniform(group.index, operation.axes) or wide * (1 if many else 2) <= spread:
+            aligned = operation.lane_by_lane(uniform_along(part, operation.axes))
+            groups += _only(aligned, count > 0)
         else:
-            groups += read(part)
+            groups += operation.place_by_place(part)
     return groups
 
 
