@@ -7,10 +7,10 @@ Rounding goes the other way: it grows as h falls, and each column amplifies it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 COLUMNS = 7  # beyond h^14 the rounding that a column adds exceeds what it removes
@@ -70,29 +70,29 @@ def _tableau(quotients: Quotients, noise: Any) -> tuple[Any, Any]:
 
     Where an entry does not exist, or is not finite, it is 0 and its error infinite.
     """
-    column, steps = quotients.central, quotients.steps
-    columns, errors = [column], []
-    for j in range(1, min(COLUMNS, len(steps) - 1) + 1):
-        gain = _gain(steps, j, 2)
-        change = column[1:] - column[:-1]
+    steps, rows = quotients.steps, len(quotients.steps)
+    order = np.arange(1, min(COLUMNS, rows - 1) + 1)
+    exists = np.arange(rows) >= order[:, None]
+    coarser = steps[np.maximum(np.arange(rows) - order[:, None], 0)]
+    ratio = coarser / jnp.expand_dims(steps, 0)
+    gains = jnp.where(exists, 1 / (ratio**2 - 1), jnp.nan)
+
+    def next_column(state: tuple[Any, Any], gain: Any) -> tuple[tuple[Any, Any], tuple[Any, Any, Any]]:
+        column, noise = state
+        change = column - jnp.roll(column, 1)
         # the new entry differs from the older two by gain * change and (1 + gain) * change
         truncation = _SAFETY * (1 + gain) * jnp.abs(change)
-        if j == 1:  # where rounding is coarse, a plain quotient may be best
-            errors.append(noise + jnp.pad(truncation, (1, 0), constant_values=jnp.inf))
-        column = column[1:] + gain * change
-        noise = noise[1:] * (1 + gain) + noise[:-1] * gain
-        columns.append(column)
-        errors.append(truncation + noise)
-    return _filled(columns, 0.0, errors), _filled(errors, jnp.inf, errors)
+        column = column + gain * change
+        noise = noise * (1 + gain) + jnp.roll(noise, 1) * gain
+        return (column, noise), (column, truncation, noise)
 
-
-def _filled(columns: Sequence[Any], fill: float, errors: Sequence[Any]) -> Any:
-    """Columns of the tableau at full length, `fill` where the entry has no finite error."""
-    full = []
-    for j, (column, error) in enumerate(zip(columns, errors, strict=True)):
-        kept = jnp.where(jnp.isfinite(error), column, fill)
-        full.append(jnp.pad(kept, (j, 0), constant_values=fill))
-    return jnp.stack(full)
+    # a scan, for the compiler's sake: unrolled, it is most of what there is to compile
+    _, (columns, truncations, noises) = lax.scan(next_column, (quotients.central, noise), gains)
+    # where rounding is coarse, a plain quotient may be best; it is as far from the next column
+    entries = jnp.concatenate([jnp.expand_dims(quotients.central, 0), columns])
+    errors = jnp.concatenate([jnp.expand_dims(truncations[0] + noise, 0), truncations + noises])
+    finite = jnp.isfinite(entries) & jnp.isfinite(errors)
+    return jnp.where(finite, entries, 0), jnp.where(finite, errors, jnp.inf)
 
 
 def _gain(steps: Any, j: int, power: int) -> Any:
@@ -107,12 +107,12 @@ def _choose(entries: Any, errors: Any) -> tuple[Any, Any]:
     The error of an entry is at least what the entries for smaller steps say: how far it is outside
     the interval of each of them. Large steps that agree by accident are found out so.
     """
-    above = lax.cummax(jnp.max(entries - errors, axis=0), reverse=True)
-    below = lax.cummin(jnp.min(entries + errors, axis=0), reverse=True)
-    above, below = (
-        jnp.expand_dims(jnp.pad(bound[1:], (0, 1), constant_values=start), 0)
-        for bound, start in ((above, -jnp.inf), (below, jnp.inf))
-    )
+    rows = np.arange(entries.shape[1])
+    finer = rows[None, :] > rows[:, None]  # the steps of row j are smaller than those of row i
+    low, high = jnp.max(entries - errors, axis=0), jnp.min(entries + errors, axis=0)
+    above = jnp.max(jnp.where(finer, jnp.expand_dims(low, 0), -jnp.inf), axis=1)
+    below = jnp.min(jnp.where(finer, jnp.expand_dims(high, 0), jnp.inf), axis=1)
+    above, below = jnp.expand_dims(above, 0), jnp.expand_dims(below, 0)
     errors = jnp.maximum(errors, jnp.maximum(above - entries, entries - below))
     # what arithmetic in the tableau itself loses
     errors = errors + 4 * jnp.finfo(errors.dtype).eps * jnp.abs(entries)

@@ -36,8 +36,8 @@ class Ladder:
 
 
 _LADDERS: dict[int, tuple[Ladder, Ladder]] = {  # by bits of mantissa: first and second order
-    52: (Ladder(20, 24.0, 46.0, 9.0), Ladder(14, 15.0, 24.0, 6.0)),
-    23: (Ladder(15, 12.0, 20.0, 7.0), Ladder(10, 7.0, 10.0, 4.0)),
+    52: (Ladder(20, 24.0, 46.0, 9.0), Ladder(15, 15.0, 26.0, 8.0)),
+    23: (Ladder(15, 12.0, 20.0, 7.0), Ladder(11, 7.5, 13.0, 6.0)),
     10: (Ladder(7, 5.5, 8.0, 4.0), Ladder(6, 3.5, 5.0, 3.0)),
     7: (Ladder(5, 4.0, 5.0, 3.0), Ladder(5, 2.2, 3.0, 2.0)),
 }
