@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jaxpr_sizes import largest_value
 
 import jaxcalc
 
@@ -375,20 +376,9 @@ def test_many_threads_at_once():
 def test_nothing_as_large_as_the_dense_matrix_is_made(f, x):
     sparse = jaxcalc.jacobian(f, format="structured")
     J = sparse(x)
-    largest = _largest(jax.make_jaxpr(sparse)(x).jaxpr)
+    largest = largest_value(jax.make_jaxpr(sparse)(x).jaxpr)
     assert largest <= 4 * J.nnz
     assert J.nnz * 8 < J.shape[0] * J.shape[1]
-
-
-def _largest(jaxpr):
-    sizes = [np.prod(v.aval.shape, dtype=int) for eqn in jaxpr.eqns for v in eqn.outvars]
-    inner = [
-        _largest(sub)
-        for sub in jax.extend.core.jaxprs_in_params(
-            {k: v for eqn in jaxpr.eqns for k, v in eqn.params.items()}
-        )
-    ]
-    return max([*sizes, *inner, 0])
 
 
 def test_too_dense_is_an_error_that_says_so(monkeypatch):
