@@ -323,6 +323,11 @@ def keeps(eqn: JaxprEqn, a: Any, b: Any) -> Any:
     return eqn.params["select_prim"].bind(a, b)
 
 
+def selects_largest(eqn: JaxprEqn) -> bool:
+    """Whether a `select_and_scatter_add` selects the largest element, rather than the smallest."""
+    return bool(eqn.params["select_prim"].name == "ge")
+
+
 def solves_from_left(eqn: JaxprEqn) -> bool:
     """Whether a `triangular_solve` solves A y = t rather than y A = t."""
     return bool(eqn.params["left_side"])

@@ -10,10 +10,12 @@ special case:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import JaxprEqn
 
@@ -22,6 +24,7 @@ from jaxcalc.engine.operands import static_value, zeros_like_value
 from jaxcalc.engine.registry import Operands, rule
 from jaxcalc.engine.rules import windows as w
 from jaxcalc.engine.rules.contraction import Contraction, contract
+from jaxcalc.engine.rules.indexing import taken
 from jaxcalc.formats import moves
 from jaxcalc.formats.contract import masked_by
 from jaxcalc.formats.lanes import Group, Lanes, Shape, shrink, spread
@@ -153,7 +156,7 @@ def _by_input(eqn: JaxprEqn, tangent: Lanes, kernel: Any) -> list[Group]:
         # of any channel
         return _reads(Group(group.data, group.index.max(axis=(0, 3), keepdims=True)), layout)
 
-    return w.apply(value, w.Operation(mixed, [2], len(layout.places), reads, aligned, read))
+    return w.apply(value, w.Operation(mixed, [2], reads, aligned, read))
 
 
 def _lane_by_lane(eqn: JaxprEqn, group: Group, kernel: Any, layout: Layout) -> Group:
@@ -172,6 +175,12 @@ def _stencil(eqn: JaxprEqn, part: Lanes, kernel: Any, layout: Layout) -> list[Gr
     product_shape = Lanes((groups, n, *space, o), np.dtype(equations.output(eqn).dtype))
     order = [1, 0, 2 + len(space), *range(2, 2 + len(space))]
     whole = (w.Window(), w.Window(), w.Window(), *layout.windows)
+    if len(layout.places) > w.MANY_PLACES:
+        copies = taken(part, _sources(layout))
+        ends = tuple(range(4, 4 + len(space)))
+        all_places = Contraction(((1,), (0,)), ((3, 0), (2, 3)), ((2, *ends), (1,)), True, how.options)
+        weights = kernel[(..., *np.asarray(layout.places).T)]
+        return _arrived(contract(copies, weights, all_places, product_shape).groups, order, layout)
     products: list[Group] = []
     for place in layout.places:
         weights = kernel[(..., *place)]
@@ -183,7 +192,14 @@ def _stencil(eqn: JaxprEqn, part: Lanes, kernel: Any, layout: Layout) -> list[Gr
     return _arrived(w.packed(products), order, layout)
 
 
-def _arrived(products: list[Group], order: list[int], layout: Layout) -> list[Group]:
+def _sources(layout: Layout) -> np.ndarray:
+    """What is read at each place, for a large window: `[places, groups, batch, channels, *space]`."""
+    windows = (w.Window(), w.Window(), w.Window(), *layout.windows)
+    places = [(0, 0, 0, *place) for place in layout.places]
+    return w.sources(windows, places, layout.lhs, (*layout.lhs[:3], *layout.out[3:]))
+
+
+def _arrived(products: Sequence[Group], order: list[int], layout: Layout) -> list[Group]:
     """Products in the order of the result's axes, and in the equation's layout."""
     return [
         Group(
@@ -220,7 +236,7 @@ def _by_kernel(eqn: JaxprEqn, tangent: Lanes, lhs: Any) -> list[Group]:
         # of all that the kernel meets, not of the kernel
         return _reads(Group(group.data, np.zeros((1,) * (1 + len(layout.lhs)), np.int32)), layout)
 
-    return w.apply(value, w.Operation(mixed, [2], len(layout.places), reads, aligned, read))
+    return w.apply(value, w.Operation(mixed, [2], reads, aligned, read))
 
 
 def _kernel_by_kernel(eqn: JaxprEqn, group: Group, lhs: Any, layout: Layout) -> Group:
@@ -240,6 +256,14 @@ def _patches(eqn: JaxprEqn, part: Lanes, lhs: Any, layout: Layout) -> list[Group
     order = [2, 0, 1, *range(3, 3 + len(space))]
     whole = (w.Window(), w.Window(), w.Window(), *layout.windows)
     reached = (*layout.lhs[:3], *space)
+    if len(layout.places) > w.MANY_PLACES:
+        sources = _sources(layout)
+        copies = jnp.take(lhs.reshape(-1), np.maximum(sources, 0), mode="clip")
+        copies = jnp.where(sources >= 0, copies, jnp.zeros((), copies.dtype))
+        ends = tuple(range(4, 4 + len(space)))
+        all_places = Contraction(((0,), (1,)), ((2, 3), (3, 0)), ((1,), (2, *ends)), True, how.options)
+        kernels = _kernel_places(part, layout)
+        return _arrived(contract(kernels, copies, all_places, product_shape).groups, order, layout)
     products: list[Group] = []
     for place in layout.places:
         weights = _kernel_place(part, place)
@@ -265,3 +289,10 @@ def _kernel_place(part: Lanes, place: w.Place) -> Lanes:
 
     groups = [Group(move(g.data), shrink(move(g.index))) for g in part.groups]
     return Lanes(part.shape[:3], part.dtype).with_groups(groups)
+
+
+def _kernel_places(part: Lanes, layout: Layout) -> Lanes:
+    """The kernel's tangent at all places, in a line: `[groups, features, channels, places]`."""
+    shape = part.shape[:3]
+    elements = np.arange(part.size).reshape(part.shape)[(..., *np.asarray(layout.places).T)]
+    return taken(part, elements.reshape((*shape, len(layout.places))))

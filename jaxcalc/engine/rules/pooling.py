@@ -14,7 +14,9 @@ from jaxcalc.engine import equations
 from jaxcalc.engine.operands import zeros_like_value
 from jaxcalc.engine.registry import Operands, rule
 from jaxcalc.engine.rules import windows as w
+from jaxcalc.engine.rules.indexing import contributions, taken
 from jaxcalc.engine.rules.reduction import along_axes
+from jaxcalc.formats.contract import sum_along
 from jaxcalc.formats.lanes import Group, Lanes, Shape
 from jaxcalc.formats.merge import merge
 
@@ -32,14 +34,18 @@ def window_sum(eqn: JaxprEqn, operands: Operands) -> Lanes:
     def aligned(part: Lanes) -> tuple[Group, ...]:
         return along_axes(eqn, part, axes).groups
 
-    def read(part: Lanes) -> list[Group]:
+    def read(part: Lanes) -> Sequence[Group]:
+        if len(places) > w.MANY_PLACES:
+            return sum_along(
+                taken(part, w.sources(windows, places, value.shape, result.shape)), [0]
+            ).groups
         copies = [w.shifted(part, windows, place, result.shape) for place in places]
         return w.packed([g for copy in copies for g in copy.groups])
 
     def reads(group: Group) -> np.ndarray:
         return w.reads(group, windows, value.shape, result.shape)
 
-    operation = w.Operation(axes, [], len(places), reads, aligned, read)
+    operation = w.Operation(axes, [], reads, aligned, read)
     return merge(result, w.apply(value, operation))
 
 
@@ -57,18 +63,22 @@ def pick(eqn: JaxprEqn, operands: Operands) -> Lanes:
     def aligned(part: Lanes) -> tuple[Group, ...]:
         return along_axes(eqn, part, axes, lambda lane: equations.bind(eqn, [lane, operand])[0]).groups
 
-    def read(part: Lanes) -> list[Group]:
+    def read(part: Lanes) -> Sequence[Group]:
         chosen = _picked(eqn, operand, windows)
+        if len(places) > w.MANY_PLACES:
+            copies = taken(part, w.sources(windows, places, value.shape, result.shape))
+            mask = chosen(places)
+            return sum_along(copies.map_data(lambda data: _keep(data, mask)), [0]).groups
         groups: list[Group] = []
         for place in places:
-            copy, mask = w.shifted(part, windows, place, result.shape), chosen(place)
+            copy, mask = w.shifted(part, windows, place, result.shape), chosen([place])[0]
             groups += [Group(_keep(g.data, mask), g.index) for g in copy.groups]
         return w.packed(groups)
 
     def reads(group: Group) -> np.ndarray:
         return w.reads(group, windows, value.shape, result.shape)
 
-    operation = w.Operation(axes, [], len(places), reads, aligned, read)
+    operation = w.Operation(axes, [], reads, aligned, read)
     return merge(result, w.apply(value, operation))
 
 
@@ -86,19 +96,21 @@ def pass_back(eqn: JaxprEqn, operands: Operands) -> Lanes:
     def aligned(part: Lanes) -> tuple[Group, ...]:
         return along_axes(eqn, part, axes, lambda lane: equations.bind(eqn, [lane, operand])[0]).groups
 
-    def read(part: Lanes) -> list[Group]:
+    def read(part: Lanes) -> Sequence[Group]:
+        if len(places) > w.MANY_PLACES:
+            return _pass_back_at_once(eqn, part, operand, windows, places).groups
         chosen = _first_selected(eqn, operand, windows, places, value.shape)
         groups: list[Group] = []
-        for place in places:
-            mask = chosen(place)
-            kept = part.with_groups([Group(_keep(g.data, mask), g.index) for g in part.groups])
+        for number, place in enumerate(places):
+            mask = chosen == np.int32(number)
+            kept = part.map_data(lambda data, mask=mask: _keep(data, mask))  # type: ignore[misc]
             groups += w.shifted(kept, back, place, result.shape).groups
         return w.packed(groups)
 
     def reads(group: Group) -> np.ndarray:
         return w.reads(group, back, value.shape, result.shape)
 
-    operation = w.Operation(axes, [], len(places), reads, aligned, read)
+    operation = w.Operation(axes, [], reads, aligned, read)
     return merge(result, w.apply(value, operation))
 
 
@@ -123,15 +135,32 @@ def _backwards(window: w.Window) -> w.Window:
     return w.Window(window.size, 1, -window.low, window.stride, -1)
 
 
+def _pass_back_at_once(
+    eqn: JaxprEqn, part: Lanes, operand: Any, windows: w.Windows, places: Sequence[w.Place]
+) -> Lanes:
+    """All places of a large window at once, by gathers."""
+    result = zeros_like_value(eqn)
+    sources = w.sources(windows, places, result.shape, part.shape)
+    patches = jnp.take(operand.reshape(-1), np.maximum(sources, 0), mode="clip")
+    last = -np.inf if equations.selects_largest(eqn) else np.inf
+    best = jnp.where(sources >= 0, patches, jnp.asarray(last, operand.dtype))
+    best = best.max(axis=0) if last < 0 else best.min(axis=0)
+    chosen = jnp.argmax((sources >= 0) & (patches == best), axis=0)
+    numbers = np.arange(len(places)).reshape((-1,) + (1,) * len(part.shape))
+    copies = Lanes((len(places), *part.shape), part.dtype).with_groups(
+        [Group(_keep(g.data[:, None], chosen == numbers), g.index[:, None]) for g in part.groups]
+    )
+    back = contributions(sources.reshape(-1), result.size)
+    return sum_along(taken(copies, back.reshape((-1, *result.shape))), [0])
+
+
 def _keep(data: Any, mask: Any) -> Any:
     """The data of the windows that select a place, zeros for the others."""
-    if mask is None:
-        return data
     return jnp.where(mask[None], data, jnp.zeros((), data.dtype))
 
 
-def _picked(eqn: JaxprEqn, operand: Any, windows: w.Windows) -> Callable[[w.Place], Any]:
-    """Which windows of a `select_and_gather_add` select a place.
+def _picked(eqn: JaxprEqn, operand: Any, windows: w.Windows) -> Callable[[Sequence[w.Place]], Any]:
+    """Which windows of a `select_and_gather_add` select each of some places.
 
     The primitive itself says so, applied to coordinates; in at least float32, which holds them.
     """
@@ -143,14 +172,14 @@ def _picked(eqn: JaxprEqn, operand: Any, windows: w.Windows) -> Callable[[w.Plac
         line = lax.broadcasted_iota(dtype, operand.shape, axis) + jnp.ones((), dtype)
         found[axis] = equations.bind(eqn, [line, wide])[0]
 
-    def mask(place: w.Place) -> Any:
-        result = None
-        for axis, one_more in found.items():
-            window, count = windows[axis], one_more.shape[axis]
-            line = np.arange(count) * window.stride + place[axis] * window.dilation - window.low
-            wanted = (line // window.base + 1).astype(one_more.dtype)
-            here = one_more == wanted.reshape([-1 if a == axis else 1 for a in range(one_more.ndim)])
-            result = here if result is None else result & here
+    def mask(places: Sequence[w.Place]) -> Any:
+        result: Any = np.ones((len(places),) + (1,) * operand.ndim, bool)
+        steps = np.asarray(places, int).reshape(len(places), operand.ndim)
+        for axis, selected in found.items():
+            count = selected.shape[axis]
+            line = w.coordinates(windows[axis], steps[:, axis], operand.shape[axis], count)
+            line = line.reshape([-1] + [count if a == axis else 1 for a in range(operand.ndim)])
+            result = result & (selected[None] == (line + 1).astype(dtype)) & (line >= 0)
         return result
 
     return mask
@@ -158,8 +187,8 @@ def _picked(eqn: JaxprEqn, operand: Any, windows: w.Windows) -> Callable[[w.Plac
 
 def _first_selected(
     eqn: JaxprEqn, operand: Any, windows: w.Windows, places: Sequence[w.Place], sizes: Shape
-) -> Callable[[w.Place], Any]:
-    """Which windows of a `select_and_scatter_add` select a place: each keeps one until it loses.
+) -> Any:
+    """Which place each window of a `select_and_scatter_add` selects: it keeps one until that loses.
 
     As XLA does it, padding is never selected, not even beside minus infinity.
     """
@@ -171,5 +200,4 @@ def _first_selected(
         wins = inside & ((chosen < 0) | ~equations.keeps(eqn, best, value))
         best = jnp.where(wins, value, best)
         chosen = jnp.where(wins, np.int32(number), chosen)
-    numbers = {place: np.int32(number) for number, place in enumerate(places)}
-    return lambda place: chosen == numbers[place]
+    return chosen

@@ -21,7 +21,7 @@ from jaxcalc.formats import moves
 from jaxcalc.formats.contract import uniform_along
 from jaxcalc.formats.lanes import Group, Lanes, Shape, is_uniform, shrink, shrink_mask
 
-MANY_PLACES = 128  # shifted copies of a larger window are made only where they have fewer lanes
+MANY_PLACES = 128  # the places of a larger window are gathered at once, not copied one by one
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,9 @@ Place = tuple[int, ...]
 def places(windows: Windows, shape: Shape, sizes: Shape) -> list[Place]:
     """The places of a window at which some output element reads an element, not padding only."""
     lines = []
-    for window, n, count in zip(windows, shape, sizes, strict=True):
-        read = np.arange(count)[:, None] * window.stride + np.arange(window.size) * window.dilation
-        read = read - window.low
-        hits = (read >= 0) & (read <= (n - 1) * window.base) & (read % window.base == 0)
-        lines.append(np.flatnonzero(hits.any(axis=0)).tolist())
+    for window, size, count in zip(windows, shape, sizes, strict=True):
+        read = coordinates(window, np.arange(window.size), size, count) >= 0
+        lines.append(np.flatnonzero(read.any(axis=1)).tolist())
     return list(product(*lines))
 
 
@@ -95,6 +93,26 @@ def _shift(
     return padding, bounds
 
 
+def coordinates(window: Window, steps: np.ndarray, size: int, count: int) -> np.ndarray:
+    """Along one axis, the element that each output reads at each step: `[steps, count]` or -1."""
+    places = np.arange(count) * window.stride + steps[:, None] * window.dilation - window.low
+    element, hole = np.divmod(places, window.base)
+    return np.where((hole == 0) & (element >= 0) & (element < size), element, -1)
+
+
+def sources(windows: Windows, places: Sequence[Place], shape: Shape, sizes: Shape) -> np.ndarray:
+    """The flat element that each output reads at each place: `[places, *sizes]`, -1 for none."""
+    steps = np.asarray(places, int).reshape(len(places), len(windows))
+    flat = np.zeros((len(places), *sizes), np.int64)
+    read = np.ones(flat.shape, bool)
+    for axis, (window, size, count) in enumerate(zip(windows, shape, sizes, strict=True)):
+        line = coordinates(window, steps[:, axis], size, count)
+        line = line.reshape([-1 if a == 0 else count if a == 1 + axis else 1 for a in range(flat.ndim)])
+        flat = flat * size + line
+        read &= line >= 0
+    return np.where(read, flat, -1)
+
+
 def reads(group: Group, windows: Windows, shape: Shape, sizes: Shape) -> np.ndarray:
     """How many places of its window read an entry, for each output element: `[1, *sizes or 1s]`."""
     support = shrink_mask(np.asarray((group.index >= 0).any(axis=0, keepdims=True)))
@@ -125,15 +143,13 @@ class Operation:
     Attributes:
         axes: the axes of the tangent that it mixes.
         summed: those of them, beside the window, whose sum makes lanes where the index varies.
-        places: the number of the window's places.
         reads: how many places read an entry of a group, `[1, *S or 1s]` for a result of shape S.
         lane_by_lane: applies it to every lane of a tangent that is uniform along `axes`.
-        place_by_place: applies it as a sum of shifted copies.
+        place_by_place: applies it as a sum over the window's places.
     """
 
     axes: Sequence[int]
     summed: Sequence[int]
-    places: int
     reads: Callable[[Group], np.ndarray]
     lane_by_lane: Callable[[Lanes], Sequence[Group]]
     place_by_place: Callable[[Lanes], Sequence[Group]]
@@ -147,8 +163,7 @@ def apply(value: Lanes, operation: Operation) -> list[Group]:
         wide = aligned_lanes(group, operation.axes)
         summed = prod(group.index.shape[1 + a] for a in operation.summed)
         spread = int(count.max(initial=0)) * group.lanes * summed
-        many = operation.places > MANY_PLACES
-        if is_uniform(group.index, operation.axes) or wide * (1 if many else 2) <= spread:
+        if is_uniform(group.index, operation.axes) or 2 * wide <= spread:
             aligned = operation.lane_by_lane(uniform_along(part, operation.axes))
             groups += _only(aligned, count > 0)
         else:

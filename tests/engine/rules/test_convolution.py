@@ -101,6 +101,13 @@ def test_both_operands_depend_on_the_input():
     check(Case(lambda x: conv(jnp.transpose(x, (1, 2, 3, 0))[:3, :3])(x), (2, 4, 5, 2)))
 
 
+def test_large_kernels():
+    k = kernel(12, 13, 1, 2)
+    check(Case(conv(k), (1, 14, 14, 1)))
+    check(Case(conv(k, (2, 3)), (1, 20, 20, 1)))
+    check(Case(by_kernel(normal(2, 14, 14, 1), padding="VALID"), (12, 13, 1, 2)))
+
+
 W = kernel(12, 4)
 NETS = {
     "two layers": Case(

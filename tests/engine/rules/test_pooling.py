@@ -95,6 +95,16 @@ def test_windows_longer_than_the_type_can_count(dtype):
     check(Case(f, (), 1200), x)
 
 
+# windows of more places than are copied one by one
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("window", "strides", "padding", "entries"),
+    [((1, 14, 12), (1, 14, 12), "VALID", 24 * 28), ((1, 12, 13), (1, 5, 6), "SAME", None)],
+)
+def test_large_windows(kind, window, strides, padding, entries):
+    check(Case(pool(*KINDS[kind], window, strides, padding), (1, 28, 24), entries))
+
+
 @pytest.mark.parametrize("f", [jnp.cumprod, lax.cummax, lax.cummin, lax.cumlogsumexp])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_running_products_and_maxima_are_triangles(f, reverse):
