@@ -141,6 +141,17 @@ def test_kinks_and_jumps_have_a_large_error(x64, dtype):
     assert np.all(error[0, finite] < 1.1)
 
 
+@pytest.mark.parametrize(("dtype", "width"), [(jnp.float64, 1e-3), (jnp.float32, 1e-2)])
+def test_large_steps_that_agree_are_not_believed(x64, dtype, width):
+    """A narrow feature at 0: quotients of large steps are all zero, to the last digit."""
+
+    def f(x):
+        return 5 * x * jnp.exp(-((x / width) ** 2))
+
+    value, error = numerical.derivative(f)(jnp.asarray(0.0, dtype))
+    assert abs(value - 5) <= error < 0.01
+
+
 def test_noise_that_f_makes_itself_is_seen(x64):
     """f computed in float32 inside, with no sign of it in its dtypes."""
 
