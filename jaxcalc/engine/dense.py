@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxcalc.arguments import dtype_of
+from jaxcalc.arguments import dtype_of, is_array
+from jaxcalc.aside import Aside, set_aside
 from jaxcalc.engine.directions import Direction
 
 Leaves = Sequence[Any]
@@ -39,12 +40,16 @@ def jacobian_blocks(
     if direction == "reverse":
         return _reverse_blocks(call, leaves, holomorphic=holomorphic)
 
+    rest: list[Aside] = []
+
     def with_value(leaves: Leaves) -> tuple[Leaves, tuple[Leaves, Any]]:
         output, aux = call(leaves)
-        return output, (output, aux)
+        arrays, aside = set_aside(aux, is_array)
+        rest.append(aside)
+        return output, (output, arrays)
 
-    blocks, (output, aux) = jax.jacfwd(with_value, has_aux=True, holomorphic=holomorphic)(leaves)
-    return blocks, output, aux
+    blocks, (output, arrays) = jax.jacfwd(with_value, has_aux=True, holomorphic=holomorphic)(leaves)
+    return blocks, output, rest[-1].restored(arrays)
 
 
 def _reverse_blocks(call: FlatCall, leaves: Leaves, *, holomorphic: bool) -> tuple[Any, list[Any], Any]:
@@ -52,6 +57,8 @@ def _reverse_blocks(call: FlatCall, leaves: Leaves, *, holomorphic: bool) -> tup
 
     def parts(leaves: Leaves) -> tuple[Any, tuple[Leaves, Any]]:
         output, aux = call(leaves)
+        if not output:  # `jax.jacrev` wants one
+            return ([jnp.zeros((), complex if holomorphic else float)], []), (output, aux)
         if holomorphic:
             return (output, []), (output, aux)
         imaginary = [jnp.imag(y) for y in output if jnp.iscomplexobj(y)]
@@ -67,7 +74,7 @@ def _reverse_blocks(call: FlatCall, leaves: Leaves, *, holomorphic: bool) -> tup
             part = jnp.finfo(y.dtype).dtype  # the blocks of a float16 input are float16
             pairs = zip(blocks[i], next(remaining), strict=True)
             blocks[i] = [lax.complex(re.astype(part), im.astype(part)) for re, im in pairs]
-    return blocks, output, aux
+    return blocks[: len(output)], output, aux
 
 
 def hessian_blocks(
@@ -79,14 +86,17 @@ def hessian_blocks(
     reverse.
     """
     outer, inner = directions
+    structures: list[Any] = []
 
-    def first(leaves: Leaves) -> tuple[Any, Any]:
+    def first(leaves: Leaves) -> tuple[Leaves, Any]:
         blocks, output, aux = jacobian_blocks(call, leaves, inner, holomorphic=holomorphic)
-        return blocks, (blocks, output, aux)
+        flat, structure = jax.tree.flatten(blocks)
+        structures.append(structure)
+        return flat, (output, aux)
 
-    transform = jax.jacfwd if outer == "forward" else jax.jacrev
-    second, (blocks, output, aux) = transform(first, has_aux=True, holomorphic=holomorphic)(leaves)
-    return second, blocks, output, aux
+    second, flat, (output, aux) = jacobian_blocks(first, leaves, outer, holomorphic=holomorphic)
+    structure = structures[-1]
+    return structure.unflatten(second), structure.unflatten(flat), output, aux
 
 
 def cheaper_direction(leaves: Leaves, output: Leaves) -> Direction:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxcalc.aside import Aside, set_aside
 from jaxcalc.engine.dense import UNTRACEABLE
 from jaxcalc.engine.directions import directions_allowed
 from jaxcalc.taylor.series import Series, coefficients_of, full, value_of
@@ -49,53 +50,24 @@ _NO_FORWARD_MODE = (
 
 def _taylor(call: Callable[[Any], Any], x: Any, order: int) -> tuple[Any, Any]:
     """Trace `call` once and propagate the series of x + t."""
-    split: list[_Outputs] = []
+    found: list[tuple[Any, Aside]] = []
 
     def arrays(x: Any) -> list[Any]:
-        outputs, leaves = _Outputs.of(*call(x))
-        split.append(outputs)
-        return leaves
+        output, aux = call(x)
+        leaves, treedef = jax.tree.flatten(output)
+        traced, rest = set_aside(aux, lambda leaf: isinstance(leaf, jax.core.Tracer))
+        found.append((treedef, rest))
+        return [*leaves, *traced]
 
     program = jax.make_jaxpr(arrays)(x)
-    (outputs,) = split
+    ((treedef, rest),) = found
     x = jnp.asarray(x)
     line = Series((x, lax.full_like(x, 1), *[None] * (order - 1)))
-    count = outputs.treedef.num_leaves
+    count = treedef.num_leaves
     moving = [i < count for i in range(len(program.out_avals))]
     results = evaluate(program, [line], order, moving)
-    leaves = [
-        full(coefficients_of(result, order)[-1], value_of(result)) if on else value_of(result)
-        for result, on in zip(results, moving, strict=True)
-    ]
-    return outputs.restored(leaves)
-
-
-class _Outputs(NamedTuple):
-    """The structure of `(output, aux)`, and what of aux is no tracer and may be anything at all."""
-
-    treedef: Any
-    aux_treedef: Any
-    aux_constants: list[Any]
-
-    @classmethod
-    def of(cls, output: Any, aux: Any) -> tuple[_Outputs, list[Any]]:
-        """The structure, and the arrays: the output's leaves and the tracers in aux."""
-        leaves, treedef = jax.tree.flatten(output)
-        aux_leaves, aux_treedef = jax.tree.flatten(aux)
-        traced = [isinstance(leaf, jax.core.Tracer) for leaf in aux_leaves]
-        constants = [_TRACED if on else leaf for leaf, on in zip(aux_leaves, traced, strict=True)]
-        arrays = [leaf for leaf, on in zip(aux_leaves, traced, strict=True) if on]
-        return cls(treedef, aux_treedef, constants), [*leaves, *arrays]
-
-    def restored(self, arrays: list[Any]) -> tuple[Any, Any]:
-        """Output and aux from their arrays."""
-        count = self.treedef.num_leaves
-        remaining = iter(arrays[count:])
-        aux = [next(remaining) if leaf is _TRACED else leaf for leaf in self.aux_constants]
-        return self.treedef.unflatten(arrays[:count]), self.aux_treedef.unflatten(aux)
-
-
-_TRACED = object()  # where a tracer was, so that none outlives its trace
+    leaves = [full(coefficients_of(y, order)[-1], value_of(y)) for y in results[:count]]
+    return treedef.unflatten(leaves), rest.restored([value_of(y) for y in results[count:]])
 
 
 def _forward(call: Callable[[Any], Any], x: Any) -> bool:
