@@ -56,8 +56,9 @@ def difference_quotients(
     Args:
         f: a function of one real scalar that returns a number or an array, differentiable by JAX.
         x: a real scalar.
-        steps: positive numbers, falling. The default is powers of ten, from 0.1 down to where x + h
-            is x for x near 1: 1e-16 in float64, 1e-8 in float32, 1e-4 in float16, 1e-3 in bfloat16.
+        steps: positive numbers, falling. The default is powers of ten, from 0.1 down to about the
+            spacing of floats near 1: 1e-16 in float64, 1e-7 in float32, 1e-4 in float16, 1e-3 in
+            bfloat16.
 
     Returns:
         A `DifferenceQuotients` of arrays in the dtype of f's output; the steps are in that of x.
