@@ -1,7 +1,7 @@
 """Timing by ratios: contenders take turns in one run, so that what slows one slows all.
 
 Each contender has a set-up (building and compiling, timed once) and a run (timed many times). In
-every round each runs once, in an order that rotates, and is compared with the baseline of the same
+every round each runs once, in a random order, and is compared with the baseline of the same
 round: the figure is the median of these quotients, with their quartiles; beside it stands the
 quotient of the fastest runs, which other work on the machine disturbs least. Seconds are shown for
 orientation; only ratios are meant to be compared between machines.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import random
 import statistics
 import sys
 import time
@@ -87,9 +88,10 @@ def measure(contenders: Mapping[str, Callable[[], Run]], *, rounds: int = 15) ->
     names = list(runs)
     for run in runs.values():  # caches and clocks settle
         seconds(run)
-    for turn in range(rounds):
-        first = turn % len(names)
-        for name in names[first:] + names[:first]:
+    # who runs before whom changes too: what one leaves in the caches is not always the same one's loss
+    order = random.Random(0)
+    for _ in range(rounds):
+        for name in order.sample(names, len(names)):
             times[name].append(seconds(runs[name]))
     return {name: Timing(name, setups[name], tuple(times[name])) for name in names}
 
