@@ -18,6 +18,8 @@ from jaxcalc.formats.contract import masked_by, sum_along, uniform_along
 from jaxcalc.formats.lanes import Group, Lanes, is_known, is_uniform, spread
 from jaxcalc.formats.merge import merge
 
+_TRANSPOSED_ROWS = 256  # a product with an identity of up to so many rows costs next to nothing
+
 
 @dataclass(frozen=True)
 class Contraction:
@@ -144,7 +146,7 @@ def _expand(group: Group, t: Lanes, o: Any, how: Contraction, result: Lanes) -> 
         )
 
     index = placed(group.index, t_places)
-    factor = placed(_lane(o), o_places)
+    factor = placed(_lane(_transposed(o, how) if group.is_unit() else o), o_places)
     data = placed(group.data, t_places)
     value = Lanes(shape, result.dtype).with_groups([Group(data, index)])
     known = static_value(o)
@@ -152,6 +154,22 @@ def _expand(group: Group, t: Lanes, o: Any, how: Contraction, result: Lanes) -> 
         value = masked_by(value, np.broadcast_to(placed(known[None] != 0, o_places)[0], shape))
     value = value.map_data(lambda d: _times(d, factor, result.dtype))
     return sum_along(value, contracted)
+
+
+def _transposed(o: Any, how: Contraction) -> Any:
+    """The other operand, as a product with the identity where its contracted axis is not the first.
+
+    It becomes the data of the lanes with that axis in front. Fused into what follows, the transpose
+    would be read with large strides for every element of a batch; the product is laid out once.
+    """
+    axes = how.contracted[1]
+    if len(axes) != 1 or how.batch[1] or axes[0] == 0 or o.shape[axes[0]] > _TRANSPOSED_ROWS:
+        return o
+    identity = np.eye(o.shape[axes[0]], dtype=o.dtype)
+    dims = (((1,), axes), ((), ()))
+    product = lax.dot_general(identity, o, dims, precision=lax.Precision.HIGHEST)
+    back = [*range(1, axes[0] + 1), 0, *range(axes[0] + 1, o.ndim)]
+    return lax.transpose(product, back)
 
 
 def _places(
