@@ -94,9 +94,7 @@ class Derivative:
         values, primal = results[:count], results[count:]
         output, rest = primal[: len(self.outputs)], primal[len(self.outputs) :]
         gradient, aux = rest[: self._traced.gradient_count], rest[self._traced.gradient_count :]
-        return Evaluated(
-            output, gradient, jax.tree.unflatten(self._traced.aux_tree, aux) if primal else None, values
-        )
+        return Evaluated(output, gradient, self._traced.aux.restored(aux) if primal else None, values)
 
     def _run(self, with_value: bool) -> Staged:
         if with_value not in self._compiled:

@@ -14,6 +14,8 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
+from jaxcalc.arguments import is_array
+from jaxcalc.aside import Aside, set_aside
 from jaxcalc.engine.dense import FlatCall, Leaves
 from jaxcalc.engine.program import Program, flatten
 
@@ -31,13 +33,13 @@ class Linearized:
             leaves, and the derivative applied to the tangents (cotangents for reverse mode).
         outputs: shapes and dtypes of f's output leaves.
         gradient_count: how many leaves of a gradient follow the output leaves.
-        aux_tree: the structure of aux.
+        aux: what aux holds besides arrays, and their places in it.
     """
 
     program: Program
     outputs: list[jax.ShapeDtypeStruct]
     gradient_count: int
-    aux_tree: Any
+    aux: Aside
     aux_count: int
 
 
@@ -59,8 +61,17 @@ def linearize(build: Build, inputs: Inputs, way: Way, *, holomorphic: bool = Fal
     else:
         tangents = jax.eval_shape(lambda xs: list(build(xs)[1]), shapes)
 
+    found: list[Aside] = []
+
     def run(inputs: Inputs, tangents: Sequence[Any]) -> Any:
-        call, leaves = build(inputs)
+        whole, leaves = build(inputs)
+
+        def call(leaves: Leaves) -> tuple[Leaves, list[Any]]:
+            output, aux = whole(leaves)
+            arrays, aside = set_aside(aux, is_array)
+            found.append(aside)
+            return output, arrays
+
         if way == "forward":
             output, push, aux = jax.linearize(call, leaves, has_aux=True)
             return list(output), [], aux, list(push(list(tangents)))
@@ -74,9 +85,8 @@ def linearize(build: Build, inputs: Inputs, way: Way, *, holomorphic: bool = Fal
 
     jaxpr, shaped = jax.make_jaxpr(run, return_shape=True)(shapes, tangents)
     output, gradient, aux, _ = shaped
-    aux_leaves, aux_tree = jax.tree.flatten(aux)
     program = flatten(jaxpr, len(tangents))
-    return Linearized(program, output, len(gradient), aux_tree, len(aux_leaves))
+    return Linearized(program, output, len(gradient), found[-1], len(aux))
 
 
 def _call(build: Build, inputs: Inputs) -> tuple[list[Any], Any]:
