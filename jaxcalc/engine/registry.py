@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 from jax.extend.core import JaxprEqn
@@ -52,9 +54,17 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 
 def find(name: str) -> Rule | None:
     """The rule of a primitive, or None."""
+    _load_rules()
     return _RULES.get(name)
 
 
 def registered() -> list[str]:
     """The names of the primitives that have a rule, sorted."""
+    _load_rules()
     return sorted(_RULES)
+
+
+@cache
+def _load_rules() -> None:
+    """Import the rules, which registers them: when first used, so that importing jaxcalc is quick."""
+    import_module("jaxcalc.engine.rules")
