@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
 from jaxcalc.engine import equations, rows, static
@@ -124,6 +125,10 @@ def _equation(program: Program, eqn: JaxprEqn, inputs: list[Atom]) -> Sequence[A
     inner = equations.called(eqn)
     if inner is not None:
         return _inline(program, inner, inputs)
+    if eqn.primitive.name == "cond" and isinstance(inputs[0], Static):  # the branch is known
+        branches = equations.branches(eqn)
+        taken = int(np.clip(np.asarray(inputs[0].array), 0, len(branches) - 1))
+        return _inline(program, branches[taken], inputs[1:])
     linear = equations.linear_map(eqn) if any(depends) else None
     if linear is not None:
         return _inline(program, linear.program, [inputs[i] for i in linear.operands])

@@ -115,7 +115,10 @@ def identity(eqn: JaxprEqn, operands: Operands) -> Sequence[Lanes]:
 def convert(eqn: JaxprEqn, operands: Operands) -> Lanes:
     """y = t in another dtype: the data is converted, the index stays."""
     dtype = np.dtype(equations.output(eqn).dtype)
-    return _map(operands[0], eqn, lambda data: lax.convert_element_type(data, dtype), dtype)
+    value = operands[0]
+    if value.dtype.kind == "c" and dtype.kind != "c":
+        value = value.map_data(lambda data: data.real if is_known(data) else lax.real(data))
+    return _map(value, eqn, lambda data: lax.convert_element_type(data, dtype), dtype)
 
 
 @rule("real")
