@@ -13,6 +13,8 @@ from jax.extend.core import JaxprEqn
 from jaxcalc.engine import equations
 from jaxcalc.engine.operands import static_value, zeros_like_value
 from jaxcalc.engine.registry import Operands, rule
+from jaxcalc.engine.rules.known_zeros import few_nonzeros, product_of_nonzeros
+from jaxcalc.engine.rules.windows import aligned_lanes
 from jaxcalc.formats import moves
 from jaxcalc.formats.contract import masked_by, sum_along, uniform_along
 from jaxcalc.formats.lanes import Group, Lanes, is_known, is_uniform, spread
@@ -80,6 +82,11 @@ def contract(t: Lanes, o: Any, how: Contraction, result: Lanes) -> Lanes:
             continue
         if is_uniform(group.index, axes):
             groups.append(_product(group, t, o, how))
+            continue
+        few = few_nonzeros(o, how)
+        if few is not None and aligned_lanes(group, axes) * 2 > group.lanes * len(few):
+            part = t.with_groups([group])
+            groups += product_of_nonzeros(part, o, how, few, result).groups
             continue
         aligned = _align_if_narrower(group, t, axes)
         if aligned is not None:
