@@ -50,11 +50,6 @@ def operand(eqn: JaxprEqn, i: int = 0) -> Any:
     return eqn.invars[i].aval
 
 
-def has_derivative(eqn: JaxprEqn) -> bool:
-    """Whether some output is real or complex; integers and booleans have no derivative."""
-    return any(is_inexact(v.aval) for v in eqn.outvars)
-
-
 def called(eqn: JaxprEqn) -> ClosedJaxpr | None:
     """The program that a call such as a nested jit runs, or None."""
     param = _CALLS.get(eqn.primitive.name)
@@ -164,11 +159,6 @@ def repeats(eqn: JaxprEqn) -> tuple[int, ...]:
 def padding(eqn: JaxprEqn) -> tuple[tuple[int, int, int], ...]:
     """Low, high and interior padding of each axis of a `pad`."""
     return tuple(eqn.params["padding_config"])
-
-
-def exponent(eqn: JaxprEqn) -> int:
-    """The exponent of an `integer_pow`."""
-    return int(eqn.params["y"])
 
 
 class Scan(NamedTuple):

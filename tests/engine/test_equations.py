@@ -17,9 +17,9 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 from jaxcalc.engine import equations
 
 ADVICE = (
-    "JAX {version} lays out the params of {primitive!r} differently: {error!r}; they are now {params}. "
-    "Read the new layout in jaxcalc/engine/equations.py, `{reader}`, next to the old one for as long as "
-    "pyproject.toml allows the older JAX, and then update this test."
+    "JAX {version} lays out the params of {primitive!r} differently: {error}; they are now {params}. "
+    "Read the new layout in jaxcalc/engine/equations.py, `{reader}`, next to the old one for as long "
+    "as pyproject.toml allows the older JAX, and then update this test."
 )
 
 
@@ -94,7 +94,7 @@ CONTRACTS: dict[str, list[Contract]] = {
     "operand": [Contract("sin", jnp.sin, (M,), lambda a: (a.shape, a.dtype) == ((2, 3), jnp.float32))],
     "called": [
         Contract("jit", jax.jit(lambda x: jnp.sin(x) * 2), (X,), is_program),
-        Contract("checkpoint", jax.checkpoint(lambda x: jnp.sin(x) * 2), (X,), is_program),
+        Contract("remat2", jax.checkpoint(lambda x: jnp.sin(x) * 2), (X,), is_program),
         Contract("sin", jnp.sin, (X,), None),
     ],
     "linear_map": [
@@ -162,7 +162,7 @@ CONTRACTS: dict[str, list[Contract]] = {
             lambda w: (
                 is_program(w.condition)
                 and is_program(w.body)
-                and (w.condition_consts, w.body_consts) == (1, 2)
+                and (w.condition_consts, w.body_consts) == (1, 1)
             ),
         )
     ],
@@ -213,7 +213,7 @@ CONTRACTS: dict[str, list[Contract]] = {
             (T, jnp.ones((4, 3, 5))),
             lambda d: (
                 (d.contracted, d.batch) == (((2,), (1,)), ((0,), (0,)))
-                and d.options == {"precision": None, "preferred_element_type": jnp.float32}
+                and d.options == {"precision": None, "preferred_element_type": None}
             ),
         )
     ],
@@ -257,7 +257,7 @@ SINCE = {
     "axis": [Contract("stack", lambda x: jnp.stack([x, x], axis=1), (X,), 1)],
     "repeats": [Contract("tile", lambda x: jnp.tile(x, (2, 3)), (X,), (2, 3))],
 }
-OTHERS = {"bind", "is_inexact", "keeps", "source_line"}  # with tests of their own
+OTHERS = {"bind", "is_inexact", "keeps"}  # with tests of their own
 
 
 def find(jaxpr: Jaxpr, primitive: str) -> JaxprEqn | None:
@@ -300,8 +300,8 @@ def require(reader: str, contract: Contract, eqn: JaxprEqn) -> None:
 def test_contract(reader, contract):
     eqn = equation(contract)
     assert eqn is not None, (
-        f"JAX {jax.__version__} no longer traces this call to {contract.primitive!r}: find the primitive "
-        "that it uses now, give it a rule in jaxcalc/engine/rules, and update this test."
+        f"JAX {jax.__version__} no longer traces this call to {contract.primitive!r}: find the "
+        "primitive that it uses now, give it a rule in jaxcalc/engine/rules, and update this test."
     )
     require(reader, contract, eqn)
 
@@ -395,9 +395,8 @@ def test_bind_evaluates_each_equation_as_jax_does(f, args):
     program, shapes = jax.make_jaxpr(f, return_shape=True)(*args)
     environment = dict(zip(program.jaxpr.constvars, program.consts, strict=True))
     environment.update(zip(program.jaxpr.invars, jax.tree.leaves(args), strict=True))
-    read = lambda v: environment[v] if v in environment else v.val  # noqa: E731
     for eqn in program.jaxpr.eqns:
-        operands = [v.val if hasattr(v, "val") else read(v) for v in eqn.invars]
+        operands = [v.val if hasattr(v, "val") else environment[v] for v in eqn.invars]
         environment.update(zip(eqn.outvars, equations.bind(eqn, operands), strict=True))
     found = [environment[v] for v in program.jaxpr.outvars]
     expected = jax.tree.leaves(f(*args))
@@ -420,12 +419,4 @@ def test_inexact():
         jax.ShapeDtypeStruct((), d) for d in ("float16", "bfloat16", "complex64", "int32", "bool")
     ]
     assert [equations.is_inexact(s) for s in shapes] == [True, True, True, False, False]
-    assert not equations.is_inexact(jax.core.get_aval(jax.random.key(0)))
-
-
-def test_source_lines_name_the_users_file():
-    eqn = equation(Contract("sin", lambda x: jnp.sin(x), (X,), None))  # noqa: PLW0108
-    name, _, line = equations.source_line(eqn).partition(":")
-    assert name == "test_equations.py"
-    source = inspect.getsourcelines(test_source_lines_name_the_users_file)
-    assert source[1] <= int(line) < source[1] + len(source[0])
+    assert not equations.is_inexact(jax.typeof(jax.random.key(0)))
