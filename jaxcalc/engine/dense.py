@@ -24,6 +24,9 @@ UNTRACEABLE = (
     jax.errors.TracerIntegerConversionError,
     jax.errors.NonConcreteBooleanIndexError,
 )
+# a traced slice bound is an IndexError and a traced shape a TypeError, which may be errors of f's own
+# too: whoever catches these calls f on values next, where an error of its own is raised again
+PERHAPS_UNTRACEABLE = (*UNTRACEABLE, IndexError, TypeError)
 
 
 def jacobian_blocks(

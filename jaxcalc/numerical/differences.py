@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcalc.arguments import choose, dtype_of, require_callable, require_differentiable
-from jaxcalc.engine.dense import UNTRACEABLE
+from jaxcalc.engine.dense import PERHAPS_UNTRACEABLE
 from jaxcalc.transforms import derivative as exact_derivative
 
 _API = "jaxcalc.numerical.difference_quotients"
@@ -148,7 +148,7 @@ def _steps(steps: Any, x: Any) -> Any:
 def _values(f: Callable[[Any], Any], points: Any) -> Any:
     try:
         return jax.vmap(f)(points)
-    except UNTRACEABLE:  # f needs concrete values
+    except PERHAPS_UNTRACEABLE:  # f needs concrete values
         return jnp.stack([f(point) for point in points])
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 
 from jaxcalc.arguments import dtype_of
-from jaxcalc.engine.dense import UNTRACEABLE
+from jaxcalc.engine.dense import PERHAPS_UNTRACEABLE
 from jaxcalc.flat import FlatMap, require_differentiable_output
 from jaxcalc.numerical.columns import Column, Kernel, Row, limits_of_samples
 
@@ -151,7 +151,7 @@ class Samples:
             if count > batch:
                 return lax.map(limit, (arrays, row), batch_size=batch)
             sampled = jax.vmap(together)(arrays, row.offsets)
-        except UNTRACEABLE:
+        except PERHAPS_UNTRACEABLE:
             sampled = jnp.stack(
                 [
                     jnp.stack([self(move(place, offset)) for offset in _unstacked(offsets)])

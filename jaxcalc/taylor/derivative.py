@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxcalc.aside import Aside, set_aside
-from jaxcalc.engine.dense import UNTRACEABLE
+from jaxcalc.engine.dense import PERHAPS_UNTRACEABLE
 from jaxcalc.engine.directions import directions_allowed
 from jaxcalc.taylor.series import Series, coefficients_of, full, value_of
 from jaxcalc.taylor.walk import CustomReverseRuleError, evaluate
@@ -31,14 +31,19 @@ def nth_derivative(api: str, call: Callable[[Any], Any], x: Any, order: int) -> 
     Order 1 is `jax.jvp`. Above it f is traced once and evaluated on Taylor series; a function that
     cannot be traced, because it branches on the value of x in Python, goes through nested `jax.jvp`.
     """
-    try:
-        return _nested(call, x, 1) if order == 1 else _taylor(call, x, order)
-    except UNTRACEABLE:
-        return _nested(call, x, order)
-    except TypeError as error:
-        if isinstance(error, CustomReverseRuleError) or (order == 1 and not _forward(call, x)):
+    if order > 1:
+        try:
+            return _taylor(call, x, order)
+        except CustomReverseRuleError:
             raise TypeError(_NO_FORWARD_MODE.format(api=api)) from None
-        raise
+        except PERHAPS_UNTRACEABLE:
+            pass
+    try:
+        return _nested(call, x, order)
+    except TypeError:
+        if _has_forward_mode(call, x):
+            raise
+        raise TypeError(_NO_FORWARD_MODE.format(api=api)) from None
 
 
 _NO_FORWARD_MODE = (
@@ -70,9 +75,12 @@ def _taylor(call: Callable[[Any], Any], x: Any, order: int) -> tuple[Any, Any]:
     return treedef.unflatten(leaves), rest.restored([value_of(y) for y in results[count:]])
 
 
-def _forward(call: Callable[[Any], Any], x: Any) -> bool:
+def _has_forward_mode(call: Callable[[Any], Any], x: Any) -> bool:
     """Whether JAX has a forward mode for a function; only asked once something went wrong."""
-    program = jax.make_jaxpr(lambda x: call(x)[0])(x).jaxpr
+    try:
+        program = jax.make_jaxpr(lambda x: call(x)[0])(x).jaxpr
+    except PERHAPS_UNTRACEABLE:
+        return True
     return "forward" in directions_allowed(program, program.invars)
 
 

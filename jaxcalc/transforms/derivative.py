@@ -20,7 +20,7 @@ from jaxcalc.arguments import (
     require_callable,
     require_differentiable,
 )
-from jaxcalc.engine.dense import UNTRACEABLE
+from jaxcalc.engine.dense import PERHAPS_UNTRACEABLE
 from jaxcalc.flat import require_differentiable_output, split_aux
 from jaxcalc.kinds import kind_of
 
@@ -187,7 +187,7 @@ def _not_by_a_scalar(chosen: Chosen, f: Callable[..., Any], has_aux: bool) -> st
     start = f"{chosen.api}: needs a scalar to differentiate by, but"
     try:
         kind = kind_of(chosen.primal, jax.eval_shape(output, chosen.primal), bare=False)
-    except UNTRACEABLE:  # f needs concrete values: what it maps to is not known
+    except PERHAPS_UNTRACEABLE:  # f needs concrete values: what it maps to is not known
         return f"{start} {chosen.names[0]} is none; use jaxcalc.gradient or jaxcalc.jacobian."
     return (
         f"{start} {function_name(f)} maps {kind.map} ({kind.spaces}) by {chosen.names[0]}: its "

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from jaxcalc.arguments import Chosen, require_differentiable
 from jaxcalc.engine.dense import (
-    UNTRACEABLE,
+    PERHAPS_UNTRACEABLE,
     FlatCall,
     Leaves,
     cheaper_direction,
@@ -171,6 +171,7 @@ def _checked(flat: FlatMap, leaves: Leaves, options: Options) -> list[Any]:
 def _trace(flat: FlatMap, options: Options) -> tuple[list[Any], set[Direction]]:
     try:
         return allowed_directions(flat, options)
-    except UNTRACEABLE:
-        # f needs concrete values: one evaluation says how large its output is
-        return _checked(flat, flat.leaves, options), {"forward", "reverse"}
+    except PERHAPS_UNTRACEABLE:
+        pass
+    # f needs concrete values: one evaluation says how large its output is
+    return _checked(flat, flat.leaves, options), {"forward", "reverse"}

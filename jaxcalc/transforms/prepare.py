@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxcalc.arguments import function_name
 from jaxcalc.engine.cache import FunctionCache
-from jaxcalc.engine.dense import UNTRACEABLE
+from jaxcalc.engine.dense import PERHAPS_UNTRACEABLE, UNTRACEABLE
 from jaxcalc.engine.derivative import Derivative
 from jaxcalc.engine.interpret import TooDenseError
 from jaxcalc.engine.registry import Context
@@ -22,7 +22,7 @@ from jaxcalc.flat import FlatMap
 from jaxcalc.formats.layout import DtypeFrom, Layout
 from jaxcalc.formats.sides import Side
 from jaxcalc.transforms.options import require_complex_fits, trace_directions
-from jaxcalc.transforms.request import NotScalarError, Request
+from jaxcalc.transforms.request import Request
 
 _CACHE = FunctionCache()
 _DTYPE_FROM: dict[Way, DtypeFrom] = {"forward": "output", "reverse": "input", "hessian": "output"}
@@ -149,7 +149,7 @@ def _choose_dense(request: Request, kind: str) -> Choice:
                 best = candidate
             if best.derivative.work < 0.3 * candidate.dense_work or candidate.dense_work < _WORTH_IT:
                 break
-    except (*UNTRACEABLE, TooDenseError, NotScalarError):
+    except (*PERHAPS_UNTRACEABLE, TooDenseError):
         return Choice(None)
     if best is None or best.dense_work < _WORTH_IT:
         return Choice(None)

@@ -135,6 +135,11 @@ def test_functions_that_branch_in_python_work_eagerly(order):
     assert float(jaxcalc.derivative(f, order=order)(-2.0)) == [-1.0, 0.0, 0.0][order - 1]
     with pytest.raises(jax.errors.TracerBoolConversionError):
         jax.jit(jaxcalc.derivative(f, order=order))(2.0)
+    sliced = lambda t: (t ** jnp.arange(5.0))[: t.astype(int)]  # noqa: E731
+    np.testing.assert_array_equal(
+        jaxcalc.derivative(sliced, order=order)(jnp.float32(3)),
+        [[0, 1, 6], [0, 0, 2], [0, 0, 0]][order - 1],
+    )
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,19 @@ def test_a_function_that_branches_in_python_works_eagerly(mode):
     jacobian = jaxcalc.jacobian(f, mode=mode)
     np.testing.assert_array_equal(jacobian(jnp.array([1.0, 2.0])), [[2.0, 0.0], [0.0, 4.0]])
     np.testing.assert_array_equal(jacobian(jnp.array([-1.0, 2.0])), [[-1.0, 0.0]])
-    for f in (lambda x: x * np.asarray(x)[0], lambda x: x[: int(x[0])], lambda x: x[x > 0]):
+
+    for f in (
+        lambda x: x[: x[0].astype(int)],
+        lambda x: x.reshape(x[0].astype(int), -1),
+        lambda x: x[: int(x[0])],
+        lambda x: x[x > 1],
+    ):
+        x = jnp.array([1.0, 2.0])
+        np.testing.assert_array_equal(jaxcalc.jacobian(f, mode=mode)(x), jax.jacfwd(f)(x))
+        total = lambda g: lambda x: jnp.sum(g(x) * x[0])  # noqa: E731
+        np.testing.assert_array_equal(
+            jax.grad(total(jaxcalc.jacobian(f, mode=mode)))(x), jax.grad(total(jax.jacfwd(f)))(x)
+        )
         with pytest.raises((TypeError, IndexError)):
             jax.jit(jaxcalc.jacobian(f, mode=mode))(jnp.array([1.0, 2.0]))
 
