@@ -11,7 +11,7 @@ import numpy as np
 from jaxcalc.engine import equations
 from jaxcalc.engine.program import Step
 from jaxcalc.engine.registry import Context, Operands
-from jaxcalc.engine.source import source_line
+from jaxcalc.engine.source import named_with_line
 from jaxcalc.formats.contract import uniform_along
 from jaxcalc.formats.lanes import Group, Lanes, spread, spread_lanes
 
@@ -24,15 +24,14 @@ def dense_fallback(context: Context, step: Step, operands: Operands) -> Sequence
     Raises:
         NotImplementedError: under `strict`, naming the primitive and its source line.
     """
-    name = step.eqn.primitive.name
-    place = source_line(step.eqn)
+    name = named_with_line(step.eqn)
     if context.strict:
         raise NotImplementedError(
-            f"{context.api}: the primitive {name!r} ({place}) has no structure rule, and strict=True "
+            f"{context.api}: the primitive {name} has no structure rule, and strict=True "
             "allows none to be treated as dense. Leave strict out to treat it as dense, or register "
             "a rule with jaxcalc.engine.registry.rule."
         )
-    context.fallbacks.append(f"{name} ({place})")
+    context.fallbacks.append(name)
     columns, lanes = _all_columns(operands)
     known = [x for x in operands if not isinstance(x, Lanes)]
 

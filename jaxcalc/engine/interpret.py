@@ -12,7 +12,7 @@ from jaxcalc.engine import equations, registry, static
 from jaxcalc.engine.fallback import dense_fallback
 from jaxcalc.engine.program import Atom, Slot, Step
 from jaxcalc.engine.registry import Context
-from jaxcalc.engine.source import source_line
+from jaxcalc.engine.source import named_with_line
 from jaxcalc.engine.static import Static
 from jaxcalc.formats.lanes import Lanes
 
@@ -70,7 +70,7 @@ def _step(context: Context, step: Step, operands: list[Any]) -> Sequence[Any]:
     outputs = rule(step.eqn, operands)
     outputs = [outputs] if isinstance(outputs, Lanes) else outputs
     if any(x.stored > context.entry_limit for x in outputs if isinstance(x, Lanes)):
-        raise TooDenseError(f"{step.eqn.primitive.name} ({source_line(step.eqn)})")
+        raise TooDenseError(named_with_line(step.eqn))
     return outputs
 
 

@@ -15,6 +15,12 @@ def source_line(eqn: JaxprEqn) -> str:
     return "" if frame is None else f"{PurePath(frame.file_name).name}:{frame.line_num}"
 
 
+def named_with_line(eqn: JaxprEqn) -> str:
+    """The primitive and where it was made, as `scan (model.py:12)`; the name alone when JAX lost it."""
+    line = source_line(eqn)
+    return f"{eqn.primitive.name} ({line})" if line else eqn.primitive.name
+
+
 def _user_frame(eqn: JaxprEqn) -> Any:
     traceback = eqn.source_info.traceback
     frames: Sequence[Any] = traceback.frames if traceback is not None else ()
