@@ -1,8 +1,11 @@
 """What the transformations cost beside JAX's own, by the compiler's count, and what the import costs.
 
-Run as `python -m benchmarks.ladder`. Flops and memory (temporary and result) are those of the compiled
-programs and do not vary from run to run; a ratio of 1 says that the same program came out, a smaller
-one that jaxcalc found a cheaper way. The import is timed in fresh processes.
+Run as `python -m benchmarks.ladder`. Flops, memory (temporary and result) and bytes moved are those of
+the compiled programs and do not vary from run to run; a ratio of 1 says that the same program came out,
+a smaller one that jaxcalc found a cheaper way. "jacobian" stands beside the better of `jax.jacfwd` and
+`jax.jacrev`, figure by figure. The targets are for flops and memory. Where jaxcalc goes through the
+structure it saves flops, and places the blocks in the dense result: XLA counts that as more bytes moved.
+The import is timed in fresh processes.
 """
 
 from __future__ import annotations
@@ -19,18 +22,29 @@ import numpy as np
 
 import jaxcalc
 
-MOST = 1.02  # the target for every ratio
+MOST = 1.02  # the target for flops and memory, beside the same transformation of JAX
+MOST_AUTOMATIC = 1.25  # beside the better of two modes, which are told apart by sizes alone
 MOST_IMPORT = 0.150  # seconds over jax and optax
 
 Transformation = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-PAIRS: dict[str, tuple[Transformation, Transformation]] = {
-    "gradient": (jaxcalc.gradient, jax.grad),
-    "jacobian": (jaxcalc.jacobian, jax.jacfwd),
-    "jacobian forward": (lambda f: jaxcalc.jacobian(f, mode="forward"), jax.jacfwd),
-    "jacobian reverse": (lambda f: jaxcalc.jacobian(f, mode="reverse"), jax.jacrev),
-    "hessian": (jaxcalc.hessian, jax.hessian),
+
+def second_order(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The value, the gradient and the Hessian with JAX alone; XLA merges what they share."""
+    return lambda x: (*jax.value_and_grad(f)(x), jax.hessian(f)(x))
+
+
+# ours, and JAX's: where there are several, the best of them for each figure
+PAIRS: dict[str, tuple[Transformation, tuple[Transformation, ...]]] = {
+    "gradient": (jaxcalc.gradient, (jax.grad,)),
+    "value, gradient": (jaxcalc.value_and_gradient, (jax.value_and_grad,)),
+    "jacobian": (jaxcalc.jacobian, (jax.jacfwd, jax.jacrev)),
+    "jacobian forward": (lambda f: jaxcalc.jacobian(f, mode="forward"), (jax.jacfwd,)),
+    "jacobian reverse": (lambda f: jaxcalc.jacobian(f, mode="reverse"), (jax.jacrev,)),
+    "hessian": (jaxcalc.hessian, (jax.hessian,)),
+    "all of order 2": (jaxcalc.value_gradient_and_hessian, (second_order,)),
 }
+SCALAR_ONLY = {"gradient", "value, gradient", "hessian", "all of order 2"}
 
 
 def functions() -> dict[str, tuple[Callable[[Any], Any], Any, bool]]:
@@ -62,29 +76,32 @@ def functions() -> dict[str, tuple[Callable[[Any], Any], Any, bool]]:
 
 
 def counted(transformed: Callable[..., Any], x: Any) -> dict[str, float]:
-    """Flops, and bytes of temporary memory and result, of the compiled program."""
+    """Flops, bytes moved, and bytes of temporary memory and result, of the compiled program."""
     compiled = jax.jit(transformed).lower(x).compile()
     analysis = compiled.cost_analysis()
     memory = compiled.memory_analysis()
     return {
         "flops": analysis.get("flops", 0.0),
+        "bytes": analysis.get("bytes accessed", 0.0),
         "memory": float(memory.temp_size_in_bytes + memory.output_size_in_bytes),
     }
 
 
-def compare() -> float:
-    """Print one line for each function and transformation; returns the largest ratio."""
-    print(f"{'':18} {'':18} {'flops':>8} {'memory':>8}   (jaxcalc / JAX)")
-    worst = 0.0
+def compare() -> int:
+    """Print one line for each function and transformation; returns how many miss the target."""
+    print(f"{'':18} {'':18} {'flops':>8} {'bytes':>8} {'memory':>8}   (jaxcalc / JAX)")
+    missed = 0
     for name, (f, x, is_scalar) in functions().items():
         for transformation, (ours, theirs) in PAIRS.items():
-            if is_scalar != (transformation in {"gradient", "hessian"}):
+            if is_scalar != (transformation in SCALAR_ONLY):
                 continue
-            mine, other = counted(ours(f), x), counted(theirs(f), x)
+            mine, others = counted(ours(f), x), [counted(their(f), x) for their in theirs]
+            other = {figure: min(each[figure] for each in others) for figure in mine}
             ratios = {k: mine[k] / other[k] if other[k] else 1.0 + mine[k] for k in mine}
-            worst = max(worst, *ratios.values())
+            largest = max(ratios["flops"], ratios["memory"])
+            missed += largest > (MOST_AUTOMATIC if transformation == "jacobian" else MOST)
             print(f"{name:18} {transformation:18} " + " ".join(f"{r:8.3f}" for r in ratios.values()))
-    return worst
+    return missed
 
 
 def import_seconds(rounds: int = 9) -> float:
@@ -102,9 +119,9 @@ def import_seconds(rounds: int = 9) -> float:
 
 def main() -> int:
     """Compare, time the import, and say whether the targets are met."""
-    worst, seconds = compare(), import_seconds()
-    met = worst <= MOST and seconds <= MOST_IMPORT
-    print(f"largest ratio of flops or memory {worst:.3f} (target {MOST})")
+    missed, seconds = compare(), import_seconds()
+    met = not missed and seconds <= MOST_IMPORT
+    print(f"{missed} over the target (flops and memory at most {MOST}, automatic {MOST_AUTOMATIC})")
     print(
         f"import jaxcalc over jax and optax {1e3 * seconds:.0f} ms (target {1e3 * MOST_IMPORT:.0f} ms)"
     )

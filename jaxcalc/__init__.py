@@ -1,6 +1,8 @@
 """Exact derivatives in JAX, at the cost of their structure, that explain themselves."""
 
-from jaxcalc import descent, numerical
+import importlib as _importlib
+import typing as _typing
+
 from jaxcalc.kinds import Kind, classify
 from jaxcalc.transforms import (
     derivative,
@@ -13,6 +15,9 @@ from jaxcalc.transforms import (
     value_and_jacobian,
     value_gradient_and_hessian,
 )
+
+if _typing.TYPE_CHECKING:
+    from jaxcalc import descent, numerical
 
 __version__ = "0.1.0"
 
@@ -31,3 +36,15 @@ __all__ = [
     "value_and_jacobian",
     "value_gradient_and_hessian",
 ]
+
+_WHEN_USED = ("descent", "numerical")  # a third of the time that the import would take
+
+
+def __getattr__(name: str) -> _typing.Any:
+    if name in _WHEN_USED:
+        return _importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -190,6 +190,8 @@ def test_the_import_is_light() -> None:
     base, loaded = loaded_by("import jax, optax"), loaded_by("import jaxcalc")
     assert "jaxcalc.transforms" in loaded
     assert not [name for name in HEAVY if name in loaded - base]
+    assert not {"jaxcalc.descent", "jaxcalc.numerical"} & loaded
+    assert "jaxcalc.descent" in loaded_by("import jaxcalc; jaxcalc.descent.update")
 
 
 def test_the_version_needs_no_tables() -> None:
