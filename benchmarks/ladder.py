@@ -4,7 +4,7 @@ Run as `python -m benchmarks.ladder`. Flops, memory (temporary and result) and b
 the compiled programs and do not vary from run to run; a ratio of 1 says that the same program came out,
 a smaller one that jaxcalc found a cheaper way. "jacobian" stands beside the better of `jax.jacfwd` and
 `jax.jacrev`, figure by figure. The targets are for flops and memory. Where jaxcalc goes through the
-structure it saves flops, and places the blocks in the dense result: XLA counts that as more bytes moved.
+structure it saves flops, and places blocks in the dense result, which XLA counts as bytes moved.
 The import is timed in fresh processes.
 """
 
