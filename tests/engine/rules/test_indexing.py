@@ -46,6 +46,9 @@ KNOWN = {
     ),
     "subtract": Case(lambda x: x.at[np.array([1, 1])].subtract(x[:2] ** 2), (4,), 5),
     "set": Case(lambda x: x.at[np.array([1, 3])].set(x[:2] ** 2), (5,), 5),
+    "set, unique": Case(
+        lambda x: x.at[np.array([1, 9, 3])].set(x[:3] ** 2, unique_indices=True), (5,), 5
+    ),
     "set a constant": Case(lambda x: x.at[np.array([1, 3])].set(0.0), (5,), 3),
     "set, out of bounds": Case(lambda x: x.at[np.array([1, 9])].set(x[:2] ** 2), (5,), 5),
     "set, the same place twice": Case(lambda x: x.at[np.array([1, 1])].set(x[:2] ** 2), (5,), None),
