@@ -104,10 +104,14 @@ def _integers(*arrays: np.ndarray) -> bool:
     return all(a.dtype.kind in "iu" for a in arrays)
 
 
+def _has_least(a: np.ndarray) -> bool:
+    return a.dtype.kind == "i" and bool((a == np.iinfo(a.dtype).min).any())
+
+
 def _div(_: JaxprEqn, a: np.ndarray, b: np.ndarray) -> Any:
     """lax.div rounds integers toward zero; dividing by zero is left to XLA."""
-    if not _integers(a, b) or (b == 0).any():
-        return None
+    if not _integers(a, b) or (b == 0).any() or _has_least(a) or _has_least(b):
+        return None  # the absolute value of the least integer overflows
     quotient = np.abs(a) // np.abs(b)
     return np.where((a < 0) != (b < 0), -quotient, quotient)
 
