@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import jax.numpy as jnp
@@ -17,8 +18,12 @@ from jaxcalc.engine.rules import windows as w
 from jaxcalc.engine.rules.indexing import contributions, taken
 from jaxcalc.engine.rules.reduction import along_axes
 from jaxcalc.formats.contract import sum_along
-from jaxcalc.formats.lanes import Group, Lanes, Shape
+from jaxcalc.formats.lanes import Group, Lanes, Shape, spread
 from jaxcalc.formats.merge import merge
+
+# Up to so many places, masks that are made once serve all lanes; XLA's own operation, which compares
+# again in every lane, is an order of magnitude slower on CPU.
+FEW_PLACES = 25
 
 
 @rule("reduce_window_sum")
@@ -60,8 +65,19 @@ def pick(eqn: JaxprEqn, operands: Operands) -> Lanes:
     result, windows = zeros_like_value(eqn), _windows(eqn)
     axes, places = _axes(windows), w.places(windows, value.shape, result.shape)
 
-    def aligned(part: Lanes) -> tuple[Group, ...]:
-        return along_axes(eqn, part, axes, lambda lane: equations.bind(eqn, [lane, operand])[0]).groups
+    def aligned(part: Lanes) -> Sequence[Group]:
+        if len(places) > FEW_PLACES:
+            return _bound_lane_by_lane(eqn, part, operand, axes)
+        chosen = _picked(eqn, operand, windows)
+
+        def picked(data: Any) -> Any:
+            terms = (
+                _keep(w.shifted_in_full(data, windows, place, result.shape), chosen([place])[0])
+                for place in places
+            )
+            return reduce(lax.add, terms)
+
+        return _in_full(part, picked)
 
     def read(part: Lanes) -> Sequence[Group]:
         chosen = _picked(eqn, operand, windows)
@@ -93,8 +109,19 @@ def pass_back(eqn: JaxprEqn, operands: Operands) -> Lanes:
     back = [_backwards(window) for window in windows]
     axes, places = _axes(windows), w.places(windows, result.shape, value.shape)
 
-    def aligned(part: Lanes) -> tuple[Group, ...]:
-        return along_axes(eqn, part, axes, lambda lane: equations.bind(eqn, [lane, operand])[0]).groups
+    def aligned(part: Lanes) -> Sequence[Group]:
+        if len(places) > FEW_PLACES:
+            return _bound_lane_by_lane(eqn, part, operand, axes)
+        chosen = _first_selected(eqn, operand, windows, places, value.shape)
+
+        def passed_back(data: Any) -> Any:
+            terms = (
+                w.shifted_in_full(_keep(data, chosen == np.int32(number)), back, place, result.shape)
+                for number, place in enumerate(places)
+            )
+            return reduce(lax.add, terms)
+
+        return _in_full(part, passed_back)
 
     def read(part: Lanes) -> Sequence[Group]:
         if len(places) > w.MANY_PLACES:
@@ -112,6 +139,18 @@ def pass_back(eqn: JaxprEqn, operands: Operands) -> Lanes:
 
     operation = w.Operation(axes, [], reads, aligned, read)
     return merge(result, w.apply(value, operation))
+
+
+def _bound_lane_by_lane(
+    eqn: JaxprEqn, part: Lanes, operand: Any, axes: Sequence[int]
+) -> Sequence[Group]:
+    return along_axes(eqn, part, axes, lambda lane: equations.bind(eqn, [lane, operand])[0]).groups
+
+
+def _in_full(part: Lanes, move: Callable[[Any], Any]) -> list[Group]:
+    """Apply a move to all lanes of a uniform tangent at once."""
+    axes = range(len(part.shape))
+    return [Group(move(spread(g.data, axes, part.shape)), g.index) for g in part.groups]
 
 
 def _windows(eqn: JaxprEqn) -> list[w.Window]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from jaxcalc.formats import moves
 from jaxcalc.formats.contract import uniform_along
@@ -60,6 +61,14 @@ def shifted_array(array: Any, windows: Windows, place: Place, sizes: Shape) -> A
     """What each output element reads at one place, of coefficients `[k, *S or 1s]`."""
     padding, bounds = _shift(windows, place, array.shape[1:], sizes)
     return moves.slice_axes(moves.pad_data(array, padding), bounds)
+
+
+def shifted_in_full(data: Any, windows: Windows, place: Place, sizes: Shape) -> Any:
+    """As `shifted_array`, for `[k, *S]` in full: zeros where nothing is read, also of one element."""
+    padding, bounds = _shift(windows, place, data.shape[1:], sizes)
+    if any(any(amounts) for amounts in padding):
+        data = lax.pad(data, np.zeros((), data.dtype), [(0, 0, 0), *padding])
+    return moves.slice_axes(data, bounds)
 
 
 def shifted(value: Lanes, windows: Windows, place: Place, sizes: Shape) -> Lanes:
