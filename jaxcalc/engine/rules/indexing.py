@@ -50,11 +50,11 @@ def _take(array: Any, sources: np.ndarray, shape: Shape, take: Callable[[Any, np
     varying = [a for a in range(len(shape)) if array.shape[1 + a] > 1]
     if not varying:
         return array.reshape((array.shape[0],) + (1,) * sources.ndim)
-    coordinates = np.unravel_index(np.maximum(sources, 0), shape)
-    places = np.ravel_multi_index(
-        [coordinates[a] for a in varying], [shape[a] for a in varying]
-    ).astype(np.int32 if prod(shape) < 2**31 else np.int64)
-    places = shrink(places[None])[0]
+    # in one line: numpy 2.4 returns wrong coordinates for large arrays that end in axes of size one
+    coordinates = np.unravel_index(np.maximum(sources, 0).reshape(-1), shape)
+    places = np.ravel_multi_index([coordinates[a] for a in varying], [shape[a] for a in varying])
+    places = places.astype(np.int32 if prod(shape) < 2**31 else np.int64)
+    places = shrink(places.reshape((1, *sources.shape)))[0]
     return take(array.reshape((array.shape[0], -1)), places)
 
 

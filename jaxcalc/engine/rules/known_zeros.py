@@ -64,8 +64,10 @@ def product_of_nonzeros(t: Lanes, o: Any, how: Contraction, places: np.ndarray, 
 
 def _sources(t: Lanes, how: Contraction, wide: np.ndarray, shape: Shape) -> np.ndarray:
     """For each nonzero of each sum, the flat element of t that it picks; -1 for none."""
-    coordinates = np.unravel_index(np.maximum(wide, 0), [t.shape[a] for a in how.contracted[0]])
-    axes = dict(zip(how.contracted[0], coordinates, strict=True))
+    # in one line: see `taken`
+    sizes = [t.shape[a] for a in how.contracted[0]]
+    lines = np.unravel_index(np.maximum(wide, 0).reshape(-1), sizes)
+    axes = dict(zip(how.contracted[0], (line.reshape(wide.shape) for line in lines), strict=True))
     for i, a in enumerate((*how.batch[0], *how.free[0])):
         axes[a] = np.arange(t.shape[a]).reshape([-1 if b == 1 + i else 1 for b in range(len(shape))])
     sources = np.zeros(shape, np.int64)

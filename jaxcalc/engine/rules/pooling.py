@@ -183,8 +183,8 @@ def _pass_back_at_once(
     patches = jnp.take(operand.reshape(-1), np.maximum(sources, 0), mode="clip")
     last = -np.inf if equations.selects_largest(eqn) else np.inf
     best = jnp.where(sources >= 0, patches, jnp.asarray(last, operand.dtype))
-    best = best.max(axis=0) if last < 0 else best.min(axis=0)
-    chosen = jnp.argmax((sources >= 0) & (patches == best), axis=0)
+    best = (best.max if last < 0 else best.min)(axis=0, keepdims=True)
+    chosen = jnp.argmax((sources >= 0) & (patches == best), axis=0)[None]
     numbers = np.arange(len(places)).reshape((-1,) + (1,) * len(part.shape))
     copies = Lanes((len(places), *part.shape), part.dtype).with_groups(
         [Group(_keep(g.data[:, None], chosen == numbers), g.index[:, None]) for g in part.groups]

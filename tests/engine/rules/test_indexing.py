@@ -134,6 +134,15 @@ def test_labels_given_as_an_argument_keep_samples_apart():
     assert found.nnz == 15
 
 
+def test_many_places_with_axes_of_one_element():
+    # numpy 2.4 finds wrong coordinates for more than 8192 places in such a shape
+    n = 9000
+    order = np.random.default_rng(0).permutation(n)
+    pattern = jaxcalc.sparsity(lambda x: x[order], jax.ShapeDtypeStruct((n, 1), np.float64))
+    np.testing.assert_array_equal(pattern.rows, np.arange(n))
+    np.testing.assert_array_equal(pattern.cols, order)
+
+
 def test_hessian_through_places():
     check_hessian(lambda x: jnp.sum(x[np.array([0, 0, 2])] ** 3), normal(4), 2)
     f = lambda x: jnp.sum(jax.ops.segment_sum(x, jnp.arange(6) // 2, 3) ** 2)  # noqa: E731
