@@ -69,7 +69,7 @@ class Derivative:
         program.prune(program.outputs)
         self._residuals = program.residuals()
         self.is_pure = not program.captured
-        self._tangent_pass = Staged(self._walk(way), [_shape(s) for s in self._residuals])
+        self._tangent_pass = Staged(self._walk(), [_shape(s) for s in self._residuals])
         self._compiled: dict[bool, Staged] = {}
 
     @property
@@ -147,16 +147,17 @@ class Derivative:
             return None
         return number, int(candidates[np.argmin(np.abs(candidates - expected))])
 
-    def _walk(self, way: Way) -> Any:
+    def _walk(self) -> Any:
         lanes = self._lanes(None)
+        is_reverse = self.way == "reverse"
 
         def run(residuals: list[Any]) -> list[Any]:
             leaves = lanes(residuals)
             if self.is_dense:
-                return [densify(leaf, self.seeds, inputs_first=way == "reverse") for leaf in leaves]
+                return [densify(leaf, self.seeds, inputs_first=is_reverse) for leaf in leaves]
             found = entries(leaves, _common_dtype(leaves))
             self.rows, self.cols = (
-                (found.inputs, found.elements) if way == "reverse" else (found.elements, found.inputs)
+                (found.inputs, found.elements) if is_reverse else (found.elements, found.inputs)
             )
             return [found.values]
 
@@ -167,15 +168,15 @@ class Derivative:
 
         def run(residuals: list[Any]) -> list[Lanes]:
             environment: dict[Slot, Any] = dict(zip(self._residuals, residuals, strict=True))
-            environment.update(_seeds(program.tangents))
+            environment.update(_identity(program.tangents, self.seeds))
             context = self._context
             return walk(context, program.tangent, environment, self._tangent_outputs, observe)
 
         return run
 
 
-def _seeds(tangents: Sequence[Slot]) -> dict[Slot, Lanes]:
-    total = sum(int(np.prod(slot.aval.shape)) for slot in tangents)
+def _identity(tangents: Sequence[Slot], total: int) -> dict[Slot, Lanes]:
+    """A seed for each tangent, its elements numbered on from those before."""
     index_dtype = np.int32 if total < 2**31 else np.int64
     seeds, offset = {}, 0
     for slot in tangents:

@@ -70,7 +70,9 @@ def _step(context: Context, step: Step, operands: list[Any]) -> Sequence[Any]:
     outputs = rule(step.eqn, operands)
     outputs = [outputs] if isinstance(outputs, Lanes) else outputs
     if any(x.stored > context.entry_limit for x in outputs if isinstance(x, Lanes)):
-        raise TooDenseError(named_with_line(step.eqn))
+        raise TooDenseError(
+            f"{named_with_line(step.eqn)} makes a value with more than {context.entry_limit} entries"
+        )
     return outputs
 
 

@@ -47,7 +47,7 @@ class Group:
 
     def is_unit(self) -> bool:
         """Whether every coefficient is known to be one, as in a seed."""
-        return isinstance(self.data, np.ndarray) and self.data.size == 1 and self.data.item() == 1
+        return is_one(self.data)
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,11 @@ def seed(shape: Shape, dtype: DTypeLike, offset: int = 0, index_dtype: Any = np.
 def is_known(data: Any) -> bool:
     """Whether coefficients are known now: those stay numpy, so that nothing is traced for them."""
     return isinstance(data, np.ndarray)
+
+
+def is_one(data: Any) -> bool:
+    """Whether coefficients are known to be one, all of them."""
+    return is_known(data) and data.size == 1 and bool(data.item() == 1)
 
 
 def is_uniform(index: np.ndarray, axes: Sequence[int]) -> bool:

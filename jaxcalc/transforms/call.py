@@ -6,6 +6,7 @@ import hashlib
 import weakref
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -21,12 +22,9 @@ class Call:
 
     Attributes:
         traced: the arrays and floating-point numbers, which a compiled derivative takes as inputs.
-        key: what a derivative made for this call also fits: structure, shapes and dtypes, and the
-            known leaves; None when a leaf cannot be compared.
     """
 
     traced: list[Any]
-    key: Hashable | None
     _treedef: Any
     _known: list[Any]
     _is_traced: list[bool]
@@ -37,6 +35,17 @@ class Call:
         leaves = [next(new) if on else next(known) for on in self._is_traced]
         args, kwargs = jax.tree.unflatten(self._treedef, leaves)
         return args, kwargs
+
+    @cached_property
+    def key(self) -> Hashable | None:
+        """What a derivative made for this call also fits; None when a leaf cannot be compared.
+
+        It is the structure, the shapes and dtypes, and the known leaves with their values.
+        """
+        parts = tuple(map(_known_key, self._known))
+        if None in parts:
+            return None
+        return self._treedef, tuple(self._is_traced), parts, tuple(map(_shape_key, self.traced))
 
     @property
     def is_inside_a_trace(self) -> bool:
@@ -54,11 +63,7 @@ def take_apart(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     is_traced = [_is_input(leaf) for leaf in leaves]
     traced = [leaf for leaf, on in zip(leaves, is_traced, strict=True) if on]
     known = [leaf for leaf, on in zip(leaves, is_traced, strict=True) if not on]
-    parts = [_known_key(leaf) for leaf in known]
-    key: Hashable | None = None
-    if None not in parts:
-        key = (treedef, tuple(is_traced), tuple(parts), tuple(map(_shape_key, traced)))
-    return Call(traced, key, treedef, known, is_traced)
+    return Call(traced, treedef, known, is_traced)
 
 
 def _is_input(leaf: Any) -> bool:

@@ -76,7 +76,8 @@ def jacobian(
 
     @wraps(f)
     def jacobian_f(*args: Any, **kwargs: Any) -> Any:
-        _, aux, result = _evaluate(f, options, argnums, argnames, args, kwargs, with_value=False)
+        request = Request.of(f, options, argnums, argnames, args, kwargs)
+        _, aux, result = _evaluate(request, with_value=False)
         return (result, aux) if has_aux else result
 
     return jacobian_f
@@ -115,28 +116,19 @@ def value_and_jacobian(
 
     @wraps(f)
     def value_and_jacobian_f(*args: Any, **kwargs: Any) -> Any:
-        value, aux, result = _evaluate(f, options, argnums, argnames, args, kwargs, with_value=True)
+        request = Request.of(f, options, argnums, argnames, args, kwargs)
+        value, aux, result = _evaluate(request, with_value=True)
         return ((value, aux), result) if has_aux else (value, result)
 
     return value_and_jacobian_f
 
 
-def _evaluate(
-    f: Callable[..., Any],
-    options: Options,
-    argnums: Argnums,
-    argnames: Argnames | None,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    *,
-    with_value: bool,
-) -> tuple[Any, Any, Any]:
+def _evaluate(request: Request, *, with_value: bool) -> tuple[Any, Any, Any]:
     """Value, aux and Jacobian in the format asked for; the value may be None when it is not needed."""
-    request = Request.of(f, options, argnums, argnames, args, kwargs)
-    if options.format == "dense":
+    if request.options.format == "dense":
         found = traced_dense(request, "jacobian", with_value=with_value)
         if found is None:
-            return dense_jacobian(request.chosen(request.call.traced), options)
+            return dense_jacobian(request.chosen(request.call.traced), request.options)
     else:
         found = structured_jacobian(request, with_value=with_value)
     return found.value, found.aux, found.derivative

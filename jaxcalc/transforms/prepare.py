@@ -219,6 +219,6 @@ def _too_dense(request: Request, flat: FlatMap, error: Exception | None) -> Exce
     size = sum(prod(shape) for shape in flat.shapes)
     return ValueError(
         f"{request.options.api}: the derivative by {size} input elements is too dense to be stored "
-        f"with its structure: {error} makes a value with more than {Context('').entry_limit} entries. "
+        f"with its structure: {error}. "
         "Use format='dense', or a product with a vector (jax.jvp, jax.vjp)."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -80,7 +81,7 @@ def _split(leaf: Any, shapes: Sequence[tuple[int, ...]], outer: tuple[int, ...])
 
 
 def _cuts(sizes: Sequence[int]) -> list[int]:
-    return [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
+    return list(accumulate(sizes))[:-1]
 
 
 def _sparse(request: Request, prepared: Prepared, *, with_value: bool) -> Result:

@@ -5,8 +5,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend.core import Jaxpr
 
+import jaxcalc
 from jaxcalc.engine.equations import programs
 
 
@@ -18,6 +20,16 @@ def nested(f: Callable[[Any], Any], order: int) -> Callable[[Any], Any]:
 
 def _slope(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda x: jax.jvp(f, (x,), (jnp.ones_like(x),))[1]
+
+
+def assert_equals_nested(f: Callable[[Any], Any], x: Any, order: int, **tolerance: float) -> None:
+    """The derivative of this order is the nested one: structure, shapes, dtypes and values."""
+    found = jax.jit(jaxcalc.derivative(f, order=order))(x)
+    expected = jax.jit(nested(f, order))(x)
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        np.testing.assert_allclose(a, b, **tolerance)
 
 
 def equation_count(f: Callable[[Any], Any], x: Any) -> int:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
-from nested_jvp import equation_count, nested
+from nested_jvp import assert_equals_nested, equation_count, nested
 
 import jaxcalc
 
@@ -49,9 +49,7 @@ FUNCTIONS = {
 def test_equals_nested_jvp(name):
     f = FUNCTIONS[name]
     for order in (2, 3):
-        found = jax.jit(jaxcalc.derivative(f, order=order))(0.7)
-        expected = jax.jit(nested(f, order))(0.7)
-        np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-10)
+        assert_equals_nested(f, 0.7, order, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.usefixtures("x64")

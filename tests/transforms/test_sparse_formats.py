@@ -382,7 +382,6 @@ def test_nothing_as_large_as_the_dense_matrix_is_made(f, x):
 
 
 def test_too_dense_is_an_error_that_says_so(monkeypatch):
-    monkeypatch.setattr("jaxcalc.engine.registry.Context.entry_limit", 100, raising=False)
     from jaxcalc.engine import registry
 
     class Small(registry.Context):

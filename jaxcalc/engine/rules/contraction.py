@@ -13,11 +13,12 @@ from jax.extend.core import JaxprEqn
 from jaxcalc.engine import equations
 from jaxcalc.engine.operands import static_value, zeros_like_value
 from jaxcalc.engine.registry import Operands, rule
+from jaxcalc.engine.rules.elementwise import times
 from jaxcalc.engine.rules.known_zeros import few_nonzeros, product_of_nonzeros
 from jaxcalc.engine.rules.windows import aligned_lanes
 from jaxcalc.formats import moves
 from jaxcalc.formats.contract import masked_by, sum_along, uniform_along
-from jaxcalc.formats.lanes import Group, Lanes, is_known, is_uniform, spread
+from jaxcalc.formats.lanes import Group, Lanes, is_uniform, spread
 from jaxcalc.formats.merge import merge
 
 _TRANSPOSED_ROWS = 256  # a product with an identity of up to so many rows costs next to nothing
@@ -159,7 +160,7 @@ def _expand(group: Group, t: Lanes, o: Any, how: Contraction, result: Lanes) -> 
     known = static_value(o)
     if known is not None and not known.all():
         value = masked_by(value, np.broadcast_to(placed(known[None] != 0, o_places)[0], shape))
-    value = value.map_data(lambda d: _times(d, factor, result.dtype))
+    value = value.map_data(lambda d: times(d.astype(result.dtype), factor.astype(result.dtype)))
     return sum_along(value, contracted)
 
 
@@ -196,13 +197,3 @@ def _places(
 
 def _lane(o: Any) -> Any:
     return o.reshape((1, *o.shape))
-
-
-def _times(data: Any, factor: Any, dtype: np.dtype[Any]) -> Any:
-    factor = factor.astype(dtype)
-    if is_known(data) and data.size == 1 and data.item() == 1:
-        return factor
-    data = data.astype(dtype)
-    shape = np.broadcast_shapes(data.shape, factor.shape)
-    spreaded = [lax.broadcast_in_dim(x, shape, range(len(shape))) for x in (data, factor)]
-    return lax.mul(*spreaded)

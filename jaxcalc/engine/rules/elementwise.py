@@ -16,7 +16,7 @@ from jaxcalc.engine import equations
 from jaxcalc.engine.operands import as_factor, broadcast_to, out_shape, static_value, zeros_like_value
 from jaxcalc.engine.registry import Operands, rule
 from jaxcalc.formats.contract import masked_by
-from jaxcalc.formats.lanes import Group, Lanes, is_known
+from jaxcalc.formats.lanes import Group, Lanes, is_known, is_one
 from jaxcalc.formats.merge import merge
 
 
@@ -35,20 +35,17 @@ def scaled(value: Lanes, factor: Any) -> Lanes:
     known = static_value(factor)
     if known is not None and not known.all():
         value = masked_by(value, np.broadcast_to(known != 0, value.shape))
-    return value.map_data(lambda data: _scale(data, as_factor(factor, value, data)))
+    return value.map_data(lambda data: times(data, as_factor(factor, value, data)))
 
 
-def _scale(data: Any, factor: Any) -> Any:
+def times(data: Any, factor: Any) -> Any:
+    """Coefficients times a factor of their dtype that broadcasts with them; known ones stay known."""
     if is_known(data) and is_known(factor):
         return (data * factor).astype(data.dtype)
-    if is_known(data) and data.size == 1 and data.item() == 1:
+    if is_one(data):
         return factor
-    return _multiply(data, factor)
-
-
-def _multiply(a: Any, b: Any) -> Any:
-    shape = np.broadcast_shapes(a.shape, b.shape)
-    return lax.mul(_spread(a, shape), _spread(b, shape))
+    shape = np.broadcast_shapes(data.shape, factor.shape)
+    return lax.mul(_spread(data, shape), _spread(factor, shape))
 
 
 def _spread(a: Any, shape: tuple[int, ...]) -> Any:

@@ -105,17 +105,18 @@ def scatter_add(eqn: JaxprEqn, operands: Operands) -> Lanes:
     Or, in `scatter-sub`, taken away there.
     """
     base, places, updates = operands
-    result = zeros_like_value(eqn)
     groups = list(base.groups) if isinstance(base, Lanes) else []
-    if isinstance(updates, Lanes) and updates.groups:
-        known = static_value(places)
-        added = (
-            _scatter_anywhere(eqn, updates, places)
-            if known is None
-            else _scatter_known(eqn, updates, known, result)
-        )
-        groups += added.groups
-    return merge(result, groups)
+    return merge(zeros_like_value(eqn), [*groups, *_arriving(eqn, updates, places)])
+
+
+def _arriving(eqn: JaxprEqn, updates: Any, places: Any) -> Sequence[Group]:
+    """What the updates of a scatter bring to its result; nothing when they are no tangent."""
+    if not isinstance(updates, Lanes) or not updates.groups:
+        return []
+    known = static_value(places)
+    if known is None:
+        return _scatter_anywhere(eqn, updates, places).groups
+    return _scatter_known(eqn, updates, known, zeros_like_value(eqn)).groups
 
 
 def _scatter_known(eqn: JaxprEqn, updates: Lanes, places: np.ndarray, result: Lanes) -> Lanes:
@@ -171,18 +172,10 @@ def scatter(eqn: JaxprEqn, operands: Operands) -> Lanes:
     JAX makes a linear scatter of this kind only where no two places are the same.
     """
     base, places, updates = operands
-    result, known = zeros_like_value(eqn), static_value(places)
-    groups: list[Group] = []
+    groups: Sequence[Group] = []
     if isinstance(base, Lanes) and base.groups:
-        groups += _kept(eqn, base, places, updates.shape).groups
-    if isinstance(updates, Lanes) and updates.groups:
-        written = (
-            _scatter_anywhere(eqn, updates, places)
-            if known is None
-            else _scatter_known(eqn, updates, known, result)
-        )
-        groups += written.groups
-    return merge(result, groups)
+        groups = _kept(eqn, base, places, updates.shape).groups
+    return merge(zeros_like_value(eqn), [*groups, *_arriving(eqn, updates, places)])
 
 
 def _kept(eqn: JaxprEqn, base: Lanes, places: Any, updates: Shape) -> Lanes:

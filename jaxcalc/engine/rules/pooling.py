@@ -47,11 +47,7 @@ def window_sum(eqn: JaxprEqn, operands: Operands) -> Lanes:
         copies = [w.shifted(part, windows, place, result.shape) for place in places]
         return w.packed([g for copy in copies for g in copy.groups])
 
-    def reads(group: Group) -> np.ndarray:
-        return w.reads(group, windows, value.shape, result.shape)
-
-    operation = w.Operation(axes, [], reads, aligned, read)
-    return merge(result, w.apply(value, operation))
+    return _pooled(value, result, windows, axes, aligned, read)
 
 
 @rule("select_and_gather_add")
@@ -91,11 +87,7 @@ def pick(eqn: JaxprEqn, operands: Operands) -> Lanes:
             groups += [Group(_keep(g.data, mask), g.index) for g in copy.groups]
         return w.packed(groups)
 
-    def reads(group: Group) -> np.ndarray:
-        return w.reads(group, windows, value.shape, result.shape)
-
-    operation = w.Operation(axes, [], reads, aligned, read)
-    return merge(result, w.apply(value, operation))
+    return _pooled(value, result, windows, axes, aligned, read)
 
 
 @rule("select_and_scatter_add")
@@ -134,11 +126,23 @@ def pass_back(eqn: JaxprEqn, operands: Operands) -> Lanes:
             groups += w.shifted(kept, back, place, result.shape).groups
         return w.packed(groups)
 
-    def reads(group: Group) -> np.ndarray:
-        return w.reads(group, back, value.shape, result.shape)
+    return _pooled(value, result, back, axes, aligned, read)
 
-    operation = w.Operation(axes, [], reads, aligned, read)
-    return merge(result, w.apply(value, operation))
+
+def _pooled(
+    value: Lanes,
+    result: Lanes,
+    windows: w.Windows,
+    axes: Sequence[int],
+    aligned: Callable[[Lanes], Sequence[Group]],
+    read: Callable[[Lanes], Sequence[Group]],
+) -> Lanes:
+    """The value through windows that mix it along `axes`, in the cheaper way for each group."""
+
+    def reads(group: Group) -> np.ndarray:
+        return w.reads(group, windows, value.shape, result.shape)
+
+    return merge(result, w.apply(value, w.Operation(axes, [], reads, aligned, read)))
 
 
 def _bound_lane_by_lane(
