@@ -147,17 +147,30 @@ def jax_whole(name: str) -> Contender:
     return lambda problem: _compiled(getattr(jax, name)(problem.f), problem.args)
 
 
-def by_hand(name: str) -> Contender:
-    """What a user who knows that samples do not mix writes: the derivative of one, under vmap."""
+def by_hand(name: str, batched: int = 1) -> Contender:
+    """What a user who knows that samples do not mix writes: the derivative of one, under vmap.
+
+    The first `batched` arguments have an axis for the samples.
+    """
 
     def prepare(problem: Problem) -> Ready:
-        def one(x: Any, *rest: Any) -> Any:
-            return problem.f(x[None], *rest)[0]
+        def one(*args: Any) -> Any:
+            return problem.f(*(x[None] for x in args[:batched]), *args[batched:])[0]
 
-        axes = (0, *[None] * (len(problem.args) - 1))
+        axes = (*[0] * batched, *[None] * (len(problem.args) - batched))
         return _compiled(jax.vmap(getattr(jax, name)(one), in_axes=axes), problem.args)
 
     return prepare
+
+
+def gradients_by_hand(problem: Problem) -> Ready:
+    """The gradient of each sample's number, where the last argument holds the samples."""
+
+    def one(x: Any, *rest: Any) -> Any:
+        return problem.f(x, *rest[:-1], rest[-1][None])[0]
+
+    axes = (*[None] * (len(problem.args) - 1), 0)
+    return _compiled(jax.vmap(jax.grad(one), in_axes=axes), problem.args)
 
 
 def plane_by_hand(problem: Problem) -> Ready:

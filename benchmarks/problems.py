@@ -24,22 +24,27 @@ class Problem:
         f: the function; it is differentiated by its first argument.
         args: its arguments.
         order: 1 for the Jacobian, 2 for the Hessian.
+        reference: its dense derivative, where `jax.jacfwd` or `jax.hessian` does not give it.
+        tolerance: how far an entry may be from the reference, in float64.
     """
 
     f: Callable[..., Any]
     args: tuple[Any, ...]
     order: int = 1
+    reference: Callable[..., Any] | None = None
+    tolerance: float = 1e-12
 
 
-def _normal(*shape: int, scale: float = 1.0, seed: int = 0) -> Any:
+def normal(*shape: int, scale: float = 1.0, seed: int = 0) -> Any:
+    """Random numbers of a normal distribution, the same for the same seed."""
     generator = np.random.default_rng(seed)
     return jnp.asarray(scale * generator.standard_normal(shape), jnp.float32)
 
 
-def _weights(*shapes: tuple[int, ...]) -> tuple[Any, ...]:
+def weights(*shapes: tuple[int, ...]) -> tuple[Any, ...]:
     """Random weights, scaled by what each output sums over."""
     return tuple(
-        _normal(*shape, scale=float(np.prod(shape[:-1])) ** -0.5, seed=k + 1)
+        normal(*shape, scale=float(np.prod(shape[:-1])) ** -0.5, seed=k + 1)
         for k, shape in enumerate(shapes)
     )
 
@@ -52,7 +57,7 @@ def tridiagonal(n: int) -> Problem:
         padded = jnp.pad(x, 1)
         return padded[:-2] - 2 * x + padded[2:] + jnp.sin(x) * x
 
-    return Problem(f, (_normal(n),))
+    return Problem(f, (normal(n),))
 
 
 def brusselator(n: int) -> Problem:
@@ -69,7 +74,7 @@ def brusselator(n: int) -> Problem:
         dv = 3.4 * u - reaction + 0.1 * laplacian(v)
         return jnp.stack([du, dv])
 
-    return Problem(f, (_normal(2, n, n),))
+    return Problem(f, (normal(2, n, n),))
 
 
 def wave(n: int) -> Problem:
@@ -84,7 +89,7 @@ def wave(n: int) -> Problem:
         )  # fmt: skip
         return jnp.sin(u) * (neighbours - 6 * u)
 
-    return Problem(f, (_normal(n, n, n),))
+    return Problem(f, (normal(n, n, n),))
 
 
 def heat(n: int) -> Problem:
@@ -94,7 +99,7 @@ def heat(n: int) -> Problem:
         p = jnp.pad(u, 1)
         return u + 0.1 * (1 + u**2) * (p[2:] + p[:-2] - 2 * u)
 
-    return Problem(f, (_normal(n),))
+    return Problem(f, (normal(n),))
 
 
 def heat_plane(n: int) -> Problem:
@@ -105,7 +110,7 @@ def heat_plane(n: int) -> Problem:
         neighbours = p[2:, 1:-1] + p[:-2, 1:-1] + p[1:-1, 2:] + p[1:-1, :-2]
         return u + 0.1 * (1 + u**2) * (neighbours - 4 * u)
 
-    return Problem(f, (_normal(n, n),))
+    return Problem(f, (normal(n, n),))
 
 
 # ---- Hessians
@@ -115,7 +120,7 @@ def rosenbrock(n: int) -> Problem:
     def f(x: Any) -> Any:
         return jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
 
-    return Problem(f, (_normal(n),), order=2)
+    return Problem(f, (normal(n),), order=2)
 
 
 def springs(n: int) -> Problem:
@@ -126,7 +131,7 @@ def springs(n: int) -> Problem:
         return sum(jnp.sum((jnp.sqrt(jnp.sum(d**2, axis=-1)) - 1) ** 2) for d in edges)
 
     grid = jnp.stack(jnp.meshgrid(jnp.arange(n), jnp.arange(n), indexing="ij"), -1)
-    return Problem(f, (1.1 * grid + _normal(n, n, 2, scale=0.1),), order=2)
+    return Problem(f, (1.1 * grid + normal(n, n, 2, scale=0.1),), order=2)
 
 
 # ---- batches: no vmap in the function, and samples do not mix
@@ -136,7 +141,7 @@ def mlp(batch: int) -> Problem:
     def f(x: Any, a: Any, b: Any, c: Any) -> Any:
         return jnp.tanh(jnp.tanh(x @ a) @ b) @ c
 
-    return Problem(f, (_normal(batch, 64), *_weights((64, 64), (64, 64), (64, 16))))
+    return Problem(f, (normal(batch, 64), *weights((64, 64), (64, 64), (64, 16))))
 
 
 def layer_norm(batch: int) -> Problem:
@@ -145,11 +150,11 @@ def layer_norm(batch: int) -> Problem:
         variance = jnp.mean((x - mean) ** 2, axis=-1, keepdims=True)
         return (x - mean) * lax.rsqrt(variance + 1e-5) * gain + bias
 
-    return Problem(f, (_normal(batch, 64), _normal(64, seed=1), _normal(64, seed=2)))
+    return Problem(f, (normal(batch, 64), normal(64, seed=1), normal(64, seed=2)))
 
 
 def softmax(batch: int) -> Problem:
-    return Problem(lambda x: jax.nn.softmax(x, axis=-1), (_normal(batch, 64),))
+    return Problem(lambda x: jax.nn.softmax(x, axis=-1), (normal(batch, 64),))
 
 
 def attention(batch: int) -> Problem:
@@ -159,7 +164,7 @@ def attention(batch: int) -> Problem:
         scores = jnp.einsum("btd,bsd->bts", x @ query, x @ key) / jnp.sqrt(1.0 * x.shape[-1])
         return jnp.einsum("bts,bsd->btd", jax.nn.softmax(scores, axis=-1), x @ value)
 
-    return Problem(f, (_normal(batch, 8, 8), *_weights((8, 8), (8, 8), (8, 8))))
+    return Problem(f, (normal(batch, 8, 8), *weights((8, 8), (8, 8), (8, 8))))
 
 
 def convolution_line(batch: int) -> Problem:
@@ -167,7 +172,7 @@ def convolution_line(batch: int) -> Problem:
         hidden = jnp.tanh(_convolved(x, a, ("NWC", "WIO", "NWC")))
         return _convolved(hidden, b, ("NWC", "WIO", "NWC"))
 
-    return Problem(f, (_normal(batch, 64, 2), *_weights((3, 2, 4), (3, 4, 2))))
+    return Problem(f, (normal(batch, 64, 2), *weights((3, 2, 4), (3, 4, 2))))
 
 
 def convolution_plane(batch: int) -> Problem:
@@ -175,7 +180,7 @@ def convolution_plane(batch: int) -> Problem:
         hidden = jnp.tanh(_convolved(x, a, ("NHWC", "HWIO", "NHWC")))
         return _convolved(hidden, b, ("NHWC", "HWIO", "NHWC"))
 
-    return Problem(f, (_normal(batch, 16, 16, 1), *_weights((3, 3, 1, 4), (3, 3, 4, 1))))
+    return Problem(f, (normal(batch, 16, 16, 1), *weights((3, 3, 1, 4), (3, 3, 4, 1))))
 
 
 def _convolved(x: Any, kernel: Any, dimensions: tuple[str, str, str]) -> Any:
@@ -190,7 +195,7 @@ def dense(n: int) -> Problem:
     def f(x: Any, matrix: Any) -> Any:
         return jnp.tanh(matrix @ jnp.tanh(matrix @ x))
 
-    return Problem(f, (_normal(n), *_weights((n, n))))
+    return Problem(f, (normal(n), *weights((n, n))))
 
 
 def phases(sources: int) -> Problem:
@@ -202,12 +207,12 @@ def phases(sources: int) -> Problem:
         n = jnp.sqrt(1 - l**2 - m**2) - 1
         return (u * l + v * m + w * n) * frequency
 
-    places = 0.1 * _normal(sources, 2)
-    return Problem(f, (places, _normal(128, 3, seed=1), 1 + _normal(16, seed=2) ** 2))
+    places = 0.1 * normal(sources, 2)
+    return Problem(f, (places, normal(128, 3, seed=1), 1 + normal(16, seed=2) ** 2))
 
 
 def segments(n: int) -> Problem:
     def f(x: Any) -> Any:
         return jax.ops.segment_sum(x**2, jnp.arange(n) // (n // 10), 10)
 
-    return Problem(f, (_normal(n),))
+    return Problem(f, (normal(n),))
