@@ -197,6 +197,56 @@ def branches(eqn: JaxprEqn) -> Sequence[ClosedJaxpr]:
     return eqn.params["branches"]
 
 
+def bodies(eqn: JaxprEqn) -> list[ClosedJaxpr]:
+    """The programs inside an equation that its derivative goes through, in the order of `with_bodies`.
+
+    The condition of a loop and the solver of a `custom_linear_solve` are not differentiated.
+    """
+    match eqn.primitive.name:
+        case "scan":
+            return [eqn.params["jaxpr"]]
+        case "while":
+            return [eqn.params["body_jaxpr"]]
+        case "cond":
+            return list(eqn.params["branches"])
+        case "custom_linear_solve":
+            return [_closed(eqn.params["jaxprs"].matvec)]
+    inner = called(eqn)
+    return [] if inner is None else [inner]
+
+
+def with_bodies(eqn: JaxprEqn, new: Sequence[ClosedJaxpr]) -> JaxprEqn:
+    """The same equation around other bodies, of the same inputs and outputs."""
+    changed: dict[str, Any]
+    match eqn.primitive.name:
+        case "scan":
+            changed = {"jaxpr": new[0]}
+        case "while":
+            changed = {"body_jaxpr": new[0]}
+        case "cond":
+            changed = {"branches": tuple(new)}
+        case "custom_linear_solve":
+            changed = {"jaxprs": eqn.params["jaxprs"]._replace(matvec=new[0])}
+        case name:
+            old = eqn.params[_CALLS[name]]
+            changed = {_CALLS[name]: new[0].jaxpr if isinstance(old, Jaxpr) else new[0]}
+    return eqn.replace(params={**eqn.params, **changed})
+
+
+class ShardMap(NamedTuple):
+    """A program run on each device's part of its operands, and the options of `jax.shard_map`."""
+
+    body: ClosedJaxpr
+    options: dict[str, Any]
+
+
+def shard_map(eqn: JaxprEqn) -> ShardMap:
+    """Read the params of a `shard_map`."""
+    p = eqn.params
+    options = {name: p[name] for name in ("mesh", "in_specs", "out_specs", "check_vma")}
+    return ShardMap(_closed(p["jaxpr"]), {**options, "axis_names": p["newly_manual_axes"]})
+
+
 def programs(eqn: JaxprEqn) -> list[Jaxpr]:
     """Every program in an equation's params, whatever the primitive does with it."""
     found: list[Jaxpr] = []
@@ -207,6 +257,11 @@ def programs(eqn: JaxprEqn) -> list[Jaxpr]:
             elif isinstance(item, Jaxpr):
                 found.append(item)
     return found
+
+
+def count(jaxpr: Jaxpr) -> int:
+    """How many equations a program has, those of the programs inside it included."""
+    return sum(1 + sum(count(inner) for inner in programs(eqn)) for eqn in jaxpr.eqns)
 
 
 class LinearSolve(NamedTuple):

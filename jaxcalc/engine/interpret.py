@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
+from jax.extend.core import ClosedJaxpr
 
 from jaxcalc.engine import equations, registry, static
+from jaxcalc.engine.control_flow import HANDLERS
 from jaxcalc.engine.fallback import dense_fallback
-from jaxcalc.engine.program import Atom, Slot, Step
+from jaxcalc.engine.linearity import require_linear
+from jaxcalc.engine.program import Atom, Slot, Step, flatten_call
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.source import named_with_line
 from jaxcalc.engine.static import Static
@@ -45,6 +50,34 @@ def walk(
 
     `observe` is shown each step and its results.
     """
+    found = _evaluate(context, steps, values, wanted, observe)
+    return [_as_lanes(x, atom) for x, atom in zip(found, wanted, strict=True)]
+
+
+def apply(context: Context, closed: ClosedJaxpr, operands: Sequence[Any]) -> list[Any]:
+    """Run a program on structured tangents, traced arrays and known ones: the body of a loop, say."""
+    arguments: list[Atom] = []
+    values: dict[Slot, Any] = {}
+    for variable, x in zip(closed.jaxpr.invars, operands, strict=True):
+        is_tangent = isinstance(x, Lanes)
+        if is_tangent or isinstance(x, jax.core.Tracer):
+            slot = Slot(variable.aval, is_tangent=is_tangent)
+            arguments.append(slot)
+            values[slot] = x
+        else:
+            arguments.append(static.constant(variable.aval, x))
+    program = flatten_call(closed, arguments)
+    values |= dict(program.captured)
+    return _evaluate(context, [*program.primal, *program.tangent], values, program.outputs, None)
+
+
+def _evaluate(
+    context: Context,
+    steps: Sequence[Step],
+    values: Mapping[Slot, Any],
+    wanted: Sequence[Atom],
+    observe: Callable[[Step, Sequence[Any]], None] | None,
+) -> list[Any]:
     environment = dict(values)
     uses = _uses(steps, wanted)
     for step in steps:
@@ -53,18 +86,22 @@ def walk(
             observe(step, outputs)
         environment.update(zip(step.outputs, outputs, strict=True))
         _release(environment, step, uses)
-    return [_as_lanes(_read(environment, x), x) for x in wanted]
+    return [_read(environment, x) for x in wanted]
 
 
 def _step(context: Context, step: Step, operands: list[Any]) -> Sequence[Any]:
     tangents = [x for x in operands if isinstance(x, Lanes)]
     if not tangents:
         return equations.bind(step.eqn, [static.operand(x) for x in operands])
+    name = step.eqn.primitive.name
+    handler, rule = HANDLERS.get(name), registry.find(name)
+    require_linear(step.eqn, operands, has_rule=handler is not None or rule is not None)
     if not any(x.groups for x in tangents) and all(s.is_tangent for s in step.outputs):
         return [_zero(slot) for slot in step.outputs]
     if all(s.is_tangent and 0 in s.aval.shape for s in step.outputs):
         return [_zero(slot) for slot in step.outputs]
-    rule = registry.find(step.eqn.primitive.name)
+    if handler is not None:
+        return handler(partial(apply, context), step, operands)
     if rule is None:
         return dense_fallback(context, step, operands)
     outputs = rule(step.eqn, operands)

@@ -93,6 +93,15 @@ def flatten(closed: ClosedJaxpr, tangent_count: int) -> Program:
     return program
 
 
+def flatten_call(closed: ClosedJaxpr, arguments: Sequence[Atom]) -> Program:
+    """The program of a jaxpr with these arguments, each static, primal or tangent."""
+    slots = [x for x in arguments if isinstance(x, Slot)]
+    program = Program([x for x in slots if not x.is_tangent], [x for x in slots if x.is_tangent])
+    program.outputs = _inline(program, closed, arguments)
+    program.prune(program.outputs)
+    return program
+
+
 def _inline(program: Program, closed: ClosedJaxpr, arguments: Sequence[Atom]) -> list[Atom]:
     jaxpr = closed.jaxpr
     environment: dict[Any, Atom] = dict(zip(jaxpr.invars, arguments, strict=True))

@@ -44,12 +44,10 @@ def _uniform(group: Group, axes: Sequence[int], value: Lanes) -> Group:
     if ((group.index == widest) | (group.index < 0)).all():
         # one input a lane, here and there absent; two lanes may come to hold the same one
         return deduplicate(Group(valid_data(group), shrink(widest)))
-    moved, kept = _lanes_first(group.index, axes)
-    slots, columns = compress(moved)
+    slots, columns = compress(lanes_first(group.index, axes))
     wide = [1 if 1 + a in places else group.index.shape[1 + a] for a in range(len(value.shape))]
     slots = _lanes_back(slots, group.index, axes)
     count = columns.shape[0]
-    del kept
     # slot s of an element takes the lanes that hold its input: compare instead of scatter
     numbers = np.arange(count).reshape((count,) + (1,) * len(value.shape))
     data: Any = 0
@@ -60,15 +58,15 @@ def _uniform(group: Group, axes: Sequence[int], value: Lanes) -> Group:
     return Group(data, shrink(columns.reshape((count, *wide))))
 
 
-def _lanes_first(index: np.ndarray, axes: Sequence[int]) -> tuple[np.ndarray, list[int]]:
+def lanes_first(index: np.ndarray, axes: Sequence[int]) -> np.ndarray:
     """An index `[k, *S]` as `[k * prod(axes), *kept axes]`."""
     kept = [a for a in range(index.ndim - 1) if a not in axes]
     moved = index.transpose([0, *(1 + a for a in axes), *(1 + a for a in kept)])
-    return moved.reshape((-1, *(index.shape[1 + a] for a in kept))), kept
+    return moved.reshape((-1, *(index.shape[1 + a] for a in kept)))
 
 
 def _lanes_back(slots: np.ndarray, index: np.ndarray, axes: Sequence[int]) -> np.ndarray:
-    """The inverse of `_lanes_first`."""
+    """The inverse of `lanes_first`."""
     kept = [a for a in range(index.ndim - 1) if a not in axes]
     order = [0, *(1 + a for a in axes), *(1 + a for a in kept)]
     return slots.reshape([index.shape[a] for a in order]).transpose(np.argsort(order))

@@ -257,7 +257,7 @@ SINCE = {
     "axis": [Contract("stack", lambda x: jnp.stack([x, x], axis=1), (X,), 1)],
     "repeats": [Contract("tile", lambda x: jnp.tile(x, (2, 3)), (X,), (2, 3))],
 }
-OTHERS = {"bind", "is_inexact", "keeps"}  # with tests of their own
+OTHERS = {"count", "bind", "is_inexact", "keeps"}  # with tests of their own
 
 
 def find(jaxpr: Jaxpr, primitive: str) -> JaxprEqn | None:

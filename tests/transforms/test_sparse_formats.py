@@ -226,13 +226,25 @@ def test_python_control_flow_is_for_the_dense_format():
 
 
 def test_strict_names_the_primitive_and_the_line():
-    def f(x):
-        return lax.scan(lambda c, _: (jnp.sin(c), None), x, None, length=2)[0]
+    @jax.custom_vjp
+    def clipped(x):
+        return x * 2
 
-    with pytest.raises(NotImplementedError, match=r"scan \(test_sparse_formats.py:\d+\).*strict"):
-        jaxcalc.jacobian(f, format="structured", strict=True)(jnp.ones(3))
+    def backward(_, cotangent):
+        return (cotangent / jnp.maximum(1, jnp.sum(cotangent**2)),)
+
+    clipped.defvjp(lambda x: (x * 2, None), backward)
+
+    def f(x):
+        return jnp.sin(3 * clipped(x))
+
+    with pytest.raises(
+        NotImplementedError, match=r"\(test_sparse_formats.py:\d+\) is not linear.*strict"
+    ):
+        jaxcalc.jacobian(f, format="structured", mode="reverse", strict=True)(jnp.ones(3))
     assert_same(
-        jaxcalc.jacobian(f, format="structured")(jnp.ones(3)).todense(), jax.jacfwd(f)(jnp.ones(3))
+        jaxcalc.jacobian(f, format="structured", mode="reverse")(jnp.ones(3)).todense(),
+        jax.jacrev(f)(jnp.ones(3)),
     )
 
 

@@ -1,0 +1,21 @@
+"""Loops and branches whose operands are structured tangents.
+
+A handler takes the step, its operands, and `run`, which runs a body on any mix of structured tangents,
+traced arrays and known ones.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from jaxcalc.engine.control_flow.branches import cond
+from jaxcalc.engine.control_flow.loops import scan, while_loop
+from jaxcalc.engine.control_flow.operands import Run
+from jaxcalc.engine.program import Step
+
+HANDLERS: dict[str, Callable[[Run, Step, Sequence[Any]], Sequence[Any]]] = {
+    "scan": scan,
+    "while": while_loop,
+    "cond": cond,
+}
+
+__all__ = ["HANDLERS", "Run"]

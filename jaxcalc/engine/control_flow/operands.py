@@ -1,0 +1,83 @@
+"""What goes in and out of a body: structured tangents, traced arrays and known ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.extend.core import ClosedJaxpr
+
+from jaxcalc.engine.rules.shape import padded
+from jaxcalc.formats import moves
+from jaxcalc.formats.lanes import Group, Lanes, shrink
+from jaxcalc.formats.merge import merge
+
+Run = Callable[[ClosedJaxpr, Sequence[Any]], list[Any]]
+
+
+def as_tangent(x: Any, aval: Any) -> Lanes:
+    """A tangent; what does not depend on the tangents is zero in a linear program."""
+    return x if isinstance(x, Lanes) else Lanes(tuple(aval.shape), np.dtype(aval.dtype))
+
+
+def is_known(x: Any) -> bool:
+    """Whether a value is known now, so that the body can be folded with it."""
+    return not isinstance(x, Lanes | jax.core.Tracer)
+
+
+def at(x: Any, step: int) -> Any:
+    """Element `step` of the leading axis of an operand."""
+    if isinstance(x, Lanes):
+        return _lanes_at(x, step)
+    if isinstance(x, jax.core.Tracer) or jnp.issubdtype(x.dtype, jax.dtypes.extended):
+        return lax.index_in_dim(x, step, keepdims=False)
+    return np.asarray(x)[step]
+
+
+def _lanes_at(x: Lanes, step: int) -> Lanes:
+    shape = x.shape[1:]
+
+    def move(a: Any) -> Any:
+        place = step if a.shape[1] > 1 else 0
+        return a[:, place]
+
+    groups = [Group(move(g.data), shrink(move(g.index)), g.is_clean) for g in x.groups]
+    return Lanes(shape, x.dtype).with_groups(groups)
+
+
+def stacked(values: Sequence[Any], aval: Any) -> Any:
+    """What each step returned, along a new leading axis."""
+    if not any(isinstance(x, Lanes) for x in values):
+        if all(is_known(x) for x in values) and not jnp.issubdtype(aval.dtype, jax.dtypes.extended):
+            return np.stack([np.asarray(x) for x in values])
+        return jnp.stack(values)
+    result = Lanes(tuple(aval.shape), np.dtype(aval.dtype))
+    rank, groups = len(result.shape), list[Group]()
+    for step, x in enumerate(values):
+        if not isinstance(x, Lanes):
+            continue
+        axes = range(1, rank)
+        wide = Lanes((1, *x.shape), x.dtype).with_groups(
+            [
+                Group(moves.insert_axes(g.data, rank, axes), moves.insert_axes(g.index, rank, axes))
+                for g in x.groups
+            ]
+        )
+        outside = (step, len(values) - step - 1, 0)
+        groups += padded(wide, [outside, *[(0, 0, 0)] * len(x.shape)]).groups
+    return merge(result, groups)
+
+
+def shapes_of(run: Callable[[Any], Sequence[Any]], shapes: Any = None) -> list[Any]:
+    """The results of a walk, run for their patterns alone: nothing of it enters a program."""
+    found: list[Any] = []
+
+    def walk(arrays: Any) -> None:
+        found.extend(run(arrays))
+
+    jax.eval_shape(walk, shapes)
+    return found
