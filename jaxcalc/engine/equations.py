@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
 # the primitives that only run another program, and the parameter that holds it
-_CALLS = {
+CALLS = {
     "jit": "jaxpr",
     "pjit": "jaxpr",
     "closed_call": "call_jaxpr",
@@ -52,7 +52,7 @@ def operand(eqn: JaxprEqn, i: int = 0) -> Any:
 
 def called(eqn: JaxprEqn) -> ClosedJaxpr | None:
     """The program that a call such as a nested jit runs, or None."""
-    param = _CALLS.get(eqn.primitive.name)
+    param = CALLS.get(eqn.primitive.name)
     if param is None:
         return None
     return _closed(eqn.params[param])
@@ -195,56 +195,6 @@ def while_loop(eqn: JaxprEqn) -> While:
 def branches(eqn: JaxprEqn) -> Sequence[ClosedJaxpr]:
     """The branches of a cond."""
     return eqn.params["branches"]
-
-
-def bodies(eqn: JaxprEqn) -> list[ClosedJaxpr]:
-    """The programs inside an equation that its derivative goes through, in the order of `with_bodies`.
-
-    The condition of a loop and the solver of a `custom_linear_solve` are not differentiated.
-    """
-    match eqn.primitive.name:
-        case "scan":
-            return [eqn.params["jaxpr"]]
-        case "while":
-            return [eqn.params["body_jaxpr"]]
-        case "cond":
-            return list(eqn.params["branches"])
-        case "custom_linear_solve":
-            return [_closed(eqn.params["jaxprs"].matvec)]
-    inner = called(eqn)
-    return [] if inner is None else [inner]
-
-
-def with_bodies(eqn: JaxprEqn, new: Sequence[ClosedJaxpr]) -> JaxprEqn:
-    """The same equation around other bodies, of the same inputs and outputs."""
-    changed: dict[str, Any]
-    match eqn.primitive.name:
-        case "scan":
-            changed = {"jaxpr": new[0]}
-        case "while":
-            changed = {"body_jaxpr": new[0]}
-        case "cond":
-            changed = {"branches": tuple(new)}
-        case "custom_linear_solve":
-            changed = {"jaxprs": eqn.params["jaxprs"]._replace(matvec=new[0])}
-        case name:
-            old = eqn.params[_CALLS[name]]
-            changed = {_CALLS[name]: new[0].jaxpr if isinstance(old, Jaxpr) else new[0]}
-    return eqn.replace(params={**eqn.params, **changed})
-
-
-class ShardMap(NamedTuple):
-    """A program run on each device's part of its operands, and the options of `jax.shard_map`."""
-
-    body: ClosedJaxpr
-    options: dict[str, Any]
-
-
-def shard_map(eqn: JaxprEqn) -> ShardMap:
-    """Read the params of a `shard_map`."""
-    p = eqn.params
-    options = {name: p[name] for name in ("mesh", "in_specs", "out_specs", "check_vma")}
-    return ShardMap(_closed(p["jaxpr"]), {**options, "axis_names": p["newly_manual_axes"]})
 
 
 def programs(eqn: JaxprEqn) -> list[Jaxpr]:
