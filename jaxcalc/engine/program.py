@@ -15,6 +15,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
 from jaxcalc.engine import equations, rows, static
+from jaxcalc.engine.constants import constant_outputs
 from jaxcalc.engine.static import Static
 
 
@@ -153,7 +154,8 @@ def _equation(program: Program, eqn: JaxprEqn, inputs: list[Atom]) -> Sequence[A
     program.add(Step(eqn, tuple(inputs), tuple(slots)))
     if rows.joins_columns(eqn):
         program.joined[slots[0]] = tuple(inputs)
-    return slots
+    known = constant_outputs(eqn, inputs)
+    return [known.get(i, slot) for i, slot in enumerate(slots)]
 
 
 def outputs_depend(eqn: JaxprEqn, inputs: Sequence[bool]) -> list[bool]:
