@@ -1,0 +1,259 @@
+"""A random program's derivatives by jaxcalc, against dense ones by JAX, and their patterns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+import jaxcalc
+from jaxcalc.engine import boundary
+from jaxcalc.transforms import prepare
+from tests.fuzz.evaluate import evaluate
+from tests.fuzz.programs import Program
+
+POINTS = 3
+# relative to the largest entry, by the least precise dtype in the program
+_TOLERANCE = {"float16": 0.2, "bfloat16": 0.5, "float32": 5e-3, "float64": 1e-7}
+_HUGE = 1e12  # larger entries say nothing
+
+
+class MismatchError(AssertionError):
+    """A derivative that is wrong, unsound, or not tight where it must be."""
+
+
+@dataclass
+class Report:
+    """What was compared.
+
+    Attributes:
+        ways: the derivatives that were compared.
+        stored: how many entries the patterns hold, and `nonzero` how many of them were not zero.
+        skipped: why nothing was compared, or "".
+    """
+
+    ways: list[str] = field(default_factory=list)
+    stored: int = 0
+    nonzero: int = 0
+    skipped: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A structured derivative as a jaxpr, and where its values belong."""
+
+    jaxpr: Any
+    matrix: Callable[[list[Any]], np.ndarray]
+    pattern: np.ndarray
+
+
+def compare(program: Program) -> Report:
+    """Compare values and patterns.
+
+    Raises:
+        MismatchError: they differ; the message says which derivative and where.
+    """
+    try:
+        return _compared(program, evaluate)
+    except MismatchError:
+        return _confirmed(program)
+
+
+def _confirmed(program: Program) -> Report:
+    """A disagreement looked at again: with everything compiled, and in float64 alone."""
+    exact = precise(program)
+    report = _compared(exact, evaluate) if exact != program else Report()
+    if exact != program:
+        report.skipped = "rounding"
+        return report  # rounding to few digits, and what follows from it
+    _compared(program, _compiled)
+    raise AssertionError(f"the evaluation in numpy differs from the compiled one:{program!r}")
+
+
+def _compiled(jaxpr: Any, arguments: list[Any]) -> list[Any]:
+    return jax.jit(jax.extend.core.jaxpr_as_fun(jaxpr))(*arguments)
+
+
+def precise(program: Program) -> Program:
+    """The program with every type of low precision replaced by float64."""
+    source = program.source
+    for name in ("bfloat16", "float16", "float32"):
+        source = source.replace(name, "float64")
+    return replace(program, source=source, dtype="float64")
+
+
+def lowest_dtype(program: Program) -> str:
+    """The least precise dtype in a program."""
+    text = f"{program.source} {program.dtype}"
+    return next((d for d in ("bfloat16", "float16", "float32") if d in text), "float64")
+
+
+def _compared(program: Program, run: Callable[..., Any]) -> Report:
+    report = Report()
+    points = program.points(POINTS)
+    check = _Check(program, points, report, run)
+    with _all_paths(program):
+        check.jacobians()
+        if not report.skipped and program.has_reverse and check.takes_hessian:
+            check.hessian()
+    return report
+
+
+@contextmanager
+def _all_paths(program: Program) -> Iterator[None]:
+    """Ways that are for large derivatives only are taken by small ones too."""
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(prepare, "_WORTH_IT", 0.0))
+        if len(program.source) % 8 > 5:
+            stack.enter_context(mock.patch.object(boundary, "_BRANCH_COST", 0.0))
+            stack.enter_context(mock.patch.object(boundary, "_TRAFFIC_COST", 0.0))
+        yield
+
+
+class _Check:
+    def __init__(
+        self, program: Program, points: list[Any], report: Report, run: Callable[..., Any]
+    ) -> None:
+        self.program, self.points, self.report, self.run = program, points, report, run
+        self.f = program.function
+        self._turn = len(program.source) % 8  # what would take long is done by turns
+        self.takes_hessian = self._turn % 2 == 0
+        self.tolerance = _TOLERANCE[lowest_dtype(program)]
+        self.flat, self.unravel = ravel_pytree(jax.tree.map(jnp.asarray, points[0]))
+
+    def jacobians(self) -> None:
+        references = self._references(self._flat_function, forward=self.program.has_forward)
+        if references is None:
+            return
+        union = np.any([r != 0 for r in references], axis=0)
+        ways = ["forward"] * self.program.has_forward + ["reverse"] * self.program.has_reverse
+        for way in ways:
+            transformed = jaxcalc.jacobian(self.f, format="structured", mode=way)
+            found = self._structured(transformed)
+            self._assert_same(f"jacobian, {way}", found, references)
+            self._assert_pattern(f"jacobian, {way}", found.pattern, union)
+        self._other_formats(references)
+
+    def hessian(self) -> None:
+        def scalar(x: Any) -> Any:
+            leaves = [jnp.asarray(y, jnp.float64) for y in jax.tree.leaves(self.f(x))]
+            return sum((jnp.sum(y * jnp.cos(y)) for y in leaves), jnp.zeros(()))
+
+        def flat_scalar(flat: Any) -> Any:
+            return jax.grad(lambda flat: scalar(self.unravel(flat)))(flat)
+
+        references = self._references(flat_scalar, forward=True)
+        if references is None:
+            return
+        found = self._structured(jaxcalc.hessian(scalar, format="structured"))
+        self._assert_same("hessian", found, references)
+        self._assert_sound("hessian", found.pattern, np.any([r != 0 for r in references], axis=0))
+
+    def _flat_function(self, flat: Any) -> Any:
+        leaves = [jnp.ravel(y) for y in jax.tree.leaves(self.f(self.unravel(flat)))]
+        return jnp.concatenate([leaf.astype(jnp.result_type(*leaves)) for leaf in leaves])
+
+    def _references(self, function: Callable[..., Any], *, forward: bool) -> list[np.ndarray] | None:
+        """The dense derivative at each point; None where it is not finite, or huge."""
+        transform = jax.jacfwd if forward else jax.jacrev
+        jaxpr = jax.make_jaxpr(transform(function))(self.flat)
+        found = [np.asarray(self.run(jaxpr, [ravel_pytree(x)[0]])[0], np.float64) for x in self.points]
+        if not all(np.isfinite(r).all() and np.abs(r).max(initial=0) < _HUGE for r in found):
+            self.report.skipped = self.report.skipped or "not finite or huge"
+            return None
+        return found
+
+    def _structured(self, transformed: Callable[..., Any]) -> Found:
+        seen: list[Any] = []
+
+        def run(x: Any) -> Any:
+            J = transformed(x)
+            seen.append(J)
+            return J.values
+
+        jaxpr = jax.make_jaxpr(run)(self.points[0])
+        J = seen[-1]
+        pattern = np.zeros(J.shape, int)
+        np.add.at(pattern, (J.rows, J.cols), 1)
+        if pattern.max(initial=0) > 1:
+            raise MismatchError(f"an entry occurs twice:{self.program!r}")
+
+        def matrix(outputs: list[Any]) -> np.ndarray:
+            dense = np.zeros(J.shape)
+            dense[J.rows, J.cols] = outputs[0]
+            return dense
+
+        return Found(jaxpr, matrix, pattern.astype(bool))
+
+    def _other_formats(self, references: list[np.ndarray]) -> None:
+        """Dense under jit, bcoo, `todense` or `sparsity`, by turns."""
+        turn, x = self._turn % 4, self.points[0]
+        if turn == 3:
+            pattern = jaxcalc.sparsity(self.f, x).todense()
+            self._assert_sound("sparsity", pattern, np.any([r != 0 for r in references], axis=0))
+            self.report.ways.append("sparsity")
+            return
+        way = "forward" if self.program.has_forward else "reverse"
+        name, function = (
+            ("jacobian, dense under jit", jaxcalc.jacobian(self.f)),
+            ("todense()", _densified(jaxcalc.jacobian(self.f, format="structured", mode=way))),
+            ("bcoo", _densified(jaxcalc.jacobian(self.f, format="bcoo"))),
+        )[turn]
+        found = Found(jax.make_jaxpr(function)(x), self._joined, np.ones(references[0].shape, bool))
+        self._assert_same(name, found, references)
+
+    def _joined(self, leaves: list[Any]) -> np.ndarray:
+        """The matrix out of its blocks, output by output and input by input."""
+        outputs = jax.tree.leaves(jax.eval_shape(self.f, self.points[0]))
+        inputs = jax.tree.leaves(self.points[0])
+        blocks = iter(leaves)
+        rows = []
+        for y in outputs:
+            row = [
+                np.asarray(next(blocks), np.float64).reshape(int(np.prod(y.shape)), np.size(x))
+                for x in inputs
+            ]
+            rows.append(np.concatenate(row, axis=1))
+        return np.concatenate(rows)
+
+    def _assert_same(self, name: str, found: Found, references: list[np.ndarray]) -> None:
+        self.report.ways.append(name)
+        for x, wanted in zip(self.points, references, strict=True):
+            matrix = found.matrix(self.run(found.jaxpr, jax.tree.leaves(x)))
+            if matrix.shape != wanted.shape:
+                raise MismatchError(
+                    f"{name} has shape {matrix.shape}, not {wanted.shape}:{self.program!r}"
+                )
+            scale = max(1.0, np.abs(wanted).max(initial=0))
+            error = np.abs(matrix - wanted) / scale
+            if not (error <= self.tolerance).all():
+                place = np.unravel_index(np.argmax(np.nan_to_num(error, nan=np.inf)), error.shape)
+                raise MismatchError(
+                    f"{name} is {matrix[place]} at {tuple(map(int, place))}, JAX has {wanted[place]}:"
+                    f"{self.program!r}\nfound\n{matrix}\nwanted\n{wanted}"
+                )
+
+    def _assert_pattern(self, name: str, pattern: np.ndarray, union: np.ndarray) -> None:
+        self._assert_sound(name, pattern, union)
+        self.report.stored += int(pattern.sum())
+        self.report.nonzero += int((pattern & union).sum())
+        if self.program.is_tight and (pattern & ~union).any():
+            place = tuple(map(int, np.argwhere(pattern & ~union)[0]))
+            raise MismatchError(f"{name} stores {place}, which is always zero:{self.program!r}")
+
+    def _assert_sound(self, name: str, pattern: np.ndarray, union: np.ndarray) -> None:
+        if (union & ~pattern).any():
+            place = tuple(map(int, np.argwhere(union & ~pattern)[0]))
+            raise MismatchError(f"{name} misses {place}, which is not always zero:{self.program!r}")
+
+
+def _densified(transformed: Callable[..., Any]) -> Callable[..., Any]:
+    has_todense = lambda b: hasattr(b, "todense")  # noqa: E731
+    return lambda x: jax.tree.map(lambda b: b.todense(), transformed(x), is_leaf=has_todense)
