@@ -46,8 +46,20 @@ def merge(value: Lanes, groups: Sequence[Group]) -> Lanes:
 
 
 def deduplicate(group: Group) -> Group:
-    """The same group with the lanes that hold one input for one element added together."""
-    return _combine([group]) if has_duplicates([group.index]) else group
+    """The same group with the lanes that hold one input for one element added together.
+
+    Lanes without any entry are left out.
+    """
+    return _combine([group]) if has_duplicates([group.index]) else _without_empty_lanes(group)
+
+
+def _without_empty_lanes(group: Group) -> Group:
+    used = (group.index >= 0).reshape(group.lanes, -1).any(axis=1)
+    if used.all():
+        return group
+    # a sum over positions that few entries fall on would else carry a lane for each position
+    data = group.data[np.flatnonzero(used)] if group.data.shape[0] > 1 else group.data
+    return Group(data, group.index[used])
 
 
 def _add_equal(groups: Sequence[Group]) -> list[Group]:

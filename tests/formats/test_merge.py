@@ -100,7 +100,19 @@ def test_deduplicating_within_a_group(shape, data):
         after = before.with_groups([deduplicate(group)])
         assert_distinct(after)
         np.testing.assert_array_equal(dense(after), dense(before))
-        assert has_duplicates([index]) == (after.groups[0] is not group)
+        is_empty = (index < 0).reshape(4, -1).all(axis=1).any()
+        assert (has_duplicates([index]) or is_empty) == (after.groups[0] is not group)
+
+
+def test_lanes_without_an_entry_are_left_out():
+    group = Group(
+        jnp.arange(8.0, dtype=F32).reshape(4, 2), np.array([[-1, -1], [3, -1], [-1, -1], [0, 2]])
+    )
+    after = deduplicate(group)
+    assert after.index.tolist() == [[3, -1], [0, 2]]
+    assert after.data.tolist() == [[2, 3], [6, 7]]
+    shared = deduplicate(ones([[-1], [5]]))
+    assert (shared.index.tolist(), shared.data.shape) == ([[5]], (1, 1))
 
 
 @settings(max_examples=60, deadline=None)
