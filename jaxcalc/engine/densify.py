@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxcalc.engine.entries import entries
+from jaxcalc.formats.entries import Entries
 from jaxcalc.formats.lanes import Group, Lanes, fill, spread_lanes, valid_data
+from jaxcalc.formats.readout import entries
 
 COMPARED_LANES = 4  # up to so many lanes are compared with every input rather than scattered
 
@@ -32,7 +33,9 @@ def densify(value: Lanes, n: int, *, inputs_first: bool) -> Any:
         else:
             parts.append(part)
     if rest:
-        parts.append(_scattered(value.with_groups(rest), n, inputs_first))
+        parts.append(_scattered(value.with_entries(None).with_groups(rest), n, inputs_first))
+    if value.entries is not None:
+        parts.append(_added(value.entries, value, n, inputs_first))
     if not parts:
         shape = (n, *value.shape) if inputs_first else (*value.shape, n)
         return jnp.zeros(shape, value.dtype)
@@ -119,6 +122,14 @@ def _written(blocks: Any, places: np.ndarray, n: int, inputs_first: bool) -> Any
     axis = 1 if inputs_first else 0
     out = jax.vmap(write, in_axes=(1, 0), out_axes=axis)(blocks, places)
     return out if inputs_first else out.transpose((0, 2, 1))
+
+
+def _added(entries: Entries, value: Lanes, n: int, inputs_first: bool) -> Any:
+    """Irregular entries, each written in its place."""
+    places = (entries.inputs, entries.elements) if inputs_first else (entries.elements, entries.inputs)
+    flat = jnp.zeros((n, value.size) if inputs_first else (value.size, n), value.dtype)
+    flat = flat.at[places].add(entries.values, mode="promise_in_bounds")
+    return flat.reshape((n, *value.shape) if inputs_first else (*value.shape, n))
 
 
 def _scattered(value: Lanes, n: int, inputs_first: bool) -> Any:

@@ -11,7 +11,6 @@ import numpy as np
 
 from jaxcalc.engine import boundary, cost
 from jaxcalc.engine.densify import densify
-from jaxcalc.engine.entries import entries
 from jaxcalc.engine.interpret import TooDenseError, run_primal, walk
 from jaxcalc.engine.linearity import NotLinearError
 from jaxcalc.engine.locate import Meeting
@@ -20,6 +19,7 @@ from jaxcalc.engine.registry import Context
 from jaxcalc.engine.staged import Staged
 from jaxcalc.engine.trace import Build, Inputs, Linearized, Way, linearize
 from jaxcalc.formats.lanes import Group, Lanes, seed
+from jaxcalc.formats.readout import entries
 
 
 class Evaluated(NamedTuple):

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr
 
-from jaxcalc.engine import equations, registry, static
+from jaxcalc.engine import equations, irregular, registry, static
 from jaxcalc.engine.control_flow import HANDLERS
 from jaxcalc.engine.fallback import dense_fallback
 from jaxcalc.engine.linearity import require_linear
@@ -19,13 +19,11 @@ from jaxcalc.engine.program import Atom, Slot, Step, flatten_call
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.source import named_with_line
 from jaxcalc.engine.static import Static
+from jaxcalc.formats.entries import TooDenseError
 from jaxcalc.formats.lanes import Lanes
+from jaxcalc.formats.local import on_lanes
 
 __all__ = ["TooDenseError", "run_primal", "walk"]
-
-
-class TooDenseError(ValueError):
-    """A value has more entries than the walk may store; the message names where."""
 
 
 def run_primal(steps: Sequence[Step], values: Mapping[Slot, Any], wanted: Sequence[Atom]) -> list[Any]:
@@ -96,20 +94,23 @@ def _step(context: Context, step: Step, operands: list[Any]) -> Sequence[Any]:
     name = step.eqn.primitive.name
     handler, rule = HANDLERS.get(name), registry.find(name)
     require_linear(step.eqn, operands, has_rule=handler is not None or rule is not None)
-    if not any(x.groups for x in tangents) and all(s.is_tangent for s in step.outputs):
+    if all(x.is_zero for x in tangents) and all(s.is_tangent for s in step.outputs):
         return [_zero(slot) for slot in step.outputs]
     if all(s.is_tangent and 0 in s.aval.shape for s in step.outputs):
         return [_zero(slot) for slot in step.outputs]
-    if handler is not None:
-        return handler(partial(apply, context), step, operands)
-    if rule is None:
-        return dense_fallback(context, step, operands)
-    outputs = rule(step.eqn, operands)
-    outputs = [outputs] if isinstance(outputs, Lanes) else outputs
-    if any(x.stored > context.entry_limit for x in outputs if isinstance(x, Lanes)):
-        raise TooDenseError(
-            f"{named_with_line(step.eqn)} makes a value with more than {context.entry_limit} entries"
-        )
+    limit = context.entry_limit
+    try:
+        if rule is not None:
+            outputs: Sequence[Any] = irregular.applied(rule, step.eqn, operands, limit)
+        else:
+            regular = [on_lanes(x, limit) if isinstance(x, Lanes) else x for x in operands]
+            if handler is None:
+                return dense_fallback(context, step, regular)
+            outputs = handler(partial(apply, context), step, regular)
+    except TooDenseError as error:
+        raise TooDenseError(f"{named_with_line(step.eqn)} makes a value with {error}") from None
+    if any(x.stored > limit for x in outputs if isinstance(x, Lanes)):
+        raise TooDenseError(f"{named_with_line(step.eqn)} makes a value with more than {limit} entries")
     return outputs
 
 

@@ -43,4 +43,8 @@ class Meeting:
         found: np.ndarray = np.zeros((1,) * len(value.shape), bool)
         for group in value.groups:
             found = found | (group.index == number).any(axis=0)
+        if value.entries is not None:
+            rest = np.zeros(value.size, bool)
+            rest[value.entries.elements[value.entries.inputs == number]] = True
+            found = found | rest.reshape(value.shape)
         return found

@@ -26,6 +26,8 @@ import numpy as np
 from jax import lax
 from jax.typing import DTypeLike
 
+from jaxcalc.formats.entries import Entries
+
 Shape = tuple[int, ...]
 
 
@@ -52,11 +54,16 @@ class Group:
 
 @dataclass(frozen=True)
 class Lanes:
-    """A structured tangent of a value of `shape` and `dtype`; no groups is a symbolic zero."""
+    """A structured tangent of a value of `shape` and `dtype`; no groups is a symbolic zero.
+
+    What would be padded too much on lanes is kept beside them, as `entries`; one element may have the
+    same input on a lane and there. Rules see lanes alone: `engine.irregular` takes the entries off.
+    """
 
     shape: Shape
     dtype: np.dtype[Any]
     groups: tuple[Group, ...] = ()
+    entries: Entries | None = None
 
     def __post_init__(self) -> None:
         for group in self.groups:
@@ -80,7 +87,13 @@ class Lanes:
     @property
     def stored(self) -> int:
         """How many index and coefficient elements the groups hold, the larger of both."""
-        return sum(max(group.index.size, group.data.size) for group in self.groups)
+        irregular = 0 if self.entries is None else self.entries.count
+        return irregular + sum(max(group.index.size, group.data.size) for group in self.groups)
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether there is no entry at all."""
+        return not self.groups and self.entries is None
 
     def is_uniform(self, axes: Sequence[int]) -> bool:
         """Whether no index varies along these axes."""
@@ -88,13 +101,25 @@ class Lanes:
 
     def with_groups(self, groups: Sequence[Group]) -> Lanes:
         """The same value, with other groups; those that hold no entry are left out."""
+        self._require_lanes_only()
         kept = tuple(group for group in groups if group.index.size and (group.index >= 0).any())
         return Lanes(self.shape, self.dtype, kept)
 
     def map_data(self, function: Callable[[Any], Any], dtype: DTypeLike | None = None) -> Lanes:
         """Apply an elementwise linear function to the coefficients."""
+        self._require_lanes_only()
         groups = tuple(Group(function(g.data), g.index, g.is_clean) for g in self.groups)
         return Lanes(self.shape, np.dtype(dtype or self.dtype), groups)
+
+    def with_entries(self, entries: Entries | None) -> Lanes:
+        """The same value with other entries beside its lanes."""
+        return Lanes(
+            self.shape, self.dtype, self.groups, entries if entries and entries.count else None
+        )
+
+    def _require_lanes_only(self) -> None:
+        if self.entries is not None:
+            raise AssertionError("a rule for lanes was given entries, which it would have dropped")
 
 
 def seed(shape: Shape, dtype: DTypeLike, offset: int = 0, index_dtype: Any = np.int32) -> Lanes:

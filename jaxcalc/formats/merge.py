@@ -13,7 +13,6 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from jaxcalc.formats.lanes import (
     Group,
@@ -23,6 +22,7 @@ from jaxcalc.formats.lanes import (
     spread_lanes,
     valid_data,
 )
+from jaxcalc.formats.slots import add_into_slots
 
 PAIRWISE_LANES = 24  # up to this many lanes are compared pair by pair
 
@@ -235,53 +235,3 @@ def _combine(groups: Sequence[Group]) -> Group:
     data = [jnp.broadcast_to(g.data, (g.lanes, *data_shape)) for g in groups]
     joined = data[0] if len(data) == 1 else jnp.concatenate(data)
     return Group(add_into_slots(joined, slots, compressed.shape[0]), shrink(compressed))
-
-
-def add_into_slots(data: Any, slots: np.ndarray, count: int) -> Any:
-    """Sum `data [K, *S]` into `[count, *S]`: lane l of element p goes to slot `slots[l, p]`.
-
-    `slots [K, *P]` is static and has size 1 along axes where it does not vary; -1 is left out. Each
-    slot gathers its contributions, since scattering is slow on CPU and not deterministic on GPU.
-    """
-    sources = _sources(shrink(slots), count)
-    if sources.shape[2:] and any(n > 1 for n in sources.shape[2:]):
-        terms = (_take_along_lanes(data, source) for source in sources)
-    else:
-        flat = sources.reshape(sources.shape[0], count)
-        terms = (_take_lanes(data, source) for source in flat)
-    total = None
-    for term in terms:
-        total = term if total is None else total + term
-    return jnp.zeros((count, *data.shape[1:]), data.dtype) if total is None else total
-
-
-def _take_lanes(data: Any, source: np.ndarray) -> Any:
-    taken = data if np.array_equal(source, np.arange(data.shape[0])) else data[np.maximum(source, 0)]
-    return _masked(taken, source.reshape((-1,) + (1,) * (data.ndim - 1)))
-
-
-def _take_along_lanes(data: Any, source: np.ndarray) -> Any:
-    taken = jnp.take_along_axis(data, np.maximum(source, 0), axis=0, mode="promise_in_bounds")
-    return _masked(taken, source)
-
-
-def _masked(taken: Any, source: np.ndarray) -> Any:
-    if (source >= 0).all():
-        return taken
-    return jnp.where(source >= 0, taken, lax.convert_element_type(0, taken.dtype))
-
-
-def _sources(slots: np.ndarray, count: int) -> np.ndarray:
-    """The lanes that go into each slot: `[m, count, *P]`, -1 for none, m the largest number."""
-    lanes, shape = slots.shape[0], slots.shape[1:]
-    flat = slots.reshape(lanes, -1)
-    lane, element = np.nonzero(flat >= 0)
-    cell = flat[lane, element].astype(np.int64) * flat.shape[1] + element
-    order = np.argsort(cell, kind="stable")
-    cell, lane = cell[order], lane[order]
-    starts = np.flatnonzero(np.r_[True, cell[1:] != cell[:-1]]) if cell.size else np.zeros(0, int)
-    run = np.arange(cell.size) - np.repeat(starts, np.diff(np.r_[starts, cell.size]))
-    most = int(run.max(initial=-1)) + 1
-    sources = np.full((most, count * flat.shape[1]), -1, np.int32)
-    sources[run, cell] = lane
-    return sources.reshape((most, count, *shape))

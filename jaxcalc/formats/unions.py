@@ -16,7 +16,8 @@ import numpy as np
 
 from jaxcalc.formats.contract import lanes_first
 from jaxcalc.formats.lanes import Group, Lanes, fill, shrink, spread_lanes, valid_data
-from jaxcalc.formats.merge import add_into_slots, compress
+from jaxcalc.formats.merge import compress
+from jaxcalc.formats.slots import add_into_slots
 
 _KEPT_LANES = 48  # up to so many lanes, new entries are looked for a place in the lanes there are
 

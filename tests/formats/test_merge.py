@@ -10,7 +10,8 @@ from random_lanes import INPUTS, assert_distinct, dense, group_of, lanes, value_
 
 from jaxcalc.formats import merge as module
 from jaxcalc.formats.lanes import Group, Lanes
-from jaxcalc.formats.merge import add_into_slots, compress, deduplicate, has_duplicates, merge
+from jaxcalc.formats.merge import compress, deduplicate, has_duplicates, merge
+from jaxcalc.formats.slots import add_into_slots
 
 F32 = np.dtype(np.float32)
 SHAPES = [(), (1,), (4,), (2, 3), (2, 1, 2)]

@@ -14,14 +14,19 @@ from jax.extend.core import ClosedJaxpr
 from jaxcalc.engine.rules.shape import padded
 from jaxcalc.formats import moves
 from jaxcalc.formats.lanes import Group, Lanes, shrink
+from jaxcalc.formats.local import on_lanes
 from jaxcalc.formats.merge import merge
+
+_MOST = 1 << 28  # coefficients of a value that a loop or a branch returns
 
 Run = Callable[[ClosedJaxpr, Sequence[Any]], list[Any]]
 
 
 def as_tangent(x: Any, aval: Any) -> Lanes:
     """A tangent; what does not depend on the tangents is zero in a linear program."""
-    return x if isinstance(x, Lanes) else Lanes(tuple(aval.shape), np.dtype(aval.dtype))
+    if isinstance(x, Lanes):
+        return on_lanes(x, _MOST)
+    return Lanes(tuple(aval.shape), np.dtype(aval.dtype))
 
 
 def is_known(x: Any) -> bool:

@@ -1,33 +1,17 @@
-"""From lanes to entries: the values of a structured tangent in one line, with their static places."""
+"""From lanes to entries: the values of structured tangents in one line, with their static places."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
-from jaxcalc.formats.lanes import Group, Lanes, Shape, box, fill, spread_lanes
+from jaxcalc.formats.entries import Entries, joined, look_up, summed
+from jaxcalc.formats.lanes import Group, Lanes, Shape, box, fill, is_known, spread_lanes
 
 SLICED_LANES = 64  # a group of more lanes, not all of them full, is gathered at once
-
-
-@dataclass(frozen=True)
-class Entries:
-    """The entries of a derivative, in the order in which they come out of the lanes.
-
-    Attributes:
-        elements: `[nnz]` static, the element of the value that an entry belongs to.
-        inputs: `[nnz]` static, the input that it depends on.
-        values: `[nnz]` traced.
-    """
-
-    elements: np.ndarray
-    inputs: np.ndarray
-    values: Any
 
 
 def entries(leaves: Sequence[Lanes], dtype: np.dtype[Any]) -> Entries:
@@ -42,20 +26,49 @@ def entries(leaves: Sequence[Lanes], dtype: np.dtype[Any]) -> Entries:
     integer = np.int32 if total < 2**31 else np.int64
     for leaf in leaves:
         for group in leaf.groups:
-            pieces += _group_entries(group, leaf.shape, offset, integer)
+            pieces += group_entries(group, leaf.shape, offset, integer)
+        if leaf.entries is not None:
+            rest = leaf.entries
+            pieces.append(Entries((rest.elements + offset).astype(integer), rest.inputs, rest.values))
         offset += leaf.size
     if not pieces:
         none = np.zeros(0, np.int32)
         return Entries(none, none, jnp.zeros(0, dtype))
-    values = [piece.values.astype(dtype) for piece in pieces]
-    return Entries(
-        np.concatenate([piece.elements for piece in pieces]),
-        np.concatenate([piece.inputs for piece in pieces]),
-        lax.concatenate(values, 0) if len(values) > 1 else values[0],
-    )
+    found = joined([Entries(p.elements, p.inputs, jnp.asarray(p.values, dtype)) for p in pieces])
+    is_irregular = any(leaf.entries is not None for leaf in leaves)
+    return summed(found) if is_irregular else found
 
 
-def _group_entries(group: Group, shape: Shape, offset: int, integer: Any) -> list[Entries]:
+def as_entries(group: Group, shape: Shape) -> Entries:
+    """The entries of one group of a value."""
+    integer = np.int32 if int(np.prod(shape)) < 2**31 else np.int64
+    if is_known(group.data):
+        return entries_at(group, shape, np.arange(int(np.prod(shape)), dtype=integer))
+    return joined(group_entries(group, shape, 0, integer))
+
+
+def entries_at(group: Group, shape: Shape, elements: np.ndarray) -> Entries:
+    """The entries of a group that belong to some elements, without looking at the others."""
+    places = np.unravel_index(elements, shape) if shape else ()
+
+    def chosen(array: Any) -> np.ndarray:
+        """Where in an array `[k, *S or 1s]` these elements are, for each lane."""
+        sizes = array.shape[1:]
+        inner = [np.where(n > 1, p, 0) for p, n in zip(places, sizes, strict=True)]
+        flat = np.ravel_multi_index(inner, sizes) if shape else np.zeros(elements.shape, np.int64)
+        lanes = (
+            np.arange(group.lanes)[:, None] if array.shape[0] > 1 else np.zeros((group.lanes, 1), int)
+        )
+        return np.asarray(lanes * int(np.prod(sizes)) + flat)
+
+    inputs = group.index.reshape(-1)[chosen(group.index)].reshape(-1)
+    kept = np.flatnonzero(inputs >= 0)
+    values = look_up(group.data.reshape(-1), chosen(group.data).reshape(-1)[kept])
+    return Entries(np.tile(elements, group.lanes)[kept], inputs[kept], values)
+
+
+def group_entries(group: Group, shape: Shape, offset: int, integer: Any) -> list[Entries]:
+    """The entries of one group, in a few pieces; its elements are numbered from `offset` on."""
     if (group.index >= 0).all():
         return [_all_entries(group, shape, offset, integer)]
     if group.lanes > SLICED_LANES:
