@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 if __package__:
@@ -71,12 +72,14 @@ def _plain(
     make: Make,
     size: int,
     small: int,
-    others: Mapping[str, peers.Contender] = _PLAIN,
+    plain: Mapping[str, peers.Contender] = _PLAIN,
+    hand: Mapping[str, peers.Contender] = MappingProxyType({}),
 ) -> dict[str, Case]:
     """Never much slower than plain JAX; a dense derivative goes by the structure in `jax.jit` only."""
+    others = {**plain, **hand}
     cases = {}
     for format, names in (("structured", OURS), ("dense", _IN_JIT)):  # noqa: A001
-        goals = (Goal("run", 1.1, tuple(others), names),)
+        goals = (Goal("run", 1.1, tuple(plain), names),)
         cases[f"{name}-{format}"] = Case(f"{title}, {format}", make, size, small, goals, others, format)
     return cases
 
@@ -200,7 +203,7 @@ CASES: dict[str, Case] = {
         adbench.mixture_of_each,
         300,
         9,
-        {**_PLAIN, "vmap(grad)": peers.gradients_by_hand},
+        hand={"vmap(grad)": peers.gradients_by_hand},
     ),
     **_plain(
         "mixture-hessian",

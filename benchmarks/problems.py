@@ -25,14 +25,12 @@ class Problem:
         args: its arguments.
         order: 1 for the Jacobian, 2 for the Hessian.
         reference: its dense derivative, where `jax.jacfwd` or `jax.hessian` does not give it.
-        tolerance: how far an entry may be from the reference, in float64.
     """
 
     f: Callable[..., Any]
     args: tuple[Any, ...]
     order: int = 1
     reference: Callable[..., Any] | None = None
-    tolerance: float = 1e-12
 
 
 def normal(*shape: int, scale: float = 1.0, seed: int = 0) -> Any:
