@@ -64,12 +64,31 @@ def test_entries_and_values(name):
 @pytest.mark.parametrize("make", [irregular.messages, irregular.messages_between_hubs])
 def test_the_pattern_is_the_graph(make):
     nodes = 30
-    skew = 0.5 if make is irregular.messages_between_hubs else 0.0
+    skew = irregular.HUBS if make is irregular.messages_between_hubs else 0.0
     source, target = irregular.edges(nodes, 5 * nodes, skew=skew)
     expected = np.eye(nodes, dtype=bool)
     expected[target, source] = True
     problem = make(nodes)
     np.testing.assert_array_equal(jaxcalc.sparsity(problem.f, *problem.args).todense(), expected)
+
+
+@pytest.mark.parametrize(
+    ("make", "transform"),
+    [
+        (irregular.arrow, jaxcalc.jacobian),
+        (irregular.arrow_at, jaxcalc.jacobian),
+        (irregular.arrow_joined, jaxcalc.jacobian),
+        (irregular.arrow_hessian, jaxcalc.hessian),
+        (irregular.arrow_hessian_whole, jaxcalc.hessian),
+    ],
+)
+def test_a_large_arrow_takes_no_square(make, transform):
+    n = 20_000
+    problem = make(n)
+    derivative = transform(problem.f, format="structured")
+    assert derivative(*problem.args).nnz == 3 * n - 2
+    compiled = jax.jit(lambda x: derivative(x).values).lower(*problem.args).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes < 100 * 4 * n
 
 
 def test_bundle_adjustment_by_a_pytree():
