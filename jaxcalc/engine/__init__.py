@@ -1,1 +1,32 @@
-"""How derivatives are computed: JAX's dense transformations, and structured propagation."""
+"""How derivatives are computed: JAX's dense transformations, and structured propagation.
+
+`coverage()` shows what is done with each primitive of JAX; `register_rule` says it for one that is not
+among them. `Lanes` and `Group` are what a rule takes and returns.
+"""
+
+import importlib as _importlib
+import typing as _typing
+
+if _typing.TYPE_CHECKING:
+    from jaxcalc.engine.primitives import coverage
+    from jaxcalc.engine.registry import register_rule
+    from jaxcalc.formats.lanes import Group, Lanes
+
+__all__ = ["Group", "Lanes", "coverage", "register_rule"]
+
+_HOME = {
+    "Group": "jaxcalc.formats.lanes",
+    "Lanes": "jaxcalc.formats.lanes",
+    "coverage": "jaxcalc.engine.primitives",
+    "register_rule": "jaxcalc.engine.registry",
+}
+
+
+def __getattr__(name: str) -> _typing.Any:
+    if name in _HOME:
+        return getattr(_importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
+from jaxcalc.engine import sparse_products
+
 # the primitives that only run another program, and the parameter that holds it
 CALLS = {
     "jit": "jaxpr",
@@ -22,6 +24,9 @@ CALLS = {
     "remat2": "jaxpr",
     "checkpoint": "jaxpr",
 }
+
+# those that say where or how it runs, which holds for the value and not for lanes of its tangents
+_PLACED_CALLS = {"compute_on": "jaxpr", "xla_metadata_call": "jaxpr", "fused_call": "jaxpr"}
 
 
 def bind(eqn: JaxprEqn, operands: Sequence[Any]) -> list[Any]:
@@ -51,11 +56,11 @@ def operand(eqn: JaxprEqn, i: int = 0) -> Any:
 
 
 def called(eqn: JaxprEqn) -> ClosedJaxpr | None:
-    """The program that a call such as a nested jit runs, or None."""
+    """The program that a call such as a nested jit, or a move of sparse places, runs; or None."""
+    if eqn.primitive.name in sparse_products.OF_PLACES:
+        return sparse_products.as_program(eqn)
     param = CALLS.get(eqn.primitive.name)
-    if param is None:
-        return None
-    return _closed(eqn.params[param])
+    return None if param is None else _closed(eqn.params[param])
 
 
 class LinearMap(NamedTuple):
@@ -66,9 +71,9 @@ class LinearMap(NamedTuple):
 
 
 def linear_map(eqn: JaxprEqn) -> LinearMap | None:
-    """What an equation with a rule of its own does to a tangent, as a program; None for others.
+    """What an equation with a program of its own does to a tangent; None for others.
 
-    Inside a linear program the rule was applied already: what is left is linear as it stands.
+    Inside a linear program a custom rule was applied already: what is left is linear as it stands.
     """
     everything = range(len(eqn.invars))
     match eqn.primitive.name:
@@ -81,6 +86,11 @@ def linear_map(eqn: JaxprEqn) -> LinearMap | None:
             start = lengths.matvec + lengths.vecmat
             right_side = range(sum(lengths), len(eqn.invars))
             return LinearMap(programs.solve, [*range(start, start + lengths.solve), *right_side])
+        case name if name in _PLACED_CALLS:
+            return LinearMap(_closed(eqn.params[_PLACED_CALLS[name]]), everything)
+        case name if name in sparse_products.SPARSE:
+            program = sparse_products.as_program(eqn)
+            return None if program is None else LinearMap(program, everything)
     return None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
 
 import jax
 import numpy as np
 from jax import lax
 from jax.extend.core import JaxprEqn
+
+from jaxcalc.engine import layouts
 
 Shape = tuple[int, ...]
 
@@ -18,18 +19,10 @@ def gather_sources(eqn: JaxprEqn, shape: Shape, places: np.ndarray) -> np.ndarra
 
     The gather itself says so, applied to the positions.
     """
-    p = eqn.params
+    options = layouts.gather_options(eqn)
     with jax.enable_x64(True), jax.ensure_compile_time_eval():
         positions = np.arange(prod(shape)).reshape(shape)
-        sources = lax.gather(
-            positions,
-            places,
-            p["dimension_numbers"],
-            p["slice_sizes"],
-            mode=p["mode"],
-            fill_value=-1,
-        )
-        return np.asarray(sources)
+        return np.asarray(lax.gather(positions, places, fill_value=-1, **options))
 
 
 def scatter_targets(eqn: JaxprEqn, shape: Shape, places: np.ndarray, updates: Shape) -> np.ndarray:
@@ -37,12 +30,12 @@ def scatter_targets(eqn: JaxprEqn, shape: Shape, places: np.ndarray, updates: Sh
 
     The transpose of the scatter, applied to the positions, says so. Positions are exact in float64.
     """
-    p = eqn.params
+    options = layouts.scatter_options(eqn)
     with jax.enable_x64(True), jax.ensure_compile_time_eval():
         base = np.zeros(shape)
 
         def add(values: jax.Array) -> jax.Array:
-            return lax.scatter_add(base, places, values, p["dimension_numbers"], mode=p["mode"])
+            return lax.scatter_add(base, places, values, **options)
 
         _, pull = jax.vjp(add, np.zeros(updates))
         (targets,) = pull(np.arange(1.0, prod(shape) + 1).reshape(shape))
@@ -51,36 +44,33 @@ def scatter_targets(eqn: JaxprEqn, shape: Shape, places: np.ndarray, updates: Sh
 
 def gather_axes(eqn: JaxprEqn, shape: Shape, places_rank: int) -> dict[int, int]:
     """The axes of the operand that the places do not move along, and their axes in the result."""
-    numbers, sizes = eqn.params["dimension_numbers"], eqn.params["slice_sizes"]
-    batching = tuple(numbers.operand_batching_dims)
-    window = [
-        a for a in range(len(shape)) if a not in numbers.collapsed_slice_dims and a not in batching
-    ]
+    numbers, sizes = layouts.places(eqn), layouts.window_sizes(eqn)
+    window = _window_axes(shape, numbers)
     kept = {
         a: place
-        for a, place in zip(window, numbers.offset_dims, strict=True)
+        for a, place in zip(window, numbers.window, strict=True)
         if sizes[a] == shape[a]  # a slice as long as the axis can start nowhere but at zero
     }
-    rank = len(numbers.offset_dims) + places_rank - 1
-    rest = [axis for axis in range(rank) if axis not in numbers.offset_dims]
-    pairs = zip(batching, numbers.start_indices_batching_dims, strict=True)
+    rank = len(numbers.window) + places_rank - 1
+    rest = [axis for axis in range(rank) if axis not in numbers.window]
+    pairs = zip(numbers.operand_batch, numbers.places_batch, strict=True)
     return kept | {a: rest[place] for a, place in pairs}
 
 
 def scatter_axes(eqn: JaxprEqn, shape: Shape, updates: Shape) -> dict[int, int]:
     """The axes of the updates that the places do not move along, and their axes in the result."""
-    numbers = eqn.params["dimension_numbers"]
-    batching = tuple(numbers.operand_batching_dims)
-    window = _window_axes(shape, (*numbers.inserted_window_dims, *batching))
+    numbers = layouts.places(eqn)
+    window = _window_axes(shape, numbers)
     kept = {
         place: a
-        for place, a in zip(numbers.update_window_dims, window, strict=True)
+        for place, a in zip(numbers.window, window, strict=True)
         if updates[place] == shape[a]  # as long as the axis: it can start nowhere but at zero
     }
-    rest = [axis for axis in range(len(updates)) if axis not in numbers.update_window_dims]
-    pairs = zip(batching, numbers.scatter_indices_batching_dims, strict=True)
+    rest = [axis for axis in range(len(updates)) if axis not in numbers.window]
+    pairs = zip(numbers.operand_batch, numbers.places_batch, strict=True)
     return kept | {rest[place]: a for a, place in pairs}
 
 
-def _window_axes(shape: Shape, dropped: Sequence[int]) -> list[int]:
+def _window_axes(shape: Shape, numbers: layouts.Places) -> list[int]:
+    dropped = (*numbers.dropped, *numbers.operand_batch)
     return [a for a in range(len(shape)) if a not in dropped]

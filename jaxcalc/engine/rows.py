@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, JaxprEqn
 
-from jaxcalc.engine import equations
+from jaxcalc.engine import equations, layouts
 from jaxcalc.engine.static import Static
 
 _BY_PLACE = {"gather", "scatter", "scatter-add", "scatter-sub", "scatter-mul"}
@@ -51,55 +51,37 @@ def by_row(eqn: JaxprEqn, columns: Sequence[Any]) -> ByRow | None:
             numbers = _numbers(eqn, i, column)
             if numbers is not None:
                 others = [c.aval for c in columns if c is not column]
-                return ByRow(_program(eqn, numbers, others), column)
+                return ByRow(_program(layouts.with_places(eqn, numbers), others), column)
     return None
 
 
-def _program(eqn: JaxprEqn, numbers: Any, columns: Sequence[Any]) -> ClosedJaxpr:
+def _program(eqn: JaxprEqn, columns: Sequence[Any]) -> ClosedJaxpr:
     avals: list[Any] = [v.aval for v in eqn.invars]
     operand, _, *updates = avals
 
     def run(operand: Any, columns: list[Any], updates: list[Any]) -> Any:
         places = lax.concatenate(columns, columns[0].ndim - 1)
-        params = eqn.params | {"dimension_numbers": numbers}
-        return eqn.primitive.bind(operand, places, *updates, **params)
+        return equations.bind(eqn, [operand, places, *updates])
 
     shapes = [[jax.ShapeDtypeStruct(a.shape, a.dtype) for a in given] for given in (columns, updates)]
     return jax.make_jaxpr(run)(jax.ShapeDtypeStruct(operand.shape, operand.dtype), *shapes)
 
 
-def _numbers(eqn: JaxprEqn, i: int, column: Static) -> Any:
+def _numbers(eqn: JaxprEqn, i: int, column: Static) -> layouts.Places | None:
     """The dimension numbers with column i as a batch axis; None where it does not count the rows."""
-    numbers = eqn.params["dimension_numbers"]
-    names = _GATHER if eqn.primitive.name == "gather" else _SCATTER
-    mapped, dropped, operand_batch, places_batch = (tuple(getattr(numbers, name)) for name in names)
-    axis = mapped[i]
+    numbers = layouts.places(eqn)
+    axis = numbers.mapped[i]
     operand: Any = eqn.invars[0].aval
     along = _counts(np.asarray(column.array)[..., 0], operand.shape[axis])
-    if along is None or along in places_batch or axis not in dropped:
+    if along is None or along in numbers.places_batch or axis not in numbers.dropped:
         return None
-    pairs = sorted([*zip(operand_batch, places_batch, strict=True), (axis, along)])
-    new = (
-        tuple(a for a in mapped if a != axis),
-        tuple(a for a in dropped if a != axis),
-        tuple(a for a, _ in pairs),
-        tuple(b for _, b in pairs),
+    pairs = sorted([*zip(numbers.operand_batch, numbers.places_batch, strict=True), (axis, along)])
+    return numbers._replace(
+        mapped=tuple(a for a in numbers.mapped if a != axis),
+        dropped=tuple(a for a in numbers.dropped if a != axis),
+        operand_batch=tuple(a for a, _ in pairs),
+        places_batch=tuple(b for _, b in pairs),
     )
-    return numbers._replace(**dict(zip(names, new, strict=True)))
-
-
-_GATHER = (
-    "start_index_map",
-    "collapsed_slice_dims",
-    "operand_batching_dims",
-    "start_indices_batching_dims",
-)
-_SCATTER = (
-    "scatter_dims_to_operand_dims",
-    "inserted_window_dims",
-    "operand_batching_dims",
-    "scatter_indices_batching_dims",
-)
 
 
 def _counts(column: np.ndarray, size: int) -> int | None:

@@ -1,0 +1,180 @@
+"""What is read of indexing, of ragged and sparse products, and of collectives.
+
+Like `equations`, this module knows the layout of JAX's `eqn.params`, pinned by
+`tests/engine/test_layouts.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from jax.extend.core import JaxprEqn
+
+
+class Places(NamedTuple):
+    """The dimension numbers of a gather or a scatter.
+
+    Attributes:
+        mapped: the axis of the operand that each column of the places moves along.
+        dropped: the axes of the operand that a window has not got.
+        operand_batch: the batch axes of the operand.
+        places_batch: the batch axes of the places.
+        window: the axes of a gather's result, or of a scatter's updates, that belong to a window.
+    """
+
+    mapped: tuple[int, ...]
+    dropped: tuple[int, ...]
+    operand_batch: tuple[int, ...]
+    places_batch: tuple[int, ...]
+    window: tuple[int, ...]
+
+
+_GATHER = (
+    "start_index_map",
+    "collapsed_slice_dims",
+    "operand_batching_dims",
+    "start_indices_batching_dims",
+    "offset_dims",
+)
+_SCATTER = (
+    "scatter_dims_to_operand_dims",
+    "inserted_window_dims",
+    "operand_batching_dims",
+    "scatter_indices_batching_dims",
+    "update_window_dims",
+)
+
+
+def places(eqn: JaxprEqn) -> Places:
+    """Read the dimension numbers of a gather or a scatter."""
+    numbers = eqn.params["dimension_numbers"]
+    return Places(*(tuple(getattr(numbers, name)) for name in _place_names(eqn)))
+
+
+def with_places(eqn: JaxprEqn, new: Places) -> JaxprEqn:
+    """The same gather or scatter with other dimension numbers."""
+    fields = dict(zip(_place_names(eqn), new, strict=True))
+    numbers = eqn.params["dimension_numbers"]._replace(**fields)
+    return eqn.replace(params={**eqn.params, "dimension_numbers": numbers})
+
+
+def _place_names(eqn: JaxprEqn) -> tuple[str, ...]:
+    return _GATHER if eqn.primitive.name == "gather" else _SCATTER
+
+
+def window_sizes(eqn: JaxprEqn) -> tuple[int, ...]:
+    """The size of a gather's window along each axis of the operand."""
+    return tuple(eqn.params["slice_sizes"])
+
+
+def gather_options(eqn: JaxprEqn) -> dict[str, Any]:
+    """The arguments of `lax.gather` that do the same to another operand."""
+    return {name: eqn.params[name] for name in ("dimension_numbers", "slice_sizes", "mode")}
+
+
+def scatter_options(eqn: JaxprEqn) -> dict[str, Any]:
+    """The arguments of `lax.scatter_add` that put updates at the same places."""
+    return {name: eqn.params[name] for name in ("dimension_numbers", "mode")}
+
+
+class RaggedDot(NamedTuple):
+    """The axes of a `ragged_dot_general`: those of the left and of the right operand.
+
+    Attributes:
+        contracted: the axes that are summed over.
+        batch: the batch axes.
+        ragged: the axis of the left operand whose parts belong to the groups.
+        groups: the axes of the right operand that count the groups.
+    """
+
+    contracted: tuple[tuple[int, ...], tuple[int, ...]]
+    batch: tuple[tuple[int, ...], tuple[int, ...]]
+    ragged: int
+    groups: tuple[int, ...]
+
+
+def ragged_dot(eqn: JaxprEqn) -> RaggedDot:
+    """Read the params of a `ragged_dot_general`."""
+    numbers = eqn.params["ragged_dot_dimension_numbers"]
+    (left, right), (left_batch, right_batch) = numbers.dot_dimension_numbers
+    (ragged,) = numbers.lhs_ragged_dimensions
+    return RaggedDot(
+        (tuple(left), tuple(right)),
+        (tuple(left_batch), tuple(right_batch)),
+        int(ragged),
+        tuple(numbers.rhs_group_dimensions),
+    )
+
+
+class SparseDot(NamedTuple):
+    """The product of a sparse matrix, `bcoo_dot_general` or `bcsr_dot_general`, with a dense array.
+
+    Attributes:
+        shape: of the sparse matrix.
+        contracted: the axes that are summed over, left and right.
+        batch: the batch axes, left and right.
+    """
+
+    shape: tuple[int, ...]
+    contracted: tuple[tuple[int, ...], tuple[int, ...]]
+    batch: tuple[tuple[int, ...], tuple[int, ...]]
+
+
+def sparse_dot(eqn: JaxprEqn) -> SparseDot:
+    """Read the params of a `bcoo_dot_general` or `bcsr_dot_general`."""
+    (left, right), (left_batch, right_batch) = eqn.params["dimension_numbers"]
+    return SparseDot(
+        tuple(eqn.params["lhs_spinfo"].shape),
+        (tuple(left), tuple(right)),
+        (tuple(left_batch), tuple(right_batch)),
+    )
+
+
+def implementation(eqn: JaxprEqn) -> Any:
+    """The function of the operands that a primitive such as `bcoo_todense` is defined by."""
+    return lambda *operands: eqn.primitive.impl(*operands, **eqn.params)
+
+
+_CALLBACKS = frozenset({"pure_callback", "ffi_call"})
+
+
+def lacks_vmap_method(eqn: JaxprEqn) -> bool:
+    """Whether an equation calls out of JAX and does not say how to do so for many values at once."""
+    return eqn.primitive.name in _CALLBACKS and eqn.params["vmap_method"] is None
+
+
+def summed_over(eqn: JaxprEqn) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The axes of the operand that a `psum` sums over, and the names of axes of devices."""
+    axes: Sequence[Any] = eqn.params["axes"]
+    return tuple(a for a in axes if isinstance(a, int)), tuple(a for a in axes if isinstance(a, str))
+
+
+class Gathered(NamedTuple):
+    """Where an `all_gather` puts what the devices hold; tiled, along an axis there is."""
+
+    axis: int
+    devices: int
+    tiled: bool
+
+
+def gathered(eqn: JaxprEqn) -> Gathered:
+    """Read the params of an `all_gather`."""
+    return Gathered(*(eqn.params[n] for n in ("all_gather_dimension", "axis_size", "tiled")))
+
+
+def scattered_along(eqn: JaxprEqn) -> int:
+    """The axis of which a `reduce_scatter` keeps a part."""
+    return int(eqn.params["scatter_dimension"])
+
+
+class Exchanged(NamedTuple):
+    """The axis that an `all_to_all` takes apart, and the one along which it puts the parts together."""
+
+    split: int
+    concat: int
+
+
+def exchanged(eqn: JaxprEqn) -> Exchanged:
+    """Read the params of an `all_to_all`."""
+    return Exchanged(*(eqn.params[n] for n in ("split_axis", "concat_axis")))
