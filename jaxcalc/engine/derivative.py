@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from jaxcalc.engine import boundary, cost
+from jaxcalc.engine.compressed import materialised
 from jaxcalc.engine.densify import densify
 from jaxcalc.engine.interpret import TooDenseError, run_primal, walk
 from jaxcalc.engine.linearity import NotLinearError
@@ -18,7 +19,7 @@ from jaxcalc.engine.program import Slot
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.staged import Staged
 from jaxcalc.engine.trace import Build, Inputs, Linearized, Way, linearize
-from jaxcalc.formats.lanes import Group, Lanes, seed
+from jaxcalc.formats.lanes import Lanes, seed
 from jaxcalc.formats.readout import entries
 
 
@@ -174,12 +175,12 @@ class Derivative:
             try:
                 return walk(context, program.tangent, environment, self._tangent_outputs, observe)
             except NotLinearError as error:
-                return self._dense_lanes(dict(zip(self._residuals, residuals, strict=True)), error)
+                return self._by_basis_vectors(dict(zip(self._residuals, residuals, strict=True)), error)
 
         return run
 
-    def _dense_lanes(self, values: dict[Slot, Any], error: NotLinearError) -> list[Lanes]:
-        """The program applied to one basis vector after the other, as JAX does."""
+    def _by_basis_vectors(self, values: dict[Slot, Any], error: NotLinearError) -> list[Lanes]:
+        """The program applied to basis vectors, as JAX does, those together that nowhere meet."""
         program, context = self._traced.program, self._context
         if context.strict:
             raise NotImplementedError(
@@ -187,21 +188,10 @@ class Derivative:
                 "allows no dense derivative in its place. Leave strict out."
             ) from error
         context.fallbacks.append(str(error))
-        if self.seeds * sum(prod(x.aval.shape) for x in self._tangent_outputs) > context.entry_limit:
-            raise TooDenseError(f"{error}, which makes it dense")
-
-        def one(seeds: list[Any]) -> list[Any]:
-            given = values | dict(zip(program.tangents, seeds, strict=True))
-            return run_primal(program.tangent, given, self._tangent_outputs)
-
-        basis = jax.vmap(one)(_basis(program.tangents, self.seeds))
-        columns = np.arange(self.seeds, dtype=np.int32)
-        leaves = []
-        for data, atom in zip(basis, self._tangent_outputs, strict=True):
-            value = Lanes(tuple(atom.aval.shape), np.dtype(atom.aval.dtype))
-            index = columns.reshape((-1,) + (1,) * len(value.shape))
-            leaves.append(value.with_groups([Group(data, index)] if value.size else []))
-        return leaves
+        try:
+            return materialised(program, values, self._tangent_outputs, context.entry_limit)
+        except TooDenseError as dense:
+            raise TooDenseError(f"{error}, and it has {dense}") from None
 
 
 def _identity(tangents: Sequence[Slot], total: int) -> dict[Slot, Lanes]:
@@ -212,17 +202,6 @@ def _identity(tangents: Sequence[Slot], total: int) -> dict[Slot, Lanes]:
         seeds[slot] = seed(tuple(slot.aval.shape), slot.aval.dtype, offset, index_dtype)
         offset += seeds[slot].size
     return seeds
-
-
-def _basis(tangents: Sequence[Slot], total: int) -> list[Any]:
-    """The basis vectors as tangents, along a leading axis."""
-    pieces, offset = [], 0
-    for slot in tangents:
-        size = prod(slot.aval.shape)
-        line = jax.numpy.eye(total, size, -offset, slot.aval.dtype)
-        pieces.append(line.reshape((total, *slot.aval.shape)))
-        offset += size
-    return pieces
 
 
 def _common_dtype(leaves: Sequence[Lanes]) -> np.dtype[Any]:

@@ -14,7 +14,7 @@ from jax.extend.core import ClosedJaxpr
 from jaxcalc.engine import equations, irregular, registry, static
 from jaxcalc.engine.control_flow import HANDLERS
 from jaxcalc.engine.fallback import dense_fallback
-from jaxcalc.engine.linearity import require_linear
+from jaxcalc.engine.linearity import NotLinearError, NotZeroError, require_linear
 from jaxcalc.engine.program import Atom, Slot, Step, flatten_call
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.source import named_with_line
@@ -107,6 +107,8 @@ def _step(context: Context, step: Step, operands: list[Any]) -> Sequence[Any]:
             if handler is None:
                 return dense_fallback(context, step, regular)
             outputs = handler(partial(apply, context), step, regular)
+    except NotZeroError as error:
+        raise NotLinearError(f"{named_with_line(step.eqn)} is not linear: {error}") from None
     except TooDenseError as error:
         raise TooDenseError(f"{named_with_line(step.eqn)} makes a value with {error}") from None
     if any(x.stored > limit for x in outputs if isinstance(x, Lanes)):

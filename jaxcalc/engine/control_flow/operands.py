@@ -11,6 +11,7 @@ import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr
 
+from jaxcalc.engine.linearity import NotZeroError, is_tangent_or_zero
 from jaxcalc.engine.rules.shape import padded
 from jaxcalc.formats import moves
 from jaxcalc.formats.lanes import Group, Lanes, shrink
@@ -23,9 +24,15 @@ Run = Callable[[ClosedJaxpr, Sequence[Any]], list[Any]]
 
 
 def as_tangent(x: Any, aval: Any) -> Lanes:
-    """A tangent; what does not depend on the tangents is zero in a linear program."""
+    """A tangent; what does not depend on the tangents is zero in a linear program.
+
+    Raises:
+        NotZeroError: it is not known to be zero.
+    """
     if isinstance(x, Lanes):
         return on_lanes(x, _MOST)
+    if not is_tangent_or_zero(x):
+        raise NotZeroError("what it carries or returns beside tangents is not zero")
     return Lanes(tuple(aval.shape), np.dtype(aval.dtype))
 
 
