@@ -19,6 +19,7 @@ from tests.fuzz.table import TABLE
 
 _TIGHT_SHARE = 0.15
 _TRIALS = 150  # to shrink a failure
+_KEPT = 200  # programs after which JAX's caches are emptied
 
 
 @dataclass
@@ -55,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in range(options.programs):
         if time.monotonic() - started > 60 * options.minutes or len(seen) >= options.failures:
             break
+        if number % _KEPT == 0:
+            jax.clear_caches()  # it keeps what it traced and compiled
+            print(f"{number} programs, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
         rng = random.Random(f"{options.seed} {number}")
         tight = rng.random() < _TIGHT_SHARE
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tests.fuzz.scope import Scope, Value
 from tests.fuzz.table import operation
 
@@ -195,3 +197,60 @@ def linear_recurrence(s: Scope) -> str | None:
     v = s.value(lambda v: v.rank > 0 and v.shape[0] > 0)
     step = "lambda a, b: (a[0] * b[0], b[0] * a[1] + b[1])"
     return v and f"lax.associative_scan({step}, (jnp.tanh({v.name}), jnp.sin({v.name})))[1]"
+
+
+@operation("nesting")
+def counted_while(s: Scope) -> str | None:
+    """A loop whose counter does not depend on x; JAX has no reverse mode for it all the same."""
+    v = s.value(lambda v: v.rank == 1 and 2 < v.size <= 8)
+    if v is None or s.depth or not s.traits.has_forward:
+        return None
+    s.traits.has_reverse = False
+    step = "jnp.cos(c[1]) + 0.3 * jnp.pad(c[1], 1)[2:]"
+    below = f"c[0] < {s.pick.integer(1, 3)}"
+    return f"lax.while_loop(lambda c: {below}, lambda c: (c[0] + 1, {step}), (0, {v.name}))[1]"
+
+
+@operation("nesting")
+def scan_of_places(s: Scope) -> str | None:
+    """Each step reads and writes at places that the loop counts, or that it is given."""
+    v = s.value(lambda v: v.rank == 1 and 2 < v.size <= 6)
+    if v is None:
+        return None
+    step = "(t.at[i].add(jnp.sin(t[j])), t[i] * t[j])"
+    rng = np.random.default_rng(s.pick.integer(0, 30))
+    places = s.hold(rng.integers(0, v.size, (s.pick.integer(1, 4), 2)))
+    out = s.pick.integer(0, 1)
+    return f"lax.scan(lambda t, p: (lambda i, j: {step})(*p), {v.name}, jnp.asarray({places}))[{out}]"
+
+
+@operation("nesting")
+def scan_of_two(s: Scope) -> str | None:
+    v = s.value(lambda v: v.rank > 0 and _small(v))
+    w = v and s.value(lambda w: w.shape == v.shape and w.dtype == v.dtype)
+    step = "((c[1], 0.4 * c[0] + jnp.tanh(c[1])), c[0] * c[1])"
+    out = s.pick.of(["[0][0]", "[0][1]", "[1]"])
+    length = s.pick.integer(1, 4)
+    return w and f"lax.scan(lambda c, _: {step}, ({v.name}, {w.name}), None, length={length}){out}"
+
+
+@operation("nesting")
+def root(s: Scope) -> str | None:
+    v = s.value(lambda v: _small(v) and v.is_double)
+    if v is None:
+        return None
+    equation = f"lambda u: u - 0.3 * jnp.sin(u) - {v.name}"
+    iterated = f"lambda g, u: lax.fori_loop(0, 20, lambda _, u: {v.name} + 0.3 * jnp.sin(u), u)"
+    return f"lax.custom_root({equation}, {v.name}, {iterated}, lambda g, y: y / g(jnp.ones_like(y)))"
+
+
+@operation("nesting")
+def each_element(s: Scope) -> str | None:
+    v = s.value(_small) if _room(s) else None
+    f = v and s.function([((), v.dtype)], _like_first)
+    return f and f"jnp.vectorize({f})({v.name})"
+
+
+_call("cotangent_of", "jax.vjp({f}, {v})[1](jnp.ones_like({f}({v})))[0]")
+_call("linearized", "(lambda y, push: jnp.sin(y) + push(jnp.cos({v})))(*jax.linearize({f}, {v}))")
+_call("named_for_checkpoint", "jax.checkpoint(lambda t: jnp.sin({f}(jnp.sin(t))))({v})")

@@ -72,6 +72,10 @@ templates(
     stop_gradient: {v} * lax.stop_gradient(jnp.sin({v}))
     stop_some: {v} + lax.stop_gradient({v})
     sinc: jnp.sinc({v})
+    piecewise: jnp.piecewise({v}, [{v} < -0.2, {v} > 0.5], [jnp.sin, jnp.cos, lambda t: t * t])
+    selected: jnp.select([{v} > 0.4, {v} > -0.4], [jnp.sin({v}), {v}], 0.1)
+    select_bits: jnp.where(jnp.int32({v} * 3) & 1 == 1, {v}, -{v})
+    sign_of_zero: jnp.where({v} == 0, 0.0, {v} / jnp.where({v} == 0, 1.0, 1 + jnp.abs({v})))
     reduce_precision: lax.reduce_precision({v}, 11, 52)
     """,
 )

@@ -38,6 +38,8 @@ _reduction("max_", "jnp.max({v}, {axes})")
 _reduction("min_", "jnp.min({v}, {axes})")
 _reduction("variance", "jnp.var({v}, {axes})")
 _reduction("norm", "jnp.sqrt(1 + jnp.sum({v} ** 2, {axes}))")
+_reduction("length", "jnp.linalg.norm(1.5 + jnp.abs({v}).reshape(-1))")
+_reduction("any_of", "{v} * jnp.any({v} > 0.3, {axes}).astype({v}.dtype).sum()")
 _reduction("spread", "jnp.ptp({v}, {axes})")
 _reduction("sum_where_positive", "jnp.sum({v}, {axes}, where={v} > 0)")
 

@@ -28,13 +28,13 @@ BUDGET = settings(
 )
 
 
-@settings(BUDGET, max_examples=60)
+@settings(BUDGET, max_examples=120)
 @given(programs())
 def test_random_programs(made):
     compare(made)
 
 
-@settings(BUDGET, max_examples=30)
+@settings(BUDGET, max_examples=40)
 @given(programs(tight=True, longest=5))
 def test_random_programs_whose_pattern_must_be_exact(made):
     compare(made)
