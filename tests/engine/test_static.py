@@ -163,3 +163,14 @@ def test_the_result_has_no_trace_of_what_was_folded():
     jaxpr = jax.make_jaxpr(lambda x: jaxcalc.jacobian(f, format="structured")(x).values)(jnp.ones(N))
     assert "iota" not in str(jaxpr)
     assert "rem" not in str(jaxpr)
+
+
+def test_a_literal_may_be_a_python_boolean():
+    # jnp.select traces with one, where other literals are numpy's
+    def f(x):
+        return jnp.select([x > 0.4, x > -0.4], [jnp.sin(x), x * x], 0.1)
+
+    x = jnp.array([-1.0, 0.0, 0.2, 1.0])
+    found = jaxcalc.jacobian(f, format="structured")(x)
+    np.testing.assert_allclose(found.matrix(), jax.jacfwd(f)(x), rtol=1e-6)
+    assert found.nnz == 4
