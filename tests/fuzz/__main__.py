@@ -19,6 +19,7 @@ from tests.fuzz.table import TABLE
 
 _TIGHT_SHARE = 0.15
 _TRIALS = 150  # to shrink a failure
+_COMPILED = 40  # one program in so many is compiled as well
 _KEPT = 200  # programs after which JAX's caches are emptied
 
 
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         recorded = Recorded(rng)
         made = make(recorded)
         tally.programs += 1
-        failure = _failure(made, tally)
+        failure = _failure(made, tally, compiled=number % _COMPILED == 0)
         if failure is None:
             continue
         kind = _kind(failure)
@@ -85,10 +86,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return min(1, len(tally.failures))
 
 
-def _failure(made: Program, tally: Tally | None = None) -> str | None:
+def _failure(made: Program, tally: Tally | None = None, *, compiled: bool = False) -> str | None:
     """What is wrong with a program; an exception of any kind counts."""
     try:
-        report = compare(made)
+        report = compare(made, compiled=compiled)
     except Exception as error:  # noqa: BLE001 - it is reported, whatever it is
         text = f"{type(error).__name__}: {error}"
         return text if repr(made) in text else f"{text}{made!r}"

@@ -54,14 +54,14 @@ class Found:
     pattern: np.ndarray
 
 
-def compare(program: Program) -> Report:
-    """Compare values and patterns.
+def compare(program: Program, *, compiled: bool = False) -> Report:
+    """Compare values and patterns; with `compiled`, of what a user calls too, which takes seconds.
 
     Raises:
         MismatchError: they differ; the message says which derivative and where.
     """
     try:
-        return _compared(program, evaluate)
+        return _compared(program, evaluate, compiled=compiled)
     except MismatchError:
         return _confirmed(program)
 
@@ -95,7 +95,7 @@ def lowest_dtype(program: Program) -> str:
     return next((d for d in ("bfloat16", "float16", "float32") if d in text), "float64")
 
 
-def _compared(program: Program, run: Callable[..., Any]) -> Report:
+def _compared(program: Program, run: Callable[..., Any], *, compiled: bool = False) -> Report:
     report = Report()
     points = program.points(POINTS)
     check = _Check(program, points, report, run)
@@ -103,6 +103,8 @@ def _compared(program: Program, run: Callable[..., Any]) -> Report:
         check.jacobians()
         if not report.skipped and program.has_reverse and check.takes_hessian:
             check.hessian()
+    if compiled and not report.skipped:
+        check.eager()
     return report
 
 
@@ -123,7 +125,7 @@ class _Check:
     ) -> None:
         self.program, self.points, self.report, self.run = program, points, report, run
         self.f = program.function
-        self._turn = len(program.source) % 8  # what would take long is done by turns
+        self._turn = len(program.source) % 40  # what would take long is done by turns
         self.takes_hessian = self._turn % 2 == 0
         self.tolerance = _TOLERANCE[lowest_dtype(program)]
         self.flat, self.unravel = ravel_pytree(jax.tree.map(jnp.asarray, points[0]))
@@ -170,7 +172,7 @@ class _Check:
             return None
         return found
 
-    def _structured(self, transformed: Callable[..., Any]) -> Found:
+    def _structured(self, transformed: Callable[..., Any], x: Any = None) -> Found:
         seen: list[Any] = []
 
         def run(x: Any) -> Any:
@@ -178,7 +180,7 @@ class _Check:
             seen.append(J)
             return J.values
 
-        jaxpr = jax.make_jaxpr(run)(self.points[0])
+        jaxpr = jax.make_jaxpr(run)(self.points[0] if x is None else x)
         J = seen[-1]
         pattern = np.zeros(J.shape, int)
         np.add.at(pattern, (J.rows, J.cols), 1)
@@ -193,8 +195,11 @@ class _Check:
         return Found(jaxpr, matrix, pattern.astype(bool))
 
     def _other_formats(self, references: list[np.ndarray]) -> None:
-        """Dense under jit, bcoo, `todense` or `sparsity`, by turns."""
-        turn, x = self._turn % 4, self.points[0]
+        """Dense under jit, bcoo, `todense`, `sparsity` or a batch, by turns."""
+        turn, x = self._turn % 5, self.points[0]
+        if turn == 4:
+            self._batch(references)
+            return
         if turn == 3:
             pattern = jaxcalc.sparsity(self.f, x).todense()
             self._assert_sound("sparsity", pattern, np.any([r != 0 for r in references], axis=0))
@@ -208,6 +213,27 @@ class _Check:
         )[turn]
         found = Found(jax.make_jaxpr(function)(x), self._joined, np.ones(references[0].shape, bool))
         self._assert_same(name, found, references)
+
+    def _batch(self, references: list[np.ndarray]) -> None:
+        """All points at once, under vmap."""
+        way = "forward" if self.program.has_forward else "reverse"
+        transformed = jaxcalc.jacobian(self.f, format="structured", mode=way)
+        stacked = jax.tree.map(lambda *xs: np.stack(xs), *self.points)
+        found = self._structured(jax.vmap(transformed), stacked)
+        self.report.ways.append("jacobian under vmap")
+        (values,) = self.run(found.jaxpr, jax.tree.leaves(stacked))
+        for line, wanted in zip(values, references, strict=True):
+            self._assert_close("jacobian under vmap", found.matrix([line]), wanted)
+
+    def eager(self) -> None:
+        """As a user calls it, compiled; the second call takes what was kept of the first."""
+        transformed = jaxcalc.jacobian(self.f, format="structured")
+        references = self._references(self._flat_function, forward=self.program.has_forward)
+        if references is None:
+            return
+        self.report.ways.append("jacobian, compiled")
+        for x, wanted in zip(self.points[:2], references, strict=False):
+            self._assert_close("jacobian, compiled", np.asarray(transformed(x).matrix()), wanted)
 
     def _joined(self, leaves: list[Any]) -> np.ndarray:
         """The matrix out of its blocks, output by output and input by input."""
@@ -227,18 +253,19 @@ class _Check:
         self.report.ways.append(name)
         for x, wanted in zip(self.points, references, strict=True):
             matrix = found.matrix(self.run(found.jaxpr, jax.tree.leaves(x)))
-            if matrix.shape != wanted.shape:
-                raise MismatchError(
-                    f"{name} has shape {matrix.shape}, not {wanted.shape}:{self.program!r}"
-                )
-            scale = max(1.0, np.abs(wanted).max(initial=0))
-            error = np.abs(matrix - wanted) / scale
-            if not (error <= self.tolerance).all():
-                place = np.unravel_index(np.argmax(np.nan_to_num(error, nan=np.inf)), error.shape)
-                raise MismatchError(
-                    f"{name} is {matrix[place]} at {tuple(map(int, place))}, JAX has {wanted[place]}:"
-                    f"{self.program!r}\nfound\n{matrix}\nwanted\n{wanted}"
-                )
+            self._assert_close(name, matrix, wanted)
+
+    def _assert_close(self, name: str, matrix: np.ndarray, wanted: np.ndarray) -> None:
+        if matrix.shape != wanted.shape:
+            raise MismatchError(f"{name} has shape {matrix.shape}, not {wanted.shape}:{self.program!r}")
+        scale = max(1.0, np.abs(wanted).max(initial=0))
+        error = np.abs(matrix - wanted) / scale
+        if not (error <= self.tolerance).all():
+            place = np.unravel_index(np.argmax(np.nan_to_num(error, nan=np.inf)), error.shape)
+            raise MismatchError(
+                f"{name} is {matrix[place]} at {tuple(map(int, place))}, JAX has {wanted[place]}:"
+                f"{self.program!r}\nfound\n{matrix}\nwanted\n{wanted}"
+            )
 
     def _assert_pattern(self, name: str, pattern: np.ndarray, union: np.ndarray) -> None:
         self._assert_sound(name, pattern, union)

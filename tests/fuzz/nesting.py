@@ -241,7 +241,7 @@ def root(s: Scope) -> str | None:
         return None
     equation = f"lambda u: u - 0.3 * jnp.sin(u) - {v.name}"
     iterated = f"lambda g, u: lax.fori_loop(0, 20, lambda _, u: {v.name} + 0.3 * jnp.sin(u), u)"
-    return f"lax.custom_root({equation}, {v.name}, {iterated}, lambda g, y: y / g(jnp.ones_like(y)))"
+    return f"lax.custom_root({equation}, {v.name}, {iterated}, lambda g, b: b / g(jnp.ones_like(b)))"
 
 
 @operation("nesting")
@@ -252,5 +252,5 @@ def each_element(s: Scope) -> str | None:
 
 
 _call("cotangent_of", "jax.vjp({f}, {v})[1](jnp.ones_like({f}({v})))[0]")
-_call("linearized", "(lambda y, push: jnp.sin(y) + push(jnp.cos({v})))(*jax.linearize({f}, {v}))")
+_call("linearized", "(lambda out, push: jnp.sin(out) + push(jnp.cos({v})))(*jax.linearize({f}, {v}))")
 _call("named_for_checkpoint", "jax.checkpoint(lambda t: jnp.sin({f}(jnp.sin(t))))({v})")
