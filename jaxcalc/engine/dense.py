@@ -16,6 +16,7 @@ from jaxcalc.engine.directions import Direction
 
 Leaves = Sequence[Any]
 FlatCall = Callable[[Leaves], tuple[Leaves, Any]]
+Wrap = Callable[[FlatCall], FlatCall]
 
 # what tracing raises when f needs a concrete value: `if x > 0`, `int(x)`, `numpy.asarray(x)`
 UNTRACEABLE = (
@@ -30,18 +31,26 @@ PERHAPS_UNTRACEABLE = (*UNTRACEABLE, IndexError, TypeError)
 
 
 def jacobian_blocks(
-    call: FlatCall, leaves: Leaves, direction: Direction, *, holomorphic: bool
+    call: FlatCall,
+    leaves: Leaves,
+    direction: Direction,
+    *,
+    holomorphic: bool,
+    forward: Wrap | None = None,
 ) -> tuple[Any, list[Any], Any]:
     """The Jacobian's blocks, the output leaves, and aux, of one evaluation of f.
 
     Forward mode costs one Jacobian-vector product for each input element, reverse mode one
-    vector-Jacobian product for each output element.
+    vector-Jacobian product for each output element. `forward` is applied to what is differentiated
+    in forward mode.
     """
     if not leaves:
         output, aux = call(leaves)
         return [[] for _ in output], list(output), aux
     if direction == "reverse":
         return _reverse_blocks(call, leaves, holomorphic=holomorphic)
+    if forward is not None:
+        call = forward(call)
 
     rest: list[Aside] = []
 
@@ -81,23 +90,32 @@ def _reverse_blocks(call: FlatCall, leaves: Leaves, *, holomorphic: bool) -> tup
 
 
 def hessian_blocks(
-    call: FlatCall, leaves: Leaves, directions: tuple[Direction, Direction], *, holomorphic: bool
+    call: FlatCall,
+    leaves: Leaves,
+    directions: tuple[Direction, Direction],
+    *,
+    holomorphic: bool,
+    forward: Wrap | None = None,
 ) -> tuple[Any, Any, list[Any], Any]:
     """Second-order blocks, first-order blocks, output leaves and aux, of one evaluation of f.
 
     `directions` are those of the outer and of the inner derivative; `jax.hessian` is forward over
-    reverse.
+    reverse. `forward` is applied to what is differentiated in forward mode.
     """
     outer, inner = directions
     structures: list[Any] = []
 
     def first(leaves: Leaves) -> tuple[Leaves, Any]:
-        blocks, output, aux = jacobian_blocks(call, leaves, inner, holomorphic=holomorphic)
+        blocks, output, aux = jacobian_blocks(
+            call, leaves, inner, holomorphic=holomorphic, forward=forward
+        )
         flat, structure = jax.tree.flatten(blocks)
         structures.append(structure)
         return flat, (output, aux)
 
-    second, flat, (output, aux) = jacobian_blocks(first, leaves, outer, holomorphic=holomorphic)
+    second, flat, (output, aux) = jacobian_blocks(
+        first, leaves, outer, holomorphic=holomorphic, forward=forward
+    )
     structure = structures[-1]
     return structure.unflatten(second), structure.unflatten(flat), output, aux
 

@@ -7,7 +7,7 @@ way, so that the primal part can be computed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,8 +16,14 @@ import jax.numpy as jnp
 
 from jaxcalc.arguments import is_array
 from jaxcalc.aside import Aside, set_aside
-from jaxcalc.engine.dense import FlatCall, Leaves
+from jaxcalc.engine.dense import UNTRACEABLE, FlatCall, Leaves
+from jaxcalc.engine.one_way import forward_derivative, with_forward_mode
 from jaxcalc.engine.program import Program, flatten
+from jaxcalc.engine.registry import Context
+from jaxcalc.engine.segments import NoForwardModeError, forward_gradient
+
+# what JAX leaves of a custom_vjp function in a linear program: it can be transposed, not evaluated
+_ONLY_TRANSPOSED = "custom_lin"
 
 Way = Literal["forward", "reverse", "hessian"]
 Inputs = Sequence[Any]
@@ -43,19 +49,49 @@ class Linearized:
     aux_count: int
 
 
-def linearize(build: Build, inputs: Inputs, way: Way, *, holomorphic: bool = False) -> Linearized:
+def linearize(
+    build: Build,
+    inputs: Inputs,
+    way: Way,
+    *,
+    holomorphic: bool = False,
+    context: Context | None = None,
+) -> Linearized:
     """Trace the derivative of a flat function.
+
+    A Hessian is forward over reverse, with the `jax.custom_vjp` functions that are left in the gradient
+    given a forward mode, or forward over forward where f has no reverse mode.
 
     Args:
         build: makes the flat function, and the leaves it is differentiated by, out of `inputs`.
         inputs: everything that is traced: arrays, numbers, or their shapes.
         way: which linear map to trace.
         holomorphic: f is holomorphic, which the gradient inside a Hessian must know.
+        context: notes what could not be followed with its structure.
 
     Raises:
         ConcretizationTypeError and its kin: f needs concrete values.
     """
     shapes = [_shape(x) for x in inputs]
+    if way != "hessian":
+        return _traced(build, shapes, way, lambda call: call)
+    context = context or Context("jaxcalc.hessian")
+    failures: list[Exception] = []
+    for gradient in _gradients(holomorphic, context):
+        try:
+            return _traced(build, shapes, way, gradient)
+        except UNTRACEABLE:
+            raise
+        except (TypeError, ValueError) as error:  # no reverse mode, or no forward mode of what it makes
+            failures.append(error)
+    last = failures[-1]
+    raise last if isinstance(last, NoForwardModeError) else failures[0]
+
+
+def _traced(
+    build: Build, shapes: Inputs, way: Way, derived: Callable[[FlatCall], Callable[[Leaves], Any]]
+) -> Linearized:
+    """Trace the linear map; for a Hessian `derived` makes the gradient of f."""
     if way == "reverse":
         tangents = jax.eval_shape(lambda xs: _call(build, xs)[0], shapes)
     else:
@@ -78,14 +114,14 @@ def linearize(build: Build, inputs: Inputs, way: Way, *, holomorphic: bool = Fal
         if way == "reverse":
             output, pull, aux = jax.vjp(call, leaves, has_aux=True)
             return list(output), [], aux, list(pull(list(tangents))[0])
-        gradient, push, (output, aux) = jax.linearize(
-            _gradient(call, holomorphic), leaves, has_aux=True
-        )
+        gradient, push, (output, aux) = jax.linearize(derived(call), leaves, has_aux=True)
         return list(output), list(gradient), aux, list(push(list(tangents)))
 
     jaxpr, shaped = jax.make_jaxpr(run, return_shape=True)(shapes, tangents)
     output, gradient, aux, _ = shaped
     program = flatten(jaxpr, len(tangents))
+    if any(step.eqn.primitive.name == _ONLY_TRANSPOSED for step in program.tangent):
+        raise TypeError("a jax.custom_vjp function has no forward mode")
     return Linearized(program, output, len(gradient), found[-1], len(aux))
 
 
@@ -93,6 +129,21 @@ def _call(build: Build, inputs: Inputs) -> tuple[list[Any], Any]:
     call, leaves = build(inputs)
     output, aux = call(leaves)
     return list(output), aux
+
+
+def _gradients(
+    holomorphic: bool, context: Context
+) -> Iterator[Callable[[FlatCall], Callable[[Leaves], Any]]]:
+    """Ways to a gradient that has a forward mode, the best one first.
+
+    The second is for a `jax.custom_vjp` rule that calls another such function, the third for a loop
+    of unknown length.
+    """
+    yield lambda call: _gradient(call, holomorphic)
+    yield lambda call: forward_derivative(_gradient(call, holomorphic), context)
+    yield lambda call: forward_derivative(
+        forward_gradient(with_forward_mode(call, context), context), context
+    )
 
 
 def _gradient(call: FlatCall, holomorphic: bool) -> Callable[[Leaves], Any]:

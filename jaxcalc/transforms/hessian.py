@@ -8,7 +8,8 @@ from typing import Any
 
 from jaxcalc.arguments import Argnames, Argnums, require_callable
 from jaxcalc.kinds import is_scalar, not_scalar
-from jaxcalc.transforms.options import Format, Mode, Options, dense_hessian
+from jaxcalc.transforms.dense import dense_hessian
+from jaxcalc.transforms.options import Format, Mode, Options
 from jaxcalc.transforms.request import Request
 from jaxcalc.transforms.structured import Result, structured_hessian, traced_dense
 

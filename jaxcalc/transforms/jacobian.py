@@ -7,7 +7,8 @@ from functools import wraps
 from typing import Any
 
 from jaxcalc.arguments import Argnames, Argnums, require_callable
-from jaxcalc.transforms.options import Format, Mode, Options, dense_jacobian
+from jaxcalc.transforms.dense import dense_jacobian
+from jaxcalc.transforms.options import Format, Mode, Options
 from jaxcalc.transforms.request import Request
 from jaxcalc.transforms.structured import structured_jacobian, traced_dense
 

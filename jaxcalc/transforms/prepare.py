@@ -6,22 +6,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxcalc.arguments import function_name
+from jaxcalc.engine import registry
 from jaxcalc.engine.cache import FunctionCache
 from jaxcalc.engine.dense import PERHAPS_UNTRACEABLE, UNTRACEABLE
 from jaxcalc.engine.derivative import Derivative
 from jaxcalc.engine.interpret import TooDenseError
+from jaxcalc.engine.one_way import with_forward_mode
 from jaxcalc.engine.registry import Context
+from jaxcalc.engine.segments import NoForwardModeError
 from jaxcalc.engine.trace import Way
 from jaxcalc.flat import FlatMap
 from jaxcalc.formats.layout import DtypeFrom, Layout
 from jaxcalc.formats.sides import Side
-from jaxcalc.transforms.options import require_complex_fits, trace_directions
+from jaxcalc.transforms.options import (
+    is_far_cheaper_forward,
+    require_complex_fits,
+    trace_directions,
+)
 from jaxcalc.transforms.request import Request
 
 _CACHE = FunctionCache()
@@ -55,6 +62,17 @@ class Prepared:
         return self.derivative.seeds * self.derivative.work_of_one
 
 
+class Attempt(NamedTuple):
+    """A way to a derivative; `replaces` says that `jax.custom_vjp` calls get a forward mode first.
+
+    With `transposed_only` it is given up where the Jacobian of such a call had to be materialised.
+    """
+
+    way: Way
+    replaces: bool = False
+    transposed_only: bool = False
+
+
 @dataclass(frozen=True)
 class Choice:
     """The structured way to a dense derivative, or None where dense JAX costs less."""
@@ -82,25 +100,29 @@ def prepare_dense(request: Request, kind: str) -> Prepared | None:
 
 def _kept(request: Request, kind: str, make: Callable[[], Any]) -> Any:
     key = request.key(kind)
-    return make() if key is None else _CACHE.get(request.f, key, make)
+    return make() if key is None else _CACHE.get(request.f, (key, registry.revision()), make)
 
 
 def _prepare_jacobian(request: Request) -> Prepared:
     flat = request.flat(request.call.traced)
     try:
-        ways = _ways(request, flat)
+        attempts = _attempts(request, flat)
     except UNTRACEABLE as error:
         raise request.untraceable(error) from error
     prepared, failure = None, None
-    for way in ways:
+    for attempt in attempts:
         try:
-            candidate = _prepared(request, flat, way)
+            candidate = _prepared(request, flat, attempt)
         except TooDenseError as error:
             failure = error
             continue
+        except NoForwardModeError:
+            if not attempt.transposed_only:
+                raise
+            continue
         if prepared is None or candidate.derivative.work < prepared.derivative.work:
             prepared = candidate
-        if len(ways) == 1 or _is_near_optimal(candidate):
+        if len(attempts) == 1 or _is_near_optimal(candidate):
             break
     if prepared is None:
         raise _too_dense(request, flat, failure)
@@ -129,7 +151,7 @@ def _prepare_hessian(request: Request) -> Prepared:
             "mode out, or use format='dense'."
         )
     try:
-        return _prepared(request, flat, "hessian")
+        return _prepared(request, flat, Attempt("hessian"))
     except UNTRACEABLE as error:
         raise request.untraceable(error) from error
     except TooDenseError as error:
@@ -142,21 +164,21 @@ def _choose_dense(request: Request, kind: str) -> Choice:
     if kind == "hessian" and not request.options.holomorphic and _any_complex(flat.leaves):
         return Choice(None)
     try:
-        ways: list[Way] = ["hessian"] if kind == "hessian" else _ways(request, flat)
-        for way in ways:
-            candidate = _prepared(request, flat, way, is_dense=True)
+        attempts = [Attempt("hessian")] if kind == "hessian" else _attempts(request, flat)
+        for attempt in attempts:
+            candidate = _prepared(request, flat, attempt, is_dense=True)
             if best is None or candidate.derivative.work < best.derivative.work:
                 best = candidate
             if best.derivative.work < 0.3 * candidate.dense_work or candidate.dense_work < _WORTH_IT:
                 break
-    except (*PERHAPS_UNTRACEABLE, TooDenseError):
+    except (*PERHAPS_UNTRACEABLE, TooDenseError):  # of which a missing forward mode is one
         return Choice(None)
     if best is None or best.dense_work < _WORTH_IT:
         return Choice(None)
     return Choice(best if best.derivative.work < 0.8 * best.dense_work else None)
 
 
-def _ways(request: Request, flat: FlatMap) -> list[Way]:
+def _attempts(request: Request, flat: FlatMap) -> list[Attempt]:
     """The directions to try, the one with fewer seeds first."""
     options = request.options
     output, allowed = trace_directions(
@@ -164,50 +186,68 @@ def _ways(request: Request, flat: FlatMap) -> list[Way]:
         request.call.traced,
         flat.leaves,
     )
-    complex_in, complex_out = (_any_complex(x) for x in (flat.leaves, output))
-    if not options.holomorphic:
-        # of a complex input only reverse mode is defined, of a complex output only forward mode
-        allowed -= {"forward"} if complex_in else set()
-        allowed -= {"reverse"} if complex_out else set()
+    forward = Attempt("forward", replaces="forward" not in allowed)
+    reverse = Attempt("reverse")
     if options.mode != "auto":
         require_complex_fits(flat, options, options.mode)
-        return [options.mode]
-    if not allowed:
-        raise TypeError(
-            f"{options.api}: {function_name(request.f)} can be differentiated in neither direction: "
-            "reverse mode needs real outputs and no loop of unknown length (use lax.scan), forward "
-            "mode real inputs and no custom_vjp (use custom_jvp)."
-        )
-    inputs, outputs = (sum(prod(np.shape(x)) for x in xs) for xs in (flat.leaves, output))
-    first: list[Way] = ["forward", "reverse"] if inputs <= outputs else ["reverse", "forward"]
-    return [way for way in first if way in allowed]
+        return [forward if options.mode == "forward" else reverse]
+    complex_in, complex_out = (
+        not options.holomorphic and _any_complex(x) for x in (flat.leaves, output)
+    )
+    # of a complex input only reverse mode is defined, of a complex output only forward mode
+    can_forward, can_reverse = not complex_in, "reverse" in allowed and not complex_out
+    if not (can_forward or can_reverse):
+        raise _no_direction(request)
+    if not can_reverse:
+        return [forward]
+    if not can_forward:
+        return [reverse]
+    if forward.replaces:
+        forward = forward._replace(transposed_only=True)
+        is_first = is_far_cheaper_forward(flat.leaves, output, options)
+    else:
+        inputs, outputs = (sum(prod(np.shape(x)) for x in xs) for xs in (flat.leaves, output))
+        is_first = inputs <= outputs
+    return [forward, reverse] if is_first else [reverse, forward]
+
+
+def _no_direction(request: Request) -> TypeError:
+    return TypeError(
+        f"{request.options.api}: {function_name(request.f)} can be differentiated in neither "
+        "direction: reverse mode needs real outputs and no loop of unknown length (use lax.scan), "
+        "forward mode real inputs. Set holomorphic=True if it is holomorphic."
+    )
 
 
 def _any_complex(leaves: Sequence[Any]) -> bool:
     return any(jax.numpy.iscomplexobj(leaf) for leaf in leaves)
 
 
-def _prepared(request: Request, flat: FlatMap, way: Way, *, is_dense: bool = False) -> Prepared:
-    options = request.options
+def _prepared(request: Request, flat: FlatMap, attempt: Attempt, *, is_dense: bool = False) -> Prepared:
+    options, way = request.options, attempt.way
+    context = Context(options.api, options.strict)
     found: dict[str, Any] = {}
 
     def build(traced: Sequence[Any]) -> Any:
         inner = request.flat(traced)
 
-        def call(leaves: Sequence[Any]) -> tuple[list[Any], Any]:
+        def call(leaves: Sequence[Any]) -> tuple[Sequence[Any], Any]:
             output, aux = request.evaluate(inner, leaves)
             if way == "hessian":
                 request.require_scalar(inner, output)
             found["treedef"] = inner.treedef
             return output, aux
 
-        return call, inner.leaves
+        if not attempt.replaces:
+            return call, inner.leaves
+        replaced = with_forward_mode(call, context, transposed_only=attempt.transposed_only)
+        return replaced, inner.leaves
 
     derivative = Derivative(
         build,
         request.call.traced,
         way,
-        Context(options.api, options.strict),
+        context,
         holomorphic=options.holomorphic,
         is_dense=is_dense,
     )

@@ -20,8 +20,10 @@ def forced(monkeypatch):
 
 
 def only(monkeypatch, way):
-    ways = prepare._ways
-    monkeypatch.setattr(prepare, "_ways", lambda *args: [w for w in ways(*args) if w == way])
+    attempts = prepare._attempts
+    monkeypatch.setattr(
+        prepare, "_attempts", lambda *args: [a for a in attempts(*args) if a.way == way]
+    )
 
 
 JACOBIANS = {

@@ -1,0 +1,166 @@
+"""Dense Jacobians and Hessians through JAX's own transformations, in a direction that f allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax.numpy as jnp
+
+from jaxcalc.arguments import Chosen
+from jaxcalc.engine.dense import (
+    PERHAPS_UNTRACEABLE,
+    UNTRACEABLE,
+    FlatCall,
+    Leaves,
+    Wrap,
+    cheaper_direction,
+    hessian_blocks,
+    jacobian_blocks,
+)
+from jaxcalc.engine.directions import Direction
+from jaxcalc.engine.one_way import with_forward_mode
+from jaxcalc.engine.registry import Context
+from jaxcalc.engine.segments import NoForwardModeError
+from jaxcalc.flat import FlatMap, require_differentiable_output, require_real_side
+from jaxcalc.transforms.options import (
+    Options,
+    is_far_cheaper_forward,
+    require_complex_fits,
+    trace_directions,
+)
+
+Result = TypeVar("Result")
+
+
+def dense_jacobian(chosen: Chosen, options: Options) -> tuple[Any, Any, Any]:
+    """Value, aux and dense Jacobian, through `jax.jacfwd` or `jax.jacrev`."""
+    flat = _flat_map(chosen, options)
+
+    def run(direction: Direction, forward: Wrap | None = None) -> tuple[Any, Any, Any]:
+        require_complex_fits(flat, options, direction)
+        call = _reversible(flat, options) if direction == "reverse" else flat
+        blocks, output, aux = jacobian_blocks(
+            call, flat.leaves, direction, holomorphic=options.holomorphic, forward=forward
+        )
+        return flat.value(output), aux, flat.jacobian(blocks, [jnp.shape(y) for y in output])
+
+    if options.mode == "reverse":
+        return run("reverse")
+    if options.mode == "forward":
+        return _with_rules_replaced_if_needed(flat, options, lambda wrap: run("forward", wrap))
+    output, allowed = _trace(flat, options)
+    if not allowed:
+        return run("forward", _replacing(options))
+    if allowed == {"reverse"} and is_far_cheaper_forward(flat.leaves, output, options):
+        try:
+            return run("forward", _replacing(options, transposed_only=True))
+        except NoForwardModeError:
+            pass
+    return run(next(iter(allowed)) if len(allowed) == 1 else cheaper_direction(flat.leaves, output))
+
+
+def dense_hessian(
+    chosen: Chosen,
+    options: Options,
+    require_output: Callable[[Any, Any], None] | None = None,
+) -> tuple[Any, Any, Any, Any]:
+    """Value, gradient, aux and dense Hessian, as `jax.hessian` computes it.
+
+    `require_output(primal, output)` may refuse an output that does not fit.
+    """
+    flat = _flat_map(chosen, options)
+    directions, must_replace = _hessian_directions(flat, options)
+    require_complex_fits(flat, options, directions[0])
+    inner = _reversible(flat, options) if directions[1] == "reverse" else flat
+
+    def call(leaves: Any) -> Any:
+        output, aux = inner(leaves)
+        if require_output is not None:
+            require_output(chosen.primal, flat.value(output))
+        return output, aux
+
+    def run(forward: Wrap | None) -> tuple[Any, Any, Any, Any]:
+        second, first, output, aux = hessian_blocks(
+            call, flat.leaves, directions, holomorphic=options.holomorphic, forward=forward
+        )
+        shapes = [jnp.shape(y) for y in output]
+        gradient = flat.inputs(first[0]) if shapes == [()] else None
+        return flat.value(output), gradient, aux, flat.hessian(second, shapes)
+
+    if must_replace:
+        return run(_replacing(options))
+    if options.mode == "forward":
+        return _with_rules_replaced_if_needed(flat, options, run)
+    return run(None)
+
+
+def _flat_map(chosen: Chosen, options: Options) -> FlatMap:
+    options.require_inputs(chosen)
+    return FlatMap(chosen, options.has_aux)
+
+
+def _replacing(options: Options, *, transposed_only: bool = False) -> Wrap:
+    """Gives the `jax.custom_vjp` functions that f calls a forward mode."""
+    context = Context(options.api, options.strict)
+    return lambda call: with_forward_mode(call, context, transposed_only=transposed_only)
+
+
+def _with_rules_replaced_if_needed(
+    flat: FlatMap, options: Options, run: Callable[[Wrap | None], Result]
+) -> Result:
+    """As JAX does forward mode, unless a `jax.custom_vjp` function is in its way.
+
+    f is looked at only then: a function that cannot be traced has a forward mode too.
+    """
+    try:
+        return run(None)
+    except UNTRACEABLE:
+        raise
+    except TypeError:
+        if "forward" in _trace(flat, options)[1]:
+            raise
+    return run(_replacing(options))
+
+
+def _reversible(flat: FlatMap, options: Options) -> FlatCall:
+    """f, with outputs refused that reverse mode has no derivative of."""
+
+    def call(leaves: Leaves) -> tuple[Leaves, Any]:
+        output, aux = flat(leaves)
+        require_differentiable_output(
+            options.api, output, flat.treedef, holomorphic=options.holomorphic
+        )
+        if not options.holomorphic:
+            require_real_side(flat.chosen, output, flat.treedef)
+        return output, aux
+
+    return call
+
+
+def _hessian_directions(flat: FlatMap, options: Options) -> tuple[tuple[Direction, Direction], bool]:
+    """The outer and the inner direction, and whether one of them needs rules to be replaced."""
+    if options.mode != "auto":
+        return (options.mode, options.mode), False
+    _, allowed = _trace(flat, options)
+    if not allowed:
+        return ("forward", "forward"), True
+    outer: Direction = "forward" if "forward" in allowed else "reverse"
+    inner: Direction = "reverse" if "reverse" in allowed else "forward"
+    return (outer, inner), False
+
+
+def _checked(flat: FlatMap, leaves: Leaves, options: Options) -> list[Any]:
+    output, _ = flat(leaves)
+    require_differentiable_output(options.api, output, flat.treedef, holomorphic=options.holomorphic)
+    return output
+
+
+def _trace(flat: FlatMap, options: Options) -> tuple[list[Any], set[Direction]]:
+    """The output, by its shapes at least, and the directions that JAX allows for f."""
+    try:
+        return trace_directions(lambda _, leaves: _checked(flat, leaves, options), [], flat.leaves)
+    except PERHAPS_UNTRACEABLE:
+        pass
+    # f needs concrete values: one evaluation says how large its output is
+    return _checked(flat, flat.leaves, options), {"forward", "reverse"}
