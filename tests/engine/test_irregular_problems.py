@@ -35,6 +35,7 @@ CASES = {
     "steps, for": (irregular.steps_for, 20, 140),
     "steps, while": (irregular.steps_while, 20, 140),
     "steps, until": (irregular.steps_until, 20, 400),
+    "sine times doubling": (irregular.one_way, 6, 6),
     "memory": (adbench.memory_loss, 4, 2 * 8 * 14 + 3 * 14),
 }
 
@@ -89,6 +90,18 @@ def test_a_large_arrow_takes_no_square(make, transform):
     assert derivative(*problem.args).nnz == 3 * n - 2
     compiled = jax.jit(lambda x: derivative(x).values).lower(*problem.args).compile()
     assert compiled.memory_analysis().temp_size_in_bytes < 100 * 4 * n
+
+
+@pytest.mark.parametrize("format", ["dense", "bcoo", "structured"])
+@pytest.mark.parametrize("is_traced", [False, True])
+def test_parts_of_opposite_modes_in_every_format(format, is_traced):  # noqa: A002
+    problem = irregular.one_way(5)
+    (x,) = in_float64(problem)
+    transformed = jaxcalc.jacobian(problem.f, format=format)
+    found = (jax.jit(transformed) if is_traced else transformed)(x)
+    dense = found if format == "dense" else found.todense()
+    expected = np.diag(8 * np.asarray(x) * np.cos(x) + 8 * np.sin(x))
+    np.testing.assert_allclose(dense, expected, rtol=1e-12)
 
 
 def test_bundle_adjustment_by_a_pytree():
