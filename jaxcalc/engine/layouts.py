@@ -113,22 +113,16 @@ class SparseDot(NamedTuple):
     Attributes:
         shape: of the sparse matrix.
         contracted: the axes that are summed over, left and right.
-        batch: the batch axes, left and right.
     """
 
     shape: tuple[int, ...]
     contracted: tuple[tuple[int, ...], tuple[int, ...]]
-    batch: tuple[tuple[int, ...], tuple[int, ...]]
 
 
 def sparse_dot(eqn: JaxprEqn) -> SparseDot:
     """Read the params of a `bcoo_dot_general` or `bcsr_dot_general`."""
-    (left, right), (left_batch, right_batch) = eqn.params["dimension_numbers"]
-    return SparseDot(
-        tuple(eqn.params["lhs_spinfo"].shape),
-        (tuple(left), tuple(right)),
-        (tuple(left_batch), tuple(right_batch)),
-    )
+    (left, right), _ = eqn.params["dimension_numbers"]  # batch axes belong to batched matrices alone
+    return SparseDot(tuple(eqn.params["lhs_spinfo"].shape), (tuple(left), tuple(right)))
 
 
 def implementation(eqn: JaxprEqn) -> Any:

@@ -6,7 +6,7 @@ what it says. A new primitive gets a rule (`jaxcalc/engine/rules`) and a line he
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -20,7 +20,7 @@ MEANINGS: dict[How, str] = {
     "replaced": "JAX's derivative of it is made of other primitives, so that it never sees a tangent",
     "constant": "its result does not depend on a tangent: integers, comparisons, random bits, tokens",
     "dense": "no rule: each result is taken to depend on all inputs that its operands depend on",
-    "refused": "JAX has no derivative of it, which is an error in every mode",
+    "refused": "JAX has no derivative of it that can be followed, and says so",
 }
 
 
@@ -33,14 +33,11 @@ class Row(NamedTuple):
     note: str
 
 
-@dataclass(frozen=True)
-class Coverage(Sequence[Row]):
+@dataclass(frozen=True, repr=False)
+class Coverage:
     """Rows sorted by primitive; prints as a table."""
 
     rows: tuple[Row, ...]
-
-    def __getitem__(self, i):  # type: ignore[no-untyped-def]
-        return self.rows[i]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -56,6 +53,8 @@ class Coverage(Sequence[Row]):
             lines.append("  ".join([*cells, row[3]]).rstrip())
         legend = [f"{how}: {meaning}" for how, meaning in MEANINGS.items()]
         return "\n".join([*lines, "", *legend])
+
+    __repr__ = __str__
 
     def markdown(self) -> str:
         """The table as it stands in docs/coverage.md, one for each way of dealing with a primitive."""
@@ -76,7 +75,7 @@ def coverage() -> Coverage:
     """What is done with each primitive of JAX that a derivative may meet.
 
     Returns:
-        A sequence of rows, sorted by primitive: its name; how it is dealt with, "rule", "followed",
+        Rows, sorted by primitive, to iterate over: its name; how it is dealt with, "rule", "followed",
         "replaced", "constant", "dense" or "refused"; the axes that it mixes; a remark. It prints as a
         table with a legend. Rules of `register_rule` are among them.
 
@@ -177,14 +176,10 @@ _FAMILIES: list[tuple[How, str, str, str]] = [
     ("constant", "", "bits of a number, or cut off on purpose", "bitcast_convert_type stop_gradient"),
     ("constant", "", "random keys and bits",
      "random_bits random_seed random_split random_fold_in random_wrap random_unwrap random_clone "
-     "rng_bit_generator rng_uniform threefry2x32 threefry4x32 philox2x32 philox4x32"),
+     "rng_bit_generator threefry2x32 threefry4x32 philox2x32 philox4x32"),
     ("constant", "", "effects that take values and give none of them back",
      "debug_callback debug_print dce_sink inspect_sharding check after_all create_token"),
     ("constant", "", "made of nothing", "empty empty2"),
-    ("constant", "", "a part of JAX's derivatives of others",
-     "igamma_grad_a zeta custom_lin call_hi_primitive_linearized geqrf geqp3 householder_product "
-     "symmetric_product"),
-
     ("dense", "all axes", "runs outside of JAX: tell with register_rule what it mixes",
      "pure_callback ffi_call"),
     ("dense", "all axes", "a program on each device's part", "shard_map"),
@@ -193,18 +188,22 @@ _FAMILIES: list[tuple[How, str, str, str]] = [
      "coo_todense coo_fromdense coo_matvec coo_matmat csr_todense csr_fromdense csr_matvec csr_matmat"),
     ("dense", "all axes", "between processes",
      "global_array_to_host_local_array host_local_array_to_global_array reshard"),
-    ("dense", "all axes", "kernels", "pallas_call mpmd_map"),
+    ("dense", "all axes", "programs on parts of the devices", "mpmd_map"),
     ("dense", "all axes", "the whole derivative is dense: what is stored in references is not followed",
      "new_ref get swap addupdate freeze free_ref empty_ref accum_grad_in_ref masked_load masked_swap "
      "run_state"),
     ("dense", "all axes", "types with a representation of their own",
      "box_get box_set new_box new_log log_read log_extend from_edtype to_edtype stage tie todense "
-     "call_hi_primitive eval_jaxpr remat_opt"),
+     "call_hi_primitive call_hi_primitive_linearized eval_jaxpr remat_opt"),
 
-    ("refused", "", "give it a custom_jvp or a custom_vjp",
-     "composite io_callback buffer_callback custom_vmap_call nextafter pmax pmin select_and_scatter "
-     "reduce_window schur hessenberg tridiagonal ormqr scaled_dot scaled_matmul scaled_matmul_wrapper"),
-    ("refused", "", "no function of a program comes to it",
+    ("refused", "", "give the function around it a custom_jvp or a custom_vjp",
+     "composite io_callback buffer_callback nextafter pmax pmin select_and_scatter rng_uniform "
+     "igamma_grad_a zeta schur hessenberg tridiagonal householder_product ormqr geqrf geqp3 "
+     "symmetric_product scaled_dot scaled_matmul scaled_matmul_wrapper"),
+    ("refused", "", "JAX has jax.jvp of it, and can linearize none",
+     "custom_vmap_call pallas_call reduce_window"),
+    ("refused", "", "what JAX puts in the place of a custom_vjp in forward mode", "custom_lin"),
+    ("refused", "", "met inside the derivatives of others, or no longer made by JAX",
      "call dot_product_attention_fwd_wrapper dot_product_attention_bwd_wrapper "
      "dot_product_attention_fp8_fwd_wrapper dot_product_attention_fp8_bwd_wrapper precv psend"),
 ]

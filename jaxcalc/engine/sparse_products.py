@@ -68,19 +68,17 @@ def sparse_product(data: Any, indices: Any, dense: Any, how: layouts.SparseDot) 
         data: `[nse]`.
         indices: `[nse, rank]`.
         dense: the other operand.
-        how: which axes are contracted, and which are batch axes.
+        how: which axes are contracted.
 
     Returns:
-        An array of shape `(*batch, *free axes of the matrix, *free axes of dense)`.
+        An array of shape `(*free axes of the matrix, *free axes of dense)`.
     """
-    contracted, batch = how.contracted, how.batch
-    left_free = [a for a in range(len(how.shape)) if a not in (*contracted[0], *batch[0])]
-    right_free = [a for a in range(dense.ndim) if a not in (*contracted[1], *batch[1])]
-    moved = dense.transpose([*batch[1], *contracted[1], *right_free])
-    read = tuple(indices[:, a] for a in (*batch[0], *contracted[0]))
-    elements = moved.at[read].get(mode="fill", fill_value=0)  # [nse, *right_free]
-    terms = data.reshape((-1, *[1] * len(right_free))) * elements
-    kept = [*batch[0], *left_free]
+    left, right = how.contracted
+    kept = [a for a in range(len(how.shape)) if a not in left]
+    free = [a for a in range(dense.ndim) if a not in right]
+    read = tuple(indices[:, a] for a in left)
+    elements = dense.transpose([*right, *free]).at[read].get(mode="fill", fill_value=0)
+    terms = data.reshape((-1, *[1] * len(free))) * elements  # [nse, *free]
     total = jnp.zeros([*(how.shape[a] for a in kept), *terms.shape[1:]], terms.dtype)
     if not kept:
         return total + terms.sum(0)

@@ -1,0 +1,229 @@
+"""Contracts with JAX, continued: indexing, ragged and sparse products, collectives."""
+
+import ast
+import inspect
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from jax.experimental import sparse
+from jax.experimental.compute_on import compute_on2
+from jax.experimental.fused import fused
+from jax.experimental.scheduling_groups import scheduling_group
+from jax.sharding import AxisType, PartitionSpec
+from test_equations import Contract, equation, find, require
+
+import jaxcalc.engine
+from jaxcalc.engine import equations, layouts
+from jaxcalc.engine.layouts import Places
+
+ENGINE = Path(jaxcalc.engine.__file__).parent
+READERS = {"equations.py", "layouts.py", "bodies.py"}
+
+M, T = jnp.ones((2, 3)), jnp.ones((4, 2, 3))
+I = jnp.array([1, 0])
+B = jnp.array([[0], [1], [1], [0]])  # one place for each of four rows
+GATHER = lax.GatherDimensionNumbers((1,), (1,), (1,), (0,), (0,))
+SCATTER = lax.ScatterDimensionNumbers((1,), (1,), (1,), (0,), (0,))
+
+
+def gathered(t, i):
+    return lax.gather(t, i, GATHER, (1, 1, 3), mode="clip")
+
+
+def scattered(t, i):
+    return lax.scatter_add(t, i, jnp.ones((4, 3)), SCATTER, mode="drop")
+
+
+def gather_again(options):
+    again = lax.gather(T, B, **options)
+    return again.shape == (4, 3) and set(options) == {"dimension_numbers", "slice_sizes", "mode"}
+
+
+def scatter_again(options):
+    again = lax.scatter_add(T, B, jnp.ones((4, 3)), **options)
+    return float(again.sum()) == 36 and set(options) == {"dimension_numbers", "mode"}
+
+
+def ragged(a, b):
+    return lax.ragged_dot(a, b, jnp.array([2, 1, 1], jnp.int32))
+
+
+def on_devices(f):
+    mesh = jax.make_mesh((1,), ("i",), axis_types=(AxisType.Auto,))
+    spec = PartitionSpec("i")
+    return jax.shard_map(f, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+
+
+BCOO = sparse.BCOO.fromdense(jnp.eye(3))
+BCSR = sparse.BCSR.fromdense(jnp.eye(3))
+DOT = layouts.SparseDot((3, 3), ((1,), (0,)))
+HOST = jax.ShapeDtypeStruct((2, 3), jnp.float32)
+
+
+def host(vmap_method):
+    return lambda m: jax.pure_callback(np.sin, HOST, m, vmap_method=vmap_method)
+
+
+CONTRACTS = {
+    "places": [
+        Contract("gather", gathered, (T, B), Places((1,), (1,), (0,), (0,), (1,))),
+        Contract("gather", lambda m, i: m[i], (M, I), Places((0,), (0,), (), (), (1,))),
+        Contract("scatter-add", scattered, (T, B), Places((1,), (1,), (0,), (0,), (1,))),
+        Contract(
+            "scatter-add", lambda m, i: m.at[i].add(1.0), (M, I), Places((0,), (0,), (), (), (1,))
+        ),
+        Contract("scatter", lambda m, i: m.at[i].set(1.0), (M, I), Places((0,), (0,), (), (), (1,))),
+        Contract(
+            "scatter-mul", lambda m, i: m.at[i].mul(2.0), (M, I), Places((0,), (0,), (), (), (1,))
+        ),
+    ],
+    "window_sizes": [Contract("gather", gathered, (T, B), (1, 1, 3))],
+    "gather_options": [Contract("gather", gathered, (T, B), gather_again)],
+    "scatter_options": [Contract("scatter-add", scattered, (T, B), scatter_again)],
+    "ragged_dot": [
+        Contract(
+            "ragged_dot_general",
+            ragged,
+            (jnp.ones((4, 5)), jnp.ones((3, 5, 2))),
+            layouts.RaggedDot(((1,), (1,)), ((), ()), 0, (0,)),
+        )
+    ],
+    "sparse_dot": [
+        Contract("bcoo_dot_general", lambda x: BCOO @ x, (jnp.ones(3),), DOT),
+        Contract("bcsr_dot_general", lambda x: BCSR @ x, (jnp.ones(3),), DOT),
+    ],
+    "implementation": [
+        Contract(
+            "bcoo_todense",
+            lambda d: sparse.BCOO((d, BCOO.indices), shape=(3, 3)).todense(),
+            (BCOO.data,),
+            lambda run: np.array_equal(run(BCOO.data, BCOO.indices), np.eye(3)),
+        )
+    ],
+    "lacks_vmap_method": [
+        Contract("pure_callback", host(None), (M,), True),
+        Contract("pure_callback", host("sequential"), (M,), False),
+        Contract("ffi_call", jax.ffi.ffi_call("for_tests", HOST), (M,), True),
+        Contract(
+            "ffi_call", jax.ffi.ffi_call("for_tests", HOST, vmap_method="sequential"), (M,), False
+        ),
+        Contract("sin", jnp.sin, (M,), False),
+    ],
+    "summed_over": [
+        Contract("psum", on_devices(lambda m: lax.psum(m, "i")), (M,), ((), ("i",))),
+        Contract("psum", jax.vmap(lambda m: lax.psum(m, "b"), axis_name="b"), (M,), ((0,), ())),
+    ],
+    "gathered": [
+        Contract(
+            "all_gather", on_devices(lambda m: lax.all_gather(m, "i", axis=1)), (M,), (1, 1, False)
+        ),
+        Contract(
+            "all_gather", on_devices(lambda m: lax.all_gather(m, "i", tiled=True)), (M,), (0, 1, True)
+        ),
+    ],
+    "scattered_along": [
+        Contract(
+            "reduce_scatter",
+            on_devices(lambda m: lax.psum_scatter(m, "i", scatter_dimension=1, tiled=True)),
+            (M,),
+            1,
+        )
+    ],
+    "exchanged": [
+        Contract(
+            "all_to_all", on_devices(lambda m: lax.all_to_all(m, "i", 1, 0, tiled=True)), (M,), (1, 0)
+        )
+    ],
+}
+
+
+# of primitives that `equations` reads, and that have no contract in `test_equations`
+def is_whole(found):
+    return len(found.operands) == len(found.program.jaxpr.invars)
+
+
+def doubled(m):
+    return jnp.sin(m) * 2
+
+
+HERE = jax.memory.Space.Device
+LINEAR_MAPS = [
+    Contract(
+        "linear_call",
+        lambda m: jax.custom_derivatives.linear_call(lambda r, m: m * r, lambda r, m: m * r, 2.0, m),
+        (M,),
+        is_whole,
+    ),
+    Contract(
+        "compute_on",
+        compute_on2(doubled, compute_type="device_host", out_memory_spaces=HERE),
+        (M,),
+        is_whole,
+    ),
+    Contract("xla_metadata_call", scheduling_group("a")(doubled), (M,), is_whole),
+    Contract("fused_call", fused(out_spaces=(HERE,))(doubled), (M,), is_whole),
+    Contract(
+        "bcoo_dot_general",
+        lambda x: BCOO @ x,
+        (jnp.ones(3),),
+        lambda found: list(found.operands) == [0, 1, 2],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("reader", "contract"), [(reader, c) for reader, listed in CONTRACTS.items() for c in listed]
+)
+def test_contract_of_layouts(reader, contract):
+    eqn = equation(contract)
+    assert eqn is not None, (
+        f"JAX {jax.__version__} no longer traces this call to {contract.primitive!r}"
+    )
+    require(reader, contract, eqn, layouts)
+
+
+@pytest.mark.parametrize("contract", LINEAR_MAPS, ids=lambda c: c.primitive)
+def test_contract_of_linear_maps(contract):
+    require("linear_map", contract, equation(contract))
+
+
+def test_every_reader_of_layouts_has_a_contract():
+    readers = {
+        name
+        for name, value in vars(layouts).items()
+        if inspect.isfunction(value) and value.__module__ == layouts.__name__ and name[0] != "_"
+    }
+    assert readers - {"with_places"} == set(CONTRACTS), "give each reader a contract in this file"
+
+
+@pytest.mark.parametrize("f", [gathered, scattered])
+def test_places_that_are_changed(f):
+    # the rows as places of their own, in the first column, in the place of a batch axis
+    eqn = equation(Contract("gather" if f is gathered else "scatter-add", f, (T, B), None))
+    without = layouts.with_places(eqn, Places((0, 1), (0, 1), (), (), (1,)))
+    places = np.concatenate([np.arange(4)[:, None], np.asarray(B)], axis=1)
+    t = jnp.arange(24.0).reshape(4, 2, 3)
+    rest = [] if f is gathered else [jnp.ones((4, 3))]
+    (found,) = equations.bind(without, [t, places, *rest])
+    np.testing.assert_array_equal(found, f(t, B))
+    assert layouts.places(eqn) == Places((1,), (1,), (0,), (0,), (1,))
+
+
+def test_the_layout_of_params_is_read_nowhere_else():
+    reading = set()
+    for path in ENGINE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr == "params":
+                reading.add(path.name)
+    assert reading <= READERS, "read eqn.params in jaxcalc/engine/equations.py or layouts.py"
+    assert {"equations.py", "layouts.py"} <= reading  # so that the search finds something
+
+
+def test_find_looks_inside_programs():
+    jaxpr = jax.make_jaxpr(on_devices(lambda m: lax.psum(m, "i")))(M).jaxpr
+    assert find(jaxpr, "psum") is not None
+    assert find(jaxpr, "all_gather") is None
