@@ -83,10 +83,10 @@ def _compiled(jaxpr: Any, arguments: list[Any]) -> list[Any]:
 
 def precise(program: Program) -> Program:
     """The program with every type of low precision replaced by float64."""
-    source = program.source
+    source, twin = program.source, program.twin
     for name in ("bfloat16", "float16", "float32"):
-        source = source.replace(name, "float64")
-    return replace(program, source=source, dtype="float64")
+        source, twin = source.replace(name, "float64"), twin.replace(name, "float64")
+    return replace(program, source=source, twin=twin, dtype="float64")
 
 
 def lowest_dtype(program: Program) -> str:
@@ -101,7 +101,7 @@ def _compared(program: Program, run: Callable[..., Any], *, compiled: bool = Fal
     check = _Check(program, points, report, run)
     with _all_paths(program):
         check.jacobians()
-        if not report.skipped and program.has_reverse and check.takes_hessian:
+        if not report.skipped and check.takes_hessian:
             check.hessian()
     if compiled and not report.skipped:
         check.eager()
@@ -131,12 +131,11 @@ class _Check:
         self.flat, self.unravel = ravel_pytree(jax.tree.map(jnp.asarray, points[0]))
 
     def jacobians(self) -> None:
-        references = self._references(self._flat_function, forward=self.program.has_forward)
+        references = self._references(jax.jacfwd(self._flat_reference))
         if references is None:
             return
         union = np.any([r != 0 for r in references], axis=0)
-        ways = ["forward"] * self.program.has_forward + ["reverse"] * self.program.has_reverse
-        for way in ways:
+        for way in ["forward", "reverse"][: 1 + self.program.has_reverse]:
             transformed = jaxcalc.jacobian(self.f, format="structured", mode=way)
             found = self._structured(transformed)
             self._assert_same(f"jacobian, {way}", found, references)
@@ -144,28 +143,26 @@ class _Check:
         self._other_formats(references)
 
     def hessian(self) -> None:
-        def scalar(x: Any) -> Any:
-            leaves = [jnp.asarray(y, jnp.float64) for y in jax.tree.leaves(self.f(x))]
-            return sum((jnp.sum(y * jnp.cos(y)) for y in leaves), jnp.zeros(()))
+        def reference(flat: Any) -> Any:
+            return _scalar(self.program.reference)(self.unravel(flat))
 
-        def flat_scalar(flat: Any) -> Any:
-            return jax.grad(lambda flat: scalar(self.unravel(flat)))(flat)
-
-        references = self._references(flat_scalar, forward=True)
+        has_both = self.program.has_forward and self.program.has_reverse
+        first = jax.grad(reference) if has_both else jax.jacfwd(reference)
+        references = self._references(jax.jacfwd(first))
         if references is None:
             return
-        found = self._structured(jaxcalc.hessian(scalar, format="structured"))
+        found = self._structured(jaxcalc.hessian(_scalar(self.f), format="structured"))
         self._assert_same("hessian", found, references)
         self._assert_sound("hessian", found.pattern, np.any([r != 0 for r in references], axis=0))
 
-    def _flat_function(self, flat: Any) -> Any:
-        leaves = [jnp.ravel(y) for y in jax.tree.leaves(self.f(self.unravel(flat)))]
+    def _flat_reference(self, flat: Any) -> Any:
+        y = self.program.reference(self.unravel(flat))
+        leaves = [jnp.ravel(leaf) for leaf in jax.tree.leaves(y)]
         return jnp.concatenate([leaf.astype(jnp.result_type(*leaves)) for leaf in leaves])
 
-    def _references(self, function: Callable[..., Any], *, forward: bool) -> list[np.ndarray] | None:
+    def _references(self, derivative: Callable[..., Any]) -> list[np.ndarray] | None:
         """The dense derivative at each point; None where it is not finite, or huge."""
-        transform = jax.jacfwd if forward else jax.jacrev
-        jaxpr = jax.make_jaxpr(transform(function))(self.flat)
+        jaxpr = jax.make_jaxpr(derivative)(self.flat)
         found = [np.asarray(self.run(jaxpr, [ravel_pytree(x)[0]])[0], np.float64) for x in self.points]
         if not all(np.isfinite(r).all() and np.abs(r).max(initial=0) < _HUGE for r in found):
             self.report.skipped = self.report.skipped or "not finite or huge"
@@ -205,10 +202,9 @@ class _Check:
             self._assert_sound("sparsity", pattern, np.any([r != 0 for r in references], axis=0))
             self.report.ways.append("sparsity")
             return
-        way = "forward" if self.program.has_forward else "reverse"
         name, function = (
             ("jacobian, dense under jit", jaxcalc.jacobian(self.f)),
-            ("todense()", _densified(jaxcalc.jacobian(self.f, format="structured", mode=way))),
+            ("todense()", _densified(jaxcalc.jacobian(self.f, format="structured", mode="forward"))),
             ("bcoo", _densified(jaxcalc.jacobian(self.f, format="bcoo"))),
         )[turn]
         found = Found(jax.make_jaxpr(function)(x), self._joined, np.ones(references[0].shape, bool))
@@ -216,8 +212,7 @@ class _Check:
 
     def _batch(self, references: list[np.ndarray]) -> None:
         """All points at once, under vmap."""
-        way = "forward" if self.program.has_forward else "reverse"
-        transformed = jaxcalc.jacobian(self.f, format="structured", mode=way)
+        transformed = jaxcalc.jacobian(self.f, format="structured")
         stacked = jax.tree.map(lambda *xs: np.stack(xs), *self.points)
         found = self._structured(jax.vmap(transformed), stacked)
         self.report.ways.append("jacobian under vmap")
@@ -228,7 +223,7 @@ class _Check:
     def eager(self) -> None:
         """As a user calls it, compiled; the second call takes what was kept of the first."""
         transformed = jaxcalc.jacobian(self.f, format="structured")
-        references = self._references(self._flat_function, forward=self.program.has_forward)
+        references = self._references(jax.jacfwd(self._flat_reference))
         if references is None:
             return
         self.report.ways.append("jacobian, compiled")
@@ -279,6 +274,14 @@ class _Check:
         if (union & ~pattern).any():
             place = tuple(map(int, np.argwhere(union & ~pattern)[0]))
             raise MismatchError(f"{name} misses {place}, which is not always zero:{self.program!r}")
+
+
+def _scalar(f: Callable[..., Any]) -> Callable[..., Any]:
+    def scalar(x: Any) -> Any:
+        leaves = [jnp.asarray(y, jnp.float64) for y in jax.tree.leaves(f(x))]
+        return sum((jnp.sum(y * jnp.cos(y)) for y in leaves), jnp.zeros(()))
+
+    return scalar
 
 
 def _densified(transformed: Callable[..., Any]) -> Callable[..., Any]:

@@ -87,18 +87,31 @@ def with_custom_jvp(s: Scope) -> str | None:
     return f"{f}({v.name})"
 
 
+# value, the rule of forward mode and that of reverse mode, which need not be the value's derivative
+_RULES = [
+    ("jnp.sin(t)", "1.7 * jnp.cos(t) * d", "1.7 * jnp.cos(t) * d"),
+    ("t * jnp.sum(t)", "jnp.cos(t) * d + 0.3 * jnp.sum(d)", "jnp.cos(t) * d + 0.3 * jnp.sum(d)"),
+    ("jnp.roll(jnp.sin(t), 1)", "jnp.roll(jnp.cos(t) * d, 1)", "jnp.cos(t) * jnp.roll(d, -1)"),
+]
+
+
 @operation("nesting")
 def with_custom_vjp(s: Scope) -> str | None:
-    """JAX has no forward mode for it."""
+    """JAX has no forward mode for it; its twin has one, and the same derivative."""
     v = s.value(_small)
-    if v is None or s.depth or not s.traits.has_reverse:
+    if v is None or s.depth:
         return None
     s.traits.has_forward = False
     f = s.traits.name("f")
+    value, forward, backward = s.pick.of(_RULES)
+    head = f"def {f}(t):\n    return {value}\n"
     s.define(
         f,
-        f"@jax.custom_vjp\ndef {f}(t):\n    return jnp.sin(t)\n"
-        f"{f}.defvjp(lambda t: (jnp.sin(t), t), lambda t, ct: (1.7 * jnp.cos(t) * ct,))",
+        f"@jax.custom_vjp\n{head}{f}.defvjp(lambda t: ({value}, t), lambda t, d: ({backward},))",
+        twin=(
+            f"@jax.custom_jvp\n{head}"
+            f"{f}.defjvp(lambda p, ds: (lambda t, d: ({value}, {forward}))(p[0], ds[0]))"
+        ),
     )
     return f"{f}({v.name})"
 
@@ -150,7 +163,7 @@ def banded_loop(s: Scope) -> str | None:
 def open_loop(s: Scope) -> str | None:
     """How often it runs depends on values; JAX has no reverse mode for it."""
     v = s.value(_small) if _room(s) else None
-    if v is None or s.depth or not s.traits.has_forward:
+    if v is None or s.depth:
         return None
     f = s.function([(v.shape, v.dtype)], _like_first)
     if f is None:
@@ -203,7 +216,7 @@ def linear_recurrence(s: Scope) -> str | None:
 def counted_while(s: Scope) -> str | None:
     """A loop whose counter does not depend on x; JAX has no reverse mode for it all the same."""
     v = s.value(lambda v: v.rank == 1 and 2 < v.size <= 8)
-    if v is None or s.depth or not s.traits.has_forward:
+    if v is None or s.depth:
         return None
     s.traits.has_reverse = False
     step = "jnp.cos(c[1]) + 0.3 * jnp.pad(c[1], 1)[2:]"

@@ -24,6 +24,7 @@ class Program:
     """A function `f` of one array, or of a tuple of arrays, as source code.
 
     Attributes:
+        twin: source with the same derivatives, for which JAX has forward mode.
         shapes: the shape of each array of the argument.
         dtype: their dtype.
         operations: the names of what it is made of.
@@ -32,6 +33,7 @@ class Program:
     """
 
     source: str
+    twin: str
     shapes: tuple[tuple[int, ...], ...]
     dtype: str
     operations: tuple[str, ...]
@@ -41,9 +43,12 @@ class Program:
 
     @cached_property
     def function(self) -> Callable[..., Any]:
-        space = dict(NAMES)
-        exec(compile(self.source, "<program>", "exec"), space)
-        return space["f"]
+        return _made(self.source)
+
+    @cached_property
+    def reference(self) -> Callable[..., Any]:
+        """What JAX differentiates in forward mode."""
+        return _made(self.twin)
 
     def points(self, count: int) -> list[Any]:
         """Random arguments, the same in every run."""
@@ -54,6 +59,12 @@ class Program:
     def __repr__(self) -> str:
         shapes = ", ".join(f"{self.dtype}{list(s)}" for s in self.shapes)
         return f"\n{self.source}\n# x: {shapes}\n"
+
+
+def _made(source: str) -> Callable[..., Any]:
+    space = dict(NAMES)
+    exec(compile(source, "<program>", "exec"), space)
+    return space["f"]
 
 
 def programs(
@@ -101,19 +112,13 @@ def _program(pick: Pick, longest: int, allowed: frozenset[str], *, tight: bool) 
     _grow(scope, longest)
     returned = _returned(scope)
     lines = live(scope.lines, returned)
-    text = "\n".join(line.text for line in lines)
-    body = "" if len(names) == 1 else "x, y = p\n"
-    inside = "".join(
-        f"    {line}\n" for line in f"{body}{text}\nreturn {returned}".splitlines() if line
-    )
-    used = words(text) | words(returned)
-    constants = "".join(
-        f"{k} = np.array({c.tolist()}, dtype={c.dtype.name!r}).reshape({c.shape})\n"
-        for k, c in traits.constants.items()
-        if k in used
+    source, twin = (
+        _source(names, traits, [texts.get(line.text, line.text) for line in lines], returned)
+        for texts in ({}, traits.twins)
     )
     return Program(
-        f"{constants}def f({'x' if len(names) == 1 else 'p'}):\n{inside}",
+        source,
+        twin,
         tuple(shapes),
         dtype,
         tuple(o for line in lines for o in line.operations),
@@ -121,6 +126,18 @@ def _program(pick: Pick, longest: int, allowed: frozenset[str], *, tight: bool) 
         traits.has_forward,
         traits.has_reverse,
     )
+
+
+def _source(names: Sequence[str], traits: Traits, texts: Sequence[str], returned: str) -> str:
+    text = "\n".join([*([] if len(names) == 1 else ["x, y = p"]), *texts, f"return {returned}"])
+    inside = "".join(f"    {line}\n" for line in text.splitlines())
+    used = words(text)
+    constants = "".join(
+        f"{k} = np.array({c.tolist()}, dtype={c.dtype.name!r}).reshape({c.shape})\n"
+        for k, c in traits.constants.items()
+        if k in used
+    )
+    return f"{constants}def f({'x' if len(names) == 1 else 'p'}):\n{inside}"
 
 
 def _returned(scope: Scope) -> str:

@@ -71,6 +71,8 @@ class Traits:
         allowed: the names of operations that may be used; None for all.
         has_forward: whether forward mode exists for all of it; `has_reverse` likewise.
         constants: arrays that f closes over.
+        functions: the source of nested functions, by name.
+        twins: source, and what has the same derivative in a way that JAX has forward mode for.
     """
 
     is_tight: bool = False
@@ -79,6 +81,7 @@ class Traits:
     has_reverse: bool = True
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
+    twins: dict[str, str] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def name(self, letter: str) -> str:
@@ -215,10 +218,14 @@ class Scope:
         self.define(name, text, tuple(o for line in lines for o in line.operations))
         return name
 
-    def define(self, name: str, text: str, operations: tuple[str, ...] = ()) -> None:
-        """A nested function, or a statement about one, of which the operation at hand makes use."""
+    def define(
+        self, name: str, text: str, operations: tuple[str, ...] = (), twin: str | None = None
+    ) -> None:
+        """A nested function of which the operation at hand makes use."""
+        if twin is not None:
+            self.traits.twins[text] = twin
         self._pending.append(Line(name, text, operations))
-        self.traits.functions[name] = f"{self.traits.functions.get(name, '')}\n{text}".strip()
+        self.traits.functions[name] = text
 
     def same_shape(self, shape: tuple[int, ...]) -> Value | None:
         """The latest value of this shape."""

@@ -42,7 +42,7 @@ def test_random_programs_whose_pattern_must_be_exact(made):
 
 def made_of(source, shape=(3,), **flags):
     given = {"is_tight": False, "has_forward": True, "has_reverse": True}
-    return Program(source, (shape,), "float64", (), **(given | flags))
+    return Program(source, source, (shape,), "float64", (), **(given | flags))
 
 
 @pytest.mark.parametrize("change", ["wrong", "missing", "superfluous", "twice"], ids=lambda c: c)
