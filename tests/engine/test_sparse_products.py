@@ -51,6 +51,20 @@ CASES = {
         X[:2],
         2 * NNZ,
     ),
+    "padded, contracted over both axes": (
+        lambda m: sparse.bcoo_dot_general(PADDED, m, dimension_numbers=(((0, 1), (0, 1)), ((), ()))),
+        lambda m: jnp.sum(A * m),
+        2 * A + 1,
+        NNZ,
+    ),
+    "padded data, outer product": (
+        lambda d: sparse.bcoo_dot_general(
+            of_data(d, PADDED), X[:2], dimension_numbers=(((), ()), ((), ()))
+        ),
+        lambda d: dense_of(d[:NNZ])[..., None] * X[:2],
+        PADDED.data + 1,
+        2 * NNZ,
+    ),
     "data times vector": (lambda d: of_data(d) @ X, lambda d: dense_of(d) @ X, BCOO.data, NNZ),
     "data by rows": (lambda d: of_data(d, BCSR) @ X, lambda d: dense_of(d) @ X, BCSR.data, NNZ),
     "to dense": (lambda d: of_data(d * d).todense(), lambda d: dense_of(d * d), BCOO.data, NNZ),
