@@ -51,10 +51,12 @@ CASES = {
         X[:2],
         2 * NNZ,
     ),
-    "padded, contracted over both axes": (
-        lambda m: sparse.bcoo_dot_general(PADDED, m, dimension_numbers=(((0, 1), (0, 1)), ((), ()))),
-        lambda m: jnp.sum(A * m),
-        2 * A + 1,
+    "padded data, contracted over both axes": (
+        lambda d: sparse.bcoo_dot_general(
+            of_data(d, PADDED), 2 * A + 1, dimension_numbers=(((0, 1), (0, 1)), ((), ()))
+        ),
+        lambda d: jnp.sum(dense_of(d[:NNZ]) * (2 * A + 1)),
+        PADDED.data + 1,
         NNZ,
     ),
     "padded data, outer product": (
