@@ -6,6 +6,7 @@ import typing as _typing
 from jaxcalc.kinds import Kind, classify
 from jaxcalc.transforms import (
     derivative,
+    explain,
     gradient,
     hessian,
     jacobian,
@@ -26,6 +27,7 @@ __all__ = [
     "classify",
     "derivative",
     "descent",
+    "explain",
     "gradient",
     "hessian",
     "jacobian",

@@ -24,15 +24,8 @@ def constant_outputs(eqn: JaxprEqn, inputs: Sequence[Any]) -> dict[int, Static]:
     if eqn.primitive.name != "scan" or eqn.effects:
         return {}
     parts = equations.scan(eqn)
-    start, stop = parts.consts, parts.consts + parts.carry
-    known = [isinstance(x, Static) for x in inputs]
-    while True:
-        outputs = _known_outputs(parts.body.jaxpr, known)
-        carried = [a and b for a, b in zip(known[start:stop], outputs, strict=False)]
-        if carried == known[start:stop]:
-            break
-        known[start:stop] = carried
-    found = [i for i, on in enumerate([*carried, *outputs[parts.carry :]]) if on]
+    known, outputs = _known(parts, [isinstance(x, Static) for x in inputs])
+    found = [i for i, on in enumerate(outputs) if on]
     if not found:
         return {}
     memo: list[dict[int, Any]] = []
@@ -46,6 +39,32 @@ def constant_outputs(eqn: JaxprEqn, inputs: Sequence[Any]) -> dict[int, Static]:
     return {i: Static(eqn.outvars[i].aval, lambda i=i: evaluate(i)) for i in found}  # type: ignore[misc]
 
 
+def constant_carry(parts: equations.Scan, arrays: Sequence[Any]) -> dict[int, tuple[Any, Any]]:
+    """Values of a scan's carry that known operands decide: after the last step, and before each.
+
+    `arrays` are the operands of the scan, None for those that are not known.
+    """
+    known, outputs = _known(parts, [x is not None for x in arrays])
+    carried = [i for i in range(parts.carry) if outputs[i]]
+    if not carried:
+        return {}
+    given = [x if on else None for x, on in zip(arrays, known, strict=True)]
+    final = _scan(parts, given, carried)
+    before = _scan(parts, given, carried, carry_before=True)
+    return {i: (final[i], before[i]) for i in carried}
+
+
+def _known(parts: equations.Scan, known: list[bool]) -> tuple[list[bool], list[bool]]:
+    """Which operands stay known at every step, and which outputs they decide."""
+    start, stop = parts.consts, parts.consts + parts.carry
+    while True:
+        outputs = _known_outputs(parts.body.jaxpr, known)
+        carried = [a and b for a, b in zip(known[start:stop], outputs, strict=False)]
+        if carried == known[start:stop]:
+            return known, [*carried, *outputs[parts.carry :]]
+        known = [*known[:start], *carried, *known[stop:]]
+
+
 def _known_outputs(jaxpr: Jaxpr, inputs: Sequence[bool]) -> list[bool]:
     """Which outputs of a program only marked inputs, and constants, decide."""
     unknown = {v for v, on in zip(jaxpr.invars, inputs, strict=True) if not on}
@@ -55,8 +74,13 @@ def _known_outputs(jaxpr: Jaxpr, inputs: Sequence[bool]) -> list[bool]:
     return [isinstance(v, Literal) or v not in unknown for v in jaxpr.outvars]
 
 
-def _scan(parts: equations.Scan, arrays: list[Any], wanted: Sequence[int]) -> dict[int, Any]:
-    """The wanted outputs of a scan, of which only the known inputs are given."""
+def _scan(
+    parts: equations.Scan, arrays: list[Any], wanted: Sequence[int], *, carry_before: bool = False
+) -> dict[int, Any]:
+    """The wanted outputs of a scan, of which only the known inputs are given.
+
+    With `carry_before`, the carry before each step, stacked, instead of the one after the last.
+    """
     start, stop = parts.consts, parts.consts + parts.carry
     carried = [i for i in range(start, stop) if arrays[i] is not None]
     sliced = [i for i in range(stop, len(arrays)) if arrays[i] is not None]
@@ -67,13 +91,14 @@ def _scan(parts: equations.Scan, arrays: list[Any], wanted: Sequence[int]) -> di
         given |= dict(zip(carried, carry, strict=True)) | dict(zip(sliced, slices, strict=True))
         outputs = [*(i - start for i in carried), *results]
         found = _evaluate(parts.body, given, outputs)
-        return found[: len(carried)], found[len(carried) :]
+        return found[: len(carried)], carry if carry_before else found[len(carried) :]
 
     with jax.ensure_compile_time_eval():
         init = [jnp.asarray(arrays[i]) for i in carried]
         final, stacks = lax.scan(step, init, [jnp.asarray(arrays[i]) for i in sliced], **parts.options)
-    found = {i - start: x for i, x in zip(carried, final, strict=True)}
-    found |= dict(zip(results, stacks, strict=True))
+    found = {i - start: x for i, x in zip(carried, stacks if carry_before else final, strict=False)}
+    if not carry_before:
+        found |= dict(zip(results, stacks, strict=True))
     return {i: _in_numpy(x) for i, x in found.items()}
 
 

@@ -8,14 +8,15 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.extend.core import Jaxpr
 
 from jaxcalc.engine import boundary, cost
 from jaxcalc.engine.compressed import materialised
 from jaxcalc.engine.densify import densify
 from jaxcalc.engine.interpret import TooDenseError, run_primal, walk
 from jaxcalc.engine.linearity import NotLinearError
-from jaxcalc.engine.locate import Meeting
-from jaxcalc.engine.program import Slot
+from jaxcalc.engine.locate import Meeting, Observer
+from jaxcalc.engine.program import Slot, Step
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.staged import Staged
 from jaxcalc.engine.trace import Build, Inputs, Linearized, Way, linearize
@@ -63,6 +64,7 @@ class Derivative:
         self._context = context
         self.fallbacks = context.fallbacks
         self._traced: Linearized = linearize(build, inputs, way, holomorphic=holomorphic)
+        context.is_trusted = self._traced.is_trusted
         program = self._traced.program
         self.outputs = self._traced.outputs
         first = len(self.outputs) + self._traced.gradient_count + self._traced.aux_count
@@ -134,9 +136,23 @@ class Derivative:
         if partner is None:
             return None
         meeting = Meeting(*partner)
-        lanes = self._lanes(meeting)
-        jax.eval_shape(lambda xs: [lanes(xs), None][1], [_shape(s) for s in self._residuals])
+        self.visit(meeting)
         return meeting.place
+
+    def visit(self, observe: Observer) -> None:
+        """Show every step of the walk, and its results, to an observer; nothing is computed."""
+        lanes = self._lanes(observe)
+        jax.eval_shape(lambda xs: [lanes(xs), None][1], [_shape(s) for s in self._residuals])
+
+    @property
+    def program(self) -> Jaxpr:
+        """The tangent pass as it will run."""
+        return self._tangent_pass.jaxpr
+
+    @property
+    def tangent_program(self) -> list[Step]:
+        """The linear map, as it acts on one tangent."""
+        return self._traced.program.tangent
 
     def _partner(self, row: int, col: int) -> tuple[int, int] | None:
         """Two seeds that meet: that of the entry, and that of the row (or column) on its own."""
@@ -165,7 +181,7 @@ class Derivative:
 
         return run
 
-    def _lanes(self, observe: Meeting | None) -> Callable[[list[Any]], list[Lanes]]:
+    def _lanes(self, observe: Observer | None) -> Callable[[list[Any]], list[Lanes]]:
         program = self._traced.program
 
         def run(residuals: list[Any]) -> list[Lanes]:

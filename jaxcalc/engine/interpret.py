@@ -12,7 +12,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr
 
 from jaxcalc.engine import equations, irregular, registry, static
-from jaxcalc.engine.control_flow import HANDLERS
+from jaxcalc.engine.control_flow import HANDLERS, Run
 from jaxcalc.engine.fallback import dense_fallback
 from jaxcalc.engine.linearity import NotLinearError, NotZeroError, require_linear
 from jaxcalc.engine.program import Atom, Slot, Step, flatten_call
@@ -93,7 +93,8 @@ def _step(context: Context, step: Step, operands: list[Any]) -> Sequence[Any]:
         return equations.bind(step.eqn, [static.operand(x) for x in operands])
     name = step.eqn.primitive.name
     handler, rule = HANDLERS.get(name), registry.find(name)
-    require_linear(step.eqn, operands, has_rule=handler is not None or rule is not None)
+    has_rule = handler is not None or rule is not None
+    require_linear(step.eqn, operands, has_rule=has_rule, is_trusted=context.is_trusted)
     if all(x.is_zero for x in tangents) and all(s.is_tangent for s in step.outputs):
         return [_zero(slot) for slot in step.outputs]
     if all(s.is_tangent and 0 in s.aval.shape for s in step.outputs):
@@ -106,7 +107,7 @@ def _step(context: Context, step: Step, operands: list[Any]) -> Sequence[Any]:
             regular = [on_lanes(x, limit) if isinstance(x, Lanes) else x for x in operands]
             if handler is None:
                 return dense_fallback(context, step, regular)
-            outputs = handler(partial(apply, context), step, regular)
+            outputs = handler(Run(partial(apply, context), context.is_trusted), step, regular)
     except NotZeroError as error:
         raise NotLinearError(f"{named_with_line(step.eqn)} is not linear: {error}") from None
     except TooDenseError as error:

@@ -8,13 +8,15 @@ What JAX does, one pass for each basis vector, is well defined, and is done inst
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import JaxprEqn
+from jax.extend.core import Jaxpr, JaxprEqn
 from jax.interpreters import ad
 
+from jaxcalc.engine import equations
 from jaxcalc.engine.source import named_with_line
 from jaxcalc.formats.lanes import Lanes
 
@@ -39,19 +41,25 @@ class NotZeroError(NotLinearError):
     """A value that takes the place of a tangent, and is not known to be zero."""
 
 
-def require_linear(eqn: JaxprEqn, operands: Sequence[Any], *, has_rule: bool) -> None:
+def require_linear(eqn: JaxprEqn, operands: Sequence[Any], *, has_rule: bool, is_trusted: bool) -> None:
     """Refuse an equation that no rule can be right for.
 
     Raises:
         NotLinearError: it multiplies tangents with each other, divides by one, adds what is no tangent,
             or is a function, such as a square root or a comparison, that has no transpose.
     """
-    if not is_linear(eqn, operands, has_rule=has_rule):
+    if not is_linear(eqn, operands, has_rule=has_rule, is_trusted=is_trusted):
         raise NotLinearError(f"{named_with_line(eqn)} is not linear in the tangents")
 
 
-def is_linear(eqn: JaxprEqn, operands: Sequence[Any], *, has_rule: bool) -> bool:
-    """Whether an equation is linear in the tangents among its operands, taken together."""
+def is_linear(
+    eqn: JaxprEqn, operands: Sequence[Any], *, has_rule: bool, is_trusted: bool = False
+) -> bool:
+    """Whether an equation is linear in the tangents among its operands, taken together.
+
+    In a program that JAX made, what is added to a tangent without being one is a zero that JAX did not
+    care to leave out.
+    """
     name = eqn.primitive.name
     tangents = [isinstance(x, Lanes) for x in operands]
     if name in _BILINEAR:
@@ -64,8 +72,26 @@ def is_linear(eqn: JaxprEqn, operands: Sequence[Any], *, has_rule: bool) -> bool
         terms = TERMS[name]
         # no predicate or place is a tangent, and every other term is zero
         only_terms = sum(tangents) == sum(tangents[terms])
-        return only_terms and all(is_tangent_or_zero(x) for x in operands[terms])
+        return only_terms and (is_trusted or all(map(is_tangent_or_zero, operands[terms])))
     return has_rule or eqn.primitive in ad.primitive_transposes
+
+
+def has_rules_of_users(jaxpr: Jaxpr) -> bool:
+    """Whether a program calls a `custom_vjp` or `custom_jvp` function that is not one of JAX's own."""
+    for eqn in jaxpr.eqns:
+        inner = equations.programs(eqn)
+        if eqn.primitive.name.startswith("custom_vjp_call"):
+            return True
+        if eqn.primitive.name == "custom_jvp_call" and not _is_from_jax(inner[0]):
+            return True
+        if any(map(has_rules_of_users, inner)):
+            return True
+    return False
+
+
+def _is_from_jax(jaxpr: Jaxpr) -> bool:
+    where = jaxpr.debug_info.func_src_info or ""
+    return bool({"jax", "optax", "flax"} & set(PurePath(where.partition(" at ")[2]).parts))
 
 
 def is_tangent_or_zero(x: Any) -> bool:

@@ -30,12 +30,14 @@ class Context:
         strict: whether a primitive without a rule is an error.
         fallbacks: the primitives that went through the dense fallback, with their source lines.
         entry_limit: the most entries that a value may have before the walk gives up.
+        is_trusted: whether the program is known to be linear: JAX made it, and no rule of the user's.
     """
 
     api: str
     strict: bool = False
     fallbacks: list[str] = field(default_factory=list)
     entry_limit: int = 1 << 28
+    is_trusted: bool = False
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:

@@ -13,16 +13,19 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import jaxpr_as_fun
 
 from jaxcalc.arguments import is_array
 from jaxcalc.aside import Aside, set_aside
 from jaxcalc.engine.dense import UNTRACEABLE, FlatCall, Leaves
-from jaxcalc.engine.one_way import forward_derivative, with_forward_mode
+from jaxcalc.engine.linearity import has_rules_of_users
+from jaxcalc.engine.one_way import NoForwardModeError, forward_derivative, with_forward_mode
 from jaxcalc.engine.program import Program, flatten
 from jaxcalc.engine.registry import Context
-from jaxcalc.engine.segments import NoForwardModeError, forward_gradient
+from jaxcalc.engine.segments import forward_gradient
 
 # what JAX leaves of a custom_vjp function in a linear program: it can be transposed, not evaluated
+_LOOPS = frozenset({"scan", "while"})
 _ONLY_TRANSPOSED = "custom_lin"
 
 Way = Literal["forward", "reverse", "hessian"]
@@ -40,6 +43,7 @@ class Linearized:
         outputs: shapes and dtypes of f's output leaves.
         gradient_count: how many leaves of a gradient follow the output leaves.
         aux: what aux holds besides arrays, and their places in it.
+        is_trusted: whether no rule of the user's has part in the program, so that it is linear.
     """
 
     program: Program
@@ -47,6 +51,7 @@ class Linearized:
     gradient_count: int
     aux: Aside
     aux_count: int
+    is_trusted: bool
 
 
 def linearize(
@@ -89,13 +94,20 @@ def linearize(
 
 
 def _traced(
-    build: Build, shapes: Inputs, way: Way, derived: Callable[[FlatCall], Callable[[Leaves], Any]]
+    build: Build,
+    shapes: Inputs,
+    way: Way,
+    derived: Callable[[FlatCall], Callable[[Leaves], Any]],
+    *,
+    in_one_loop: bool = False,
 ) -> Linearized:
-    """Trace the linear map; for a Hessian `derived` makes the gradient of f."""
-    if way == "reverse":
-        tangents = jax.eval_shape(lambda xs: _call(build, xs)[0], shapes)
-    else:
-        tangents = jax.eval_shape(lambda xs: list(build(xs)[1]), shapes)
+    """Trace the linear map; for a Hessian `derived` makes the gradient of f.
+
+    A loop whose tangents go forward is not split: it would write what its tangent part needs at every
+    step to memory, and read it again.
+    """
+    primal, outputs = jax.make_jaxpr(lambda xs: _call(build, xs)[0], return_shape=True)(shapes)
+    tangents = outputs if way == "reverse" else jax.eval_shape(lambda xs: list(build(xs)[1]), shapes)
 
     found: list[Aside] = []
 
@@ -108,21 +120,43 @@ def _traced(
             found.append(aside)
             return output, arrays
 
+        push_forward = _pushed_in_one_loop if in_one_loop else _pushed
         if way == "forward":
-            output, push, aux = jax.linearize(call, leaves, has_aux=True)
-            return list(output), [], aux, list(push(list(tangents)))
+            output, aux, pushed = push_forward(call, leaves, tangents)
+            return list(output), [], aux, list(pushed)
         if way == "reverse":
             output, pull, aux = jax.vjp(call, leaves, has_aux=True)
             return list(output), [], aux, list(pull(list(tangents))[0])
-        gradient, push, (output, aux) = jax.linearize(derived(call), leaves, has_aux=True)
-        return list(output), list(gradient), aux, list(push(list(tangents)))
+        gradient, (output, aux), pushed = push_forward(derived(call), leaves, tangents)
+        return list(output), list(gradient), aux, list(pushed)
 
     jaxpr, shaped = jax.make_jaxpr(run, return_shape=True)(shapes, tangents)
     output, gradient, aux, _ = shaped
     program = flatten(jaxpr, len(tangents))
     if any(step.eqn.primitive.name == _ONLY_TRANSPOSED for step in program.tangent):
         raise TypeError("a jax.custom_vjp function has no forward mode")
-    return Linearized(program, output, len(gradient), found[-1], len(aux))
+    has_loop = any(step.eqn.primitive.name in _LOOPS for step in program.tangent)
+    if has_loop and way != "reverse" and not in_one_loop:
+        return _traced(build, shapes, way, derived, in_one_loop=True)
+    is_trusted = not has_rules_of_users(primal.jaxpr)
+    return Linearized(program, output, len(gradient), found[-1], len(aux), is_trusted)
+
+
+def _pushed(function: Any, leaves: Leaves, tangents: Sequence[Any]) -> tuple[Any, Any, Any]:
+    """Value, aux and tangent of a function, the last one split from what it needs of the others."""
+    value, push, aux = jax.linearize(function, leaves, has_aux=True)
+    return value, aux, push(list(tangents))
+
+
+def _pushed_in_one_loop(function: Any, leaves: Leaves, tangents: Sequence[Any]) -> tuple[Any, Any, Any]:
+    """The same with the loops of value and tangent in one; the value alone has loops of its own."""
+    closed, shapes = jax.make_jaxpr(function, return_shape=True)(leaves)
+    structure = jax.tree.structure(shapes)
+    count = len(jax.tree.leaves(shapes[0]))
+    run = jaxpr_as_fun(closed)
+    value, aux = jax.tree.unflatten(structure, run(*leaves))
+    _, pushed = jax.jvp(lambda *xs: list(run(*xs))[:count], tuple(leaves), tuple(tangents))
+    return value, aux, pushed
 
 
 def _call(build: Build, inputs: Inputs) -> tuple[list[Any], Any]:
@@ -142,7 +176,7 @@ def _gradients(
     yield lambda call: _gradient(call, holomorphic)
     yield lambda call: forward_derivative(_gradient(call, holomorphic), context)
     yield lambda call: forward_derivative(
-        forward_gradient(with_forward_mode(call, context), context), context
+        forward_gradient(with_forward_mode(call, context, has_reverse=False), context), context
     )
 
 

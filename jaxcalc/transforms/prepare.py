@@ -17,9 +17,8 @@ from jaxcalc.engine.cache import FunctionCache
 from jaxcalc.engine.dense import PERHAPS_UNTRACEABLE, UNTRACEABLE
 from jaxcalc.engine.derivative import Derivative
 from jaxcalc.engine.interpret import TooDenseError
-from jaxcalc.engine.one_way import with_forward_mode
+from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
 from jaxcalc.engine.registry import Context
-from jaxcalc.engine.segments import NoForwardModeError
 from jaxcalc.engine.trace import Way
 from jaxcalc.flat import FlatMap
 from jaxcalc.formats.layout import DtypeFrom, Layout
@@ -63,13 +62,18 @@ class Prepared:
 
 
 class Attempt(NamedTuple):
-    """A way to a derivative; `replaces` says that `jax.custom_vjp` calls get a forward mode first.
+    """A way to a derivative.
 
-    With `transposed_only` it is given up where the Jacobian of such a call had to be materialised.
+    Attributes:
+        way: forward, reverse or the Hessian's.
+        replaces: whether forward mode has to be made for `jax.custom_vjp` functions first.
+        has_reverse: whether JAX can differentiate all of f in reverse.
+        transposed_only: whether to give up where the Jacobian of such a call had to be materialised.
     """
 
     way: Way
     replaces: bool = False
+    has_reverse: bool = True
     transposed_only: bool = False
 
 
@@ -106,13 +110,13 @@ def _kept(request: Request, kind: str, make: Callable[[], Any]) -> Any:
 def _prepare_jacobian(request: Request) -> Prepared:
     flat = request.flat(request.call.traced)
     try:
-        attempts = _attempts(request, flat)
+        attempts = attempts_for(request, flat)
     except UNTRACEABLE as error:
         raise request.untraceable(error) from error
     prepared, failure = None, None
     for attempt in attempts:
         try:
-            candidate = _prepared(request, flat, attempt)
+            candidate = prepare_by(request, flat, attempt)
         except TooDenseError as error:
             failure = error
             continue
@@ -151,7 +155,7 @@ def _prepare_hessian(request: Request) -> Prepared:
             "mode out, or use format='dense'."
         )
     try:
-        return _prepared(request, flat, Attempt("hessian"))
+        return prepare_by(request, flat, Attempt("hessian"))
     except UNTRACEABLE as error:
         raise request.untraceable(error) from error
     except TooDenseError as error:
@@ -164,9 +168,9 @@ def _choose_dense(request: Request, kind: str) -> Choice:
     if kind == "hessian" and not request.options.holomorphic and _any_complex(flat.leaves):
         return Choice(None)
     try:
-        attempts = [Attempt("hessian")] if kind == "hessian" else _attempts(request, flat)
+        attempts = [Attempt("hessian")] if kind == "hessian" else attempts_for(request, flat)
         for attempt in attempts:
-            candidate = _prepared(request, flat, attempt, is_dense=True)
+            candidate = prepare_by(request, flat, attempt, is_dense=True)
             if best is None or candidate.derivative.work < best.derivative.work:
                 best = candidate
             if best.derivative.work < 0.3 * candidate.dense_work or candidate.dense_work < _WORTH_IT:
@@ -178,7 +182,7 @@ def _choose_dense(request: Request, kind: str) -> Choice:
     return Choice(best if best.derivative.work < 0.8 * best.dense_work else None)
 
 
-def _attempts(request: Request, flat: FlatMap) -> list[Attempt]:
+def attempts_for(request: Request, flat: FlatMap) -> list[Attempt]:
     """The directions to try, the one with fewer seeds first."""
     options = request.options
     output, allowed = trace_directions(
@@ -186,7 +190,7 @@ def _attempts(request: Request, flat: FlatMap) -> list[Attempt]:
         request.call.traced,
         flat.leaves,
     )
-    forward = Attempt("forward", replaces="forward" not in allowed)
+    forward = Attempt("forward", "forward" not in allowed, has_reverse="reverse" in allowed)
     reverse = Attempt("reverse")
     if options.mode != "auto":
         require_complex_fits(flat, options, options.mode)
@@ -223,7 +227,16 @@ def _any_complex(leaves: Sequence[Any]) -> bool:
     return any(jax.numpy.iscomplexobj(leaf) for leaf in leaves)
 
 
-def _prepared(request: Request, flat: FlatMap, attempt: Attempt, *, is_dense: bool = False) -> Prepared:
+def prepare_by(
+    request: Request, flat: FlatMap, attempt: Attempt, *, is_dense: bool = False
+) -> Prepared:
+    """A derivative made ready in one given way.
+
+    Raises:
+        TooDenseError: a value has too many entries.
+        NoForwardModeError: a `jax.custom_vjp` call has no forward mode of the kind that was asked for.
+        ConcretizationTypeError and its kin: f needs concrete values.
+    """
     options, way = request.options, attempt.way
     context = Context(options.api, options.strict)
     found: dict[str, Any] = {}
@@ -240,8 +253,13 @@ def _prepared(request: Request, flat: FlatMap, attempt: Attempt, *, is_dense: bo
 
         if not attempt.replaces:
             return call, inner.leaves
-        replaced = with_forward_mode(call, context, transposed_only=attempt.transposed_only)
-        return replaced, inner.leaves
+        both_ways = with_forward_mode(
+            call,
+            context,
+            has_reverse=attempt.has_reverse,
+            transposed_only=attempt.transposed_only,
+        )
+        return both_ways, inner.leaves
 
     derivative = Derivative(
         build,

@@ -8,7 +8,7 @@ from typing import Any
 from jax import lax
 
 from jaxcalc.engine import equations
-from jaxcalc.engine.control_flow.operands import Run, as_tangent, shapes_of
+from jaxcalc.engine.control_flow.operands import Run, shapes_of
 from jaxcalc.engine.program import Step
 from jaxcalc.formats.lanes import Group, Lanes
 from jaxcalc.formats.unions import coefficients_on, union
@@ -28,7 +28,7 @@ def cond(run: Run, step: Step, operands: Sequence[Any]) -> list[Any]:
             zip(shapes_of(lambda _, b=branch: run(b, arguments)), step.outputs, strict=True)  # type: ignore[misc]
         ):
             if slot.is_tangent:
-                indices[i] = union(indices[i], as_tangent(out, slot.aval))
+                indices[i] = union(indices[i], run.tangent(out, slot.aval))
 
     def taking(branch: Any) -> Any:
         def taken() -> list[Any]:
@@ -37,7 +37,7 @@ def cond(run: Run, step: Step, operands: Sequence[Any]) -> list[Any]:
                 if not slot.is_tangent:
                     results.append(out)
                 elif index is not None:
-                    results.append(coefficients_on(index, as_tangent(out, slot.aval)))
+                    results.append(coefficients_on(index, run.tangent(out, slot.aval)))
             return results
 
         return taken

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr
 
-from jaxcalc.engine.control_flow.operands import Run, as_tangent, shapes_of
+from jaxcalc.engine.control_flow.operands import Run, shapes_of
 from jaxcalc.formats.lanes import Group, Lanes
 from jaxcalc.formats.unions import coefficients_on, union, widened
 
@@ -53,7 +53,7 @@ class Loop:
     def as_carry(self, values: Sequence[Any]) -> list[Any]:
         """Values of the carry, the tangents among them as such."""
         return [
-            as_tangent(x, aval) if on else x
+            self.run.tangent(x, aval) if on else x
             for x, aval, on in zip(values, self.avals, self.is_tangent, strict=True)
         ]
 

@@ -41,20 +41,20 @@ def scan(run: Run, step: Step, operands: Sequence[Any]) -> Sequence[Any]:
     loop = Loop(run, parts.body, consts, init, is_tangent)
     if length == 0:
         empty = [np.zeros(s.aval.shape, s.aval.dtype) for s in step.outputs[parts.carry :]]
-        return _as_outputs([*init, *empty], step)
+        return _as_outputs(run, [*init, *empty], step)
     if not any(is_tangent):
-        return _as_outputs(mapped(run, step.eqn, operands), step)
+        return _as_outputs(run, mapped(run, step.eqn, operands), step)
     order = range(length)[::-1] if parts.options["reverse"] else range(length)
     work = length * equations.count(parts.body.jaxpr)
     followed = _followed(loop, xs, order) if work <= _FOLLOWED else None
     if followed is not None and work <= _UNROLLED:
-        return _as_outputs(_written_out(loop, xs, order), step)
+        return _as_outputs(run, _written_out(loop, xs, order), step)
     scanned = _Scanned.of(xs)
     pattern = carried_pattern(loop, scanned.example(), length)
     if followed is not None and followed.coefficients <= _SAVES * length * _coefficients(loop, pattern):
-        return _as_outputs(_written_out(loop, xs, order), step)
-    outputs = _as_outputs(_run_scan(loop, scanned, pattern, parts.options), step)
-    return outputs if followed is None else followed.restrict(outputs, step)
+        return _as_outputs(run, _written_out(loop, xs, order), step)
+    outputs = _as_outputs(run, _run_scan(loop, scanned, pattern, parts.options), step)
+    return outputs if followed is None else followed.restrict(run, outputs, step)
 
 
 def while_loop(run: Run, step: Step, operands: Sequence[Any]) -> Sequence[Any]:
@@ -73,12 +73,12 @@ def while_loop(run: Run, step: Step, operands: Sequence[Any]) -> Sequence[Any]:
     if steps is not None:
         followed = _followed(loop, (), range(steps))
         if steps * size <= _UNROLLED:
-            return _as_outputs(_written_out(loop, (), range(steps)), step)
+            return _as_outputs(run, _written_out(loop, (), range(steps)), step)
     pattern = carried_pattern(loop, (), steps)
     if steps is not None and followed.coefficients <= _SAVES * steps * _coefficients(loop, pattern):
-        return _as_outputs(_written_out(loop, (), range(steps)), step)
-    outputs = _as_outputs(_run_while(loop, goes_on, pattern), step)
-    return outputs if steps is None else followed.restrict(outputs, step)
+        return _as_outputs(run, _written_out(loop, (), range(steps)), step)
+    outputs = _as_outputs(run, _run_while(loop, goes_on, pattern), step)
+    return outputs if steps is None else followed.restrict(run, outputs, step)
 
 
 def _known_steps(loop: Loop, goes_on: Callable[[Any], Any], most: int) -> int | None:
@@ -113,10 +113,10 @@ class _Followed:
     outputs: Sequence[Any]
     coefficients: int
 
-    def restrict(self, outputs: Sequence[Any], step: Step) -> list[Any]:
+    def restrict(self, run: Run, outputs: Sequence[Any], step: Step) -> list[Any]:
         """The outputs of the loop, without the entries that no step makes."""
         return [
-            restricted(x, of.as_tangent(pattern, slot.aval)) if slot.is_tangent else x
+            restricted(x, run.tangent(pattern, slot.aval)) if slot.is_tangent else x
             for x, pattern, slot in zip(outputs, self.outputs, step.outputs, strict=True)
         ]
 
@@ -168,9 +168,9 @@ def _coefficients(loop: Loop, pattern: Pattern) -> int:
     )
 
 
-def _as_outputs(values: Sequence[Any], step: Step) -> list[Any]:
+def _as_outputs(run: Run, values: Sequence[Any], step: Step) -> list[Any]:
     return [
-        of.as_tangent(x, slot.aval) if slot.is_tangent else x
+        run.tangent(x, slot.aval) if slot.is_tangent else x
         for x, slot in zip(values, step.outputs, strict=True)
     ]
 

@@ -12,6 +12,7 @@ from jax import lax
 from jax.extend.core import ClosedJaxpr, JaxprEqn, jaxpr_as_fun
 
 from jaxcalc.engine import equations
+from jaxcalc.engine.constants import constant_carry
 from jaxcalc.engine.control_flow import operands as of
 from jaxcalc.engine.control_flow.operands import Run
 from jaxcalc.formats.lanes import Lanes
@@ -38,32 +39,27 @@ def _carries(
     """The carry after the last step, and before each."""
     if not init:
         return [], []
-    given = [_without_tangent(x) for x in (*consts, *init, *xs)]
-    split = len(consts), len(consts) + len(init)
+    operands = [*consts, *init, *xs]
+    known = constant_carry(parts, [x if of.is_known(x) else None for x in operands])
+    if len(known) == len(init):
+        return [known[i][0] for i in range(len(init))], [known[i][1] for i in range(len(init))]
+    given = [_without_tangent(x) for x in operands]
+    first, last = len(consts), len(consts) + len(init)
 
-    def loop(arrays: list[Any]) -> Any:
-        def step(carry: list[Any], slices: list[Any]) -> tuple[list[Any], list[Any]]:
-            outputs = jaxpr_as_fun(parts.body)(*arrays[: split[0]], *carry, *slices)
-            return list(outputs[: len(init)]), carry
+    def step(carry: list[Any], slices: list[Any]) -> tuple[list[Any], list[Any]]:
+        outputs = jaxpr_as_fun(parts.body)(*given[:first], *carry, *slices)
+        return list(outputs[: len(init)]), carry
 
-        start = [jnp.asarray(x) for x in arrays[split[0] : split[1]]]
-        return lax.scan(step, start, arrays[split[1] :], **parts.options)
-
-    if any(not of.is_known(x) for x in (*consts, *init, *xs) if not isinstance(x, Lanes)):
-        final, carries = loop(given)
-        return final, carries
-    with jax.ensure_compile_time_eval():
-        final, carries = loop(given)
-    return [_in_numpy(x) for x in final], [_in_numpy(x) for x in carries]
+    start = [jnp.asarray(x) for x in given[first:last]]
+    final, carries = lax.scan(step, start, given[last:], **parts.options)
+    for i, (after, before) in known.items():
+        final[i], carries[i] = after, before
+    return final, carries
 
 
 def _without_tangent(x: Any) -> Any:
     """Zeros in the place of a tangent, which the carry does not depend on."""
     return np.zeros(x.shape, x.dtype) if isinstance(x, Lanes) else x
-
-
-def _in_numpy(x: Any) -> Any:
-    return x if jnp.issubdtype(x.dtype, jax.dtypes.extended) else np.asarray(x)
 
 
 def _batched(parts: equations.Scan) -> ClosedJaxpr:

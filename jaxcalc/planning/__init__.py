@@ -1,0 +1,1 @@
+"""Which way to a derivative costs least, in time and in memory."""

@@ -1,0 +1,57 @@
+"""How much memory there is, and how much of it a derivative may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import jax
+
+_SHARE = 0.25  # of the memory, for workspace
+_CGROUP = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+_UNKNOWN = 4 << 30  # where neither the device nor the system says
+
+
+def available_bytes() -> int:
+    """The memory of the device that results are made on; of the machine, where that is a CPU."""
+    device = jax.local_devices()[0]
+    stats: dict[str, Any] = device.memory_stats() or {}
+    if "bytes_limit" in stats:
+        return int(stats["bytes_limit"])
+    return min(_physical_bytes(), _allowed_bytes())
+
+
+def default_limit() -> int:
+    """The workspace that is allowed when nobody says: a quarter of the memory."""
+    return int(_SHARE * available_bytes())
+
+
+def _physical_bytes() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not a system of the Unix family
+        return _UNKNOWN
+
+
+def _allowed_bytes() -> int:
+    """What a container allows its processes."""
+    for name in _CGROUP:
+        path = Path(name)
+        if path.is_file():
+            text = path.read_text("ascii").strip()
+            if text.isdigit():
+                return int(text)
+    return _physical_bytes()
+
+
+def in_words(size: float) -> str:
+    """A number of bytes as people write it: 640 B, 9.2 MiB, 64 GiB."""
+    units = iter(["B", "KiB", "MiB", "GiB", "TiB"])
+    unit = next(units)
+    while size >= 1000:  # three digits before the next unit
+        following = next(units, None)
+        if following is None:
+            break
+        size, unit = size / 1024, following
+    return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.3g} {unit}"
