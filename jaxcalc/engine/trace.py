@@ -135,6 +135,11 @@ def _traced(
     program = flatten(jaxpr, len(tangents))
     if any(step.eqn.primitive.name == _ONLY_TRANSPOSED for step in program.tangent):
         raise TypeError("a jax.custom_vjp function has no forward mode")
+    if any(hasattr(x.aval, "inner_aval") for step in program.tangent for x in step.inputs):
+        raise TypeError(
+            "jaxcalc: a derivative with mutable arrays (jax.new_ref) in it has no structure to "
+            "follow; use format='dense', or arrays and .at[...] instead."
+        )
     has_loop = any(step.eqn.primitive.name in _LOOPS for step in program.tangent)
     if has_loop and way != "reverse" and not in_one_loop:
         return _traced(build, shapes, way, derived, in_one_loop=True)

@@ -418,3 +418,15 @@ def test_source_line_of_a_coupling():
             ValueError, match=r"samples \d and \d are coupled.*test_sparse_formats.py:\d+"
         ):
             J.blocks()
+
+
+def test_mutable_arrays_are_refused_by_name():
+    def f(x):
+        mutable = jax.new_ref(jnp.zeros(3))
+        mutable[...] = x[:3] * x[1:]
+        return mutable[...] ** 2
+
+    x = jnp.arange(1.0, 5.0)
+    with pytest.raises(TypeError, match=r"jax.new_ref.*format='dense'"):
+        jaxcalc.jacobian(f, format="structured", mode="reverse")(x)
+    np.testing.assert_allclose(jaxcalc.jacobian(f, mode="reverse")(x), jax.jacrev(f)(x))
