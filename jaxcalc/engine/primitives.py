@@ -189,7 +189,7 @@ _FAMILIES: list[tuple[How, str, str, str]] = [
     ("dense", "all axes", "between processes",
      "global_array_to_host_local_array host_local_array_to_global_array reshard"),
     ("dense", "all axes", "programs on parts of the devices", "mpmd_map"),
-    ("dense", "all axes", "the whole derivative is dense: what is stored in references is not followed",
+    ("dense", "all axes", "mutable arrays: sparse formats refuse them by name, the dense one is JAX's",
      "new_ref get swap addupdate freeze free_ref empty_ref accum_grad_in_ref masked_load masked_swap "
      "run_state"),
     ("dense", "all axes", "types with a representation of their own",
