@@ -45,6 +45,14 @@ def test_the_commands_print_what_is_shown(capsys: pytest.CaptureFixture[str]) ->
         assert capsys.readouterr().out == expected, command
 
 
+def test_the_explanation_begins_as_shown() -> None:
+    line, _, shown = block("pycon").partition("\n")
+    names: dict[str, object] = {}
+    exec(block("python").split("bowl")[0], names)
+    explanation = eval(line.removeprefix(">>> print(").removesuffix(")"), names)
+    assert str(explanation).split("\n\n")[0] + "\n" == shown
+
+
 def test_the_two_commands_are_those_that_continuous_integration_runs() -> None:
     commands = re.findall(r"^    (pip install .*)$", README, re.MULTILINE)
     assert len(commands) == 2
