@@ -125,7 +125,7 @@ class _Check:
     ) -> None:
         self.program, self.points, self.report, self.run = program, points, report, run
         self.f = program.function
-        self._turn = len(program.source) % 40  # what would take long is done by turns
+        self._turn = len(program.source) % 120  # what would take long is done by turns
         self.takes_hessian = self._turn % 2 == 0
         self.tolerance = _TOLERANCE[lowest_dtype(program)]
         self.flat, self.unravel = ravel_pytree(jax.tree.map(jnp.asarray, points[0]))
@@ -192,10 +192,10 @@ class _Check:
         return Found(jaxpr, matrix, pattern.astype(bool))
 
     def _other_formats(self, references: list[np.ndarray]) -> None:
-        """Dense under jit, bcoo, `todense`, `sparsity` or a batch, by turns."""
-        turn, x = self._turn % 5, self.points[0]
-        if turn == 4:
-            self._batch(references)
+        """Dense under jit, bcoo, `todense`, `sparsity`, a batch or a derivative, by turns."""
+        turn, x = self._turn % 6, self.points[0]
+        if turn > 3:
+            (self._batch if turn == 4 else self._derivative)(references)
             return
         if turn == 3:
             pattern = jaxcalc.sparsity(self.f, x).todense()
@@ -219,6 +219,29 @@ class _Check:
         (values,) = self.run(found.jaxpr, jax.tree.leaves(stacked))
         for line, wanted in zip(values, references, strict=True):
             self._assert_close("jacobian under vmap", found.matrix([line]), wanted)
+
+    def _derivative(self, references: list[np.ndarray]) -> None:
+        """The structured Jacobian differentiated once more, along a line."""
+        directions = [jax.tree.map(np.cos, x) for x in self.points]
+        jaxpr = jax.make_jaxpr(lambda x, d: jax.jvp(jax.jacfwd(self._flat_reference), (x,), (d,))[1])(
+            self.flat, self.flat
+        )
+        wanted = [
+            np.asarray(self.run(jaxpr, [ravel_pytree(x)[0], ravel_pytree(d)[0]])[0], np.float64)
+            for x, d in zip(self.points, directions, strict=True)
+        ]
+        if not all(np.isfinite(w).all() and np.abs(w).max(initial=0) < _HUGE for w in wanted):
+            return
+        name = "derivative of the jacobian"
+        transformed = jaxcalc.jacobian(self.f, format="structured")
+        found = self._structured(transformed)
+        jaxpr = jax.make_jaxpr(lambda x, d: jax.jvp(lambda x: transformed(x).values, (x,), (d,))[1])(
+            self.points[0], directions[0]
+        )
+        self.report.ways.append(name)
+        for x, d, expected in zip(self.points, directions, wanted, strict=True):
+            outputs = self.run(jaxpr, [*jax.tree.leaves(x), *jax.tree.leaves(d)])
+            self._assert_close(name, found.matrix(outputs), expected)
 
     def eager(self) -> None:
         """As a user calls it, compiled; the second call takes what was kept of the first."""
