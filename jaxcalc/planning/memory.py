@@ -54,4 +54,4 @@ def in_words(size: float) -> str:
         if following is None:
             break
         size, unit = size / 1024, following
-    return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.3g} {unit}"
+    return f"{size:,.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.3g} {unit}"

@@ -1,0 +1,67 @@
+"""Sizes in words, the memory there is, and what a program holds at a time."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcalc.engine.chunks import products_with_basis
+from jaxcalc.planning import memory
+from jaxcalc.planning.liveness import peak_bytes
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1023, "0.999 KiB"),
+        (9.2 * 1024**2, "9.2 MiB"),
+        (64 * 1024**3, "64 GiB"),
+        (131072**2 * 4, "64 GiB"),
+        (2e18, "1,818,989 TiB"),
+    ],
+)
+def test_sizes_are_written_as_people_write_them(size, text):
+    assert memory.in_words(size) == text
+
+
+def test_the_default_is_a_share_of_what_there_is(monkeypatch, tmp_path):
+    assert 2**28 < memory.available_bytes() < 2**45
+    assert memory.default_limit() == int(0.25 * memory.available_bytes())
+    limit = tmp_path / "memory.max"
+    limit.write_text("1073741824\n")
+    monkeypatch.setattr(memory, "_CGROUP", (str(limit),))
+    assert memory.available_bytes() == 2**30
+    limit.write_text("max\n")
+    assert memory.available_bytes() > 2**30
+
+
+def test_what_lives_at_one_time():
+    def f(x):
+        a = jnp.sin(x)
+        b = jnp.cos(a)
+        return jnp.exp(b)
+
+    assert peak_bytes(jax.make_jaxpr(f)(jnp.ones(100)).jaxpr) == 2 * 400  # a and b
+    both = jax.make_jaxpr(lambda x: jnp.sin(x) + jnp.cos(x) * jnp.exp(x))(jnp.ones(100)).jaxpr
+    assert peak_bytes(both) == 4 * 400
+    looped = jax.make_jaxpr(lambda x: jax.lax.fori_loop(0, 9, lambda _, y: f(y), x))(jnp.ones(100))
+    assert peak_bytes(looped.jaxpr) == 2 * 400 + 0
+    assert peak_bytes(jax.make_jaxpr(lambda x: x)(jnp.ones(100)).jaxpr) == 0
+
+
+@pytest.mark.parametrize("block", [1, 3, 4, 100])
+def test_products_with_basis_vectors_a_block_at_a_time(block, x64):
+    a, b = np.random.default_rng(0).normal(size=(2, 5, 4))
+
+    def linear(xs):
+        first, second = xs
+        return [a @ jnp.concatenate([first, second.reshape(-1)]), b[:, :1] * first[0]]
+
+    like = [jnp.ones(2), jnp.ones((1, 2))]
+    wide, rest = products_with_basis(linear, like, block=block)
+    np.testing.assert_allclose(wide, a.T)
+    np.testing.assert_allclose(rest[:, :, 0], np.eye(4)[:, :1] * b[:, 0])
+    chosen = products_with_basis(linear, like, np.array([3, 1]), block=block)
+    np.testing.assert_allclose(chosen[0], a.T[[3, 1]])

@@ -1,0 +1,124 @@
+"""What `explain` says, and that what it says is what runs."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import jaxcalc
+
+W = np.random.default_rng(0).normal(size=(6, 6)).astype(np.float32)
+
+
+def stencil(u):
+    inner = u[2:] - 2 * u[1:-1] + u[:-2]
+    return jnp.sin(u[1:-1]) * inner
+
+
+def layers(x):
+    hidden = jnp.tanh(x @ W)
+    return jnp.tanh(hidden @ W)
+
+
+def chain(x):
+    return jnp.sum((x[1:] - x[:-1] ** 2) ** 2)
+
+
+FUNCTIONS = {
+    "diagonal": (jnp.sin, (9,), 1),
+    "stencil": (stencil, (50,), 1),
+    "batched layers": (layers, (8, 6), 1),
+    "sum": (jnp.sum, (9,), 1),
+    "arrow": (lambda x: (x + x[0]).at[0].add(jnp.sum(x)), (9,), 1),
+    "loop": (lambda x: lax.fori_loop(0, 40, lambda _, y: jnp.sin(y), x), (9,), 1),
+    "branch": (lambda x: lax.cond(x[0] > 0, jnp.sin, lambda y: y[::-1], x), (9,), 1),
+    "dense": (lambda x: W @ x, (6,), 1),
+    "chain, twice": (chain, (30,), 2),
+    "squares, twice": (lambda x: jnp.sum(x**4), (30,), 2),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_it_counts_what_runs(name):
+    f, shape, order = FUNCTIONS[name]
+    x = jnp.linspace(0.1, 1.0, int(np.prod(shape))).reshape(shape)
+    found = jaxcalc.explain(f, x, order=order)
+    transform = jaxcalc.jacobian if order == 1 else jaxcalc.hessian
+    derivative = transform(f, format="structured")(x)
+    assert found.pattern == derivative.layout.pattern
+    assert found.chosen.name.startswith("structured")
+    assert found.chosen.products == max(line.lanes for line in found.lines) if found.lines else True
+    assert [way.is_chosen for way in found.ways] == [True] + [False] * (len(found.ways) - 1)
+    assert json.loads(json.dumps(found.to_dict()))["pattern"]["nonzeros"] == derivative.nnz
+    text = str(found)
+    assert text.splitlines()[0].startswith("Hessian" if order == 2 else found.term)
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_the_whole_text():
+    found = jaxcalc.explain(stencil, jax.ShapeDtypeStruct((50,), jnp.float32))
+    expected = """\
+Jacobian   float32[50] -> float32[48]
+entries    48 x 50, 144 nonzeros (6 %), banded (lower 0, upper 2)
+format     structured
+plan       structured, forward, 3 lanes
+fallbacks  none"""
+    assert str(found).startswith(expected)
+    assert "ways" in str(found)
+    assert "dense, forward" in str(found)
+
+
+def test_lines_name_the_source():
+    found = jaxcalc.explain(layers, jnp.ones((8, 6)))
+    first, second = (line for line in found.lines if line.place.startswith("test_explain.py"))
+    assert int(second.place.split(":")[1]) == int(first.place.split(":")[1]) + 1
+    assert first.lanes == second.lanes == 6
+    assert "dot_general" in first.operations
+
+
+def test_fallbacks_are_named():
+    @jax.custom_vjp
+    def clipped(x):
+        return x
+
+    clipped.defvjp(lambda x: (x, None), lambda _, c: (c / jnp.sum(c**2),))
+    found = jaxcalc.explain(lambda x: clipped(x) * 2, jnp.ones(3), mode="reverse")
+    assert len(found.fallbacks) == 1
+    assert "test_explain.py" in found.fallbacks[0]
+    assert found.fallbacks[0] in str(found)
+
+
+def test_dense_formats_compare_with_plain_jax():
+    found = jaxcalc.explain(layers, jnp.ones((8, 6)), format="dense")
+    assert found.chosen.name.startswith(("structured", "dense"))
+    tiny = jaxcalc.explain(lambda x: x**2, jnp.ones(3), format="dense")
+    assert tiny.chosen.name.startswith("dense")
+    assert tiny.lines == []
+
+
+def test_it_measures_when_asked():
+    found = jaxcalc.explain(stencil, jax.ShapeDtypeStruct((50,), jnp.float32), analyze=True)
+    assert found.measured.seconds > 0
+    assert found.measured.seconds_of_f > 0
+    assert "measured" in str(found)
+    assert found.to_dict()["measured"]["workspace"] >= 0
+
+
+def test_notebooks_show_a_table_and_the_pattern():
+    html = jaxcalc.explain(lambda x: x[1:] * x[:-1], jnp.ones(5))._repr_html_()
+    assert html.count("<table>") >= 3
+    assert "structured, forward" in html
+
+
+def test_bad_requests():
+    with pytest.raises(ValueError, match=r"jaxcalc.explain: order must be 1 .* got 3"):
+        jaxcalc.explain(jnp.sin, 1.0, order=3)
+    with pytest.raises(ValueError, match=r"jaxcalc.explain: unknown format 'coo'.*dense.*structured"):
+        jaxcalc.explain(jnp.sin, 1.0, format="coo")
+    with pytest.raises(TypeError, match=r"lax\.cond"):
+        jaxcalc.explain(lambda x: x if x > 0 else -x, 1.0)
+    with pytest.raises(TypeError, match="expected a function"):
+        jaxcalc.explain(3, 1.0)
