@@ -187,6 +187,6 @@ def _step(scope: Scope, operation: Operation) -> bool:
     if not expression:
         scope.drop_pending()
         return False
-    if scope.traits.is_tight:  # a sine with a factor of its own, so that nothing cancels later
-        expression = f"jnp.sin({0.7 + len(scope.lines) / 9:.2f} * ({expression}))"
+    if scope.traits.is_tight:  # a factor of its own, so that nothing cancels, and no value is zero
+        expression = f"jnp.sin(0.3 + {0.7 + len(scope.lines) / 9:.2f} * ({expression}))"
     return scope.push(operation.name, expression)

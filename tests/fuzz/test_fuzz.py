@@ -41,13 +41,13 @@ BUDGET = settings(
 )
 
 
-@settings(BUDGET, max_examples=120)
+@settings(BUDGET, max_examples=200)
 @given(programs(allowed=OPERATIONS))
 def test_random_programs(made):
     compare(made)
 
 
-@settings(BUDGET, max_examples=40)
+@settings(BUDGET, max_examples=80)
 @given(programs(tight=True, longest=5, allowed=OPERATIONS))
 def test_random_programs_whose_pattern_must_be_exact(made):
     compare(made)
