@@ -1,13 +1,17 @@
 """Forward mode through functions that have a rule for reverse mode alone.
 
 A `jax.custom_vjp` function comes with a backward rule, which takes a cotangent back: it is linear in
-the cotangent, so its transpose takes a tangent forward. Here f is traced, and every such call in it
-becomes a `jax.custom_jvp` function whose tangent is that transpose. What comes out is ordinary JAX,
-in which both the loops of forward mode and the rules of reverse mode have a derivative.
+the cotangent, so its transpose takes a tangent forward. That is done in one of two ways.
+
+Where all of f has a reverse mode, f is differentiated in reverse and the whole is transposed.
+
+Elsewhere f is traced, and every such call in it becomes a `jax.custom_jvp` function whose tangent is
+the transpose of its own rule. What comes out is ordinary JAX, in which loops of unknown length, which
+have a forward mode alone, keep theirs.
 
 A backward rule that JAX cannot transpose, because it holds a `while_loop` or is not linear (it clips
-the cotangent, say), is applied to a basis of cotangents instead, and the Jacobian of that part is
-multiplied by the tangent (`jaxcalc.engine.segments`).
+the cotangent, say), is materialised, and the Jacobian of that part multiplied by the tangent
+(`jaxcalc.engine.segments`).
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import dtypes
 from jax.custom_derivatives import SymbolicZero
@@ -28,24 +33,31 @@ from jaxcalc.engine import equations
 from jaxcalc.engine.dense import FlatCall, Leaves
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.rewrite import Rewriting
-from jaxcalc.engine.segments import NoForwardModeError, push_forward
+from jaxcalc.engine.segments import NoForwardModeError, push_forward, transposed
 from jaxcalc.engine.source import named_with_line
+from jaxcalc.engine.transposable import obstacle
 
 REVERSE_ONLY = "custom_vjp_call"
+ArrayCall = Callable[[Leaves], tuple[list[Any], list[Any]]]
+
+__all__ = ["NoForwardModeError", "forward_derivative", "with_forward_mode"]
 
 
-def with_forward_mode(call: FlatCall, context: Context, *, transposed_only: bool = False) -> FlatCall:
-    """A flat function in which every `jax.custom_vjp` call has a forward derivative as well.
+def with_forward_mode(
+    call: FlatCall, context: Context, *, has_reverse: bool, transposed_only: bool = False
+) -> FlatCall:
+    """A flat function whose `jax.custom_vjp` calls have a forward derivative as well.
 
-    Values, and what is derived in reverse mode, stay what they are.
+    Its values are those that it has when it is differentiated in reverse.
 
     Args:
         call: from leaves to output leaves and aux.
-        context: notes the calls whose Jacobian had to be materialised; refuses them under `strict`.
-        transposed_only: raise NoForwardModeError instead of materialising.
+        context: notes the calls whose rule is not linear, and refuses them under `strict`.
+        has_reverse: whether JAX can differentiate all of it in reverse.
+        transposed_only: raise NoForwardModeError where a transpose does not do.
     """
 
-    def rewritten(leaves: Leaves) -> tuple[list[Any], Any]:
+    def both_ways(leaves: Leaves) -> tuple[list[Any], Any]:
         asides: list[Aside] = []
 
         def arrays_only(leaves: Leaves) -> tuple[list[Any], list[Any]]:
@@ -54,33 +66,61 @@ def with_forward_mode(call: FlatCall, context: Context, *, transposed_only: bool
             asides.append(aside)
             return list(output), arrays
 
-        output, arrays = forward_derivative(arrays_only, context, transposed_only=transposed_only)(
-            list(leaves)
-        )
+        if has_reverse:
+            run = _as_a_whole(arrays_only, context, transposed_only)
+        else:
+            run = forward_derivative(arrays_only, context)
+        output, arrays = run(list(leaves))
         return output, asides[-1].restored(arrays)
 
-    return rewritten
+    return both_ways
 
 
-def forward_derivative(
-    function: Callable[..., Any], context: Context, *, transposed_only: bool = False
-) -> Callable[..., Any]:
-    """As `with_forward_mode`, for a function from one pytree of arrays to another."""
+def _as_a_whole(call: ArrayCall, context: Context, transposed_only: bool) -> ArrayCall:
+    """A function whose forward derivative is the transpose of its reverse one, where it has one."""
+
+    @jax.custom_jvp
+    def run(leaves: Leaves) -> tuple[list[Any], list[Any]]:
+        return call(leaves)
+
+    @run.defjvp
+    def forward(primals: tuple[Any], tangents: tuple[Any]) -> Any:
+        output, pull, arrays = jax.vjp(call, *primals, has_aux=True)
+        closed = jax.make_jaxpr(lambda cotangents: pull(cotangents)[0])([jax.typeof(y) for y in output])
+        found = obstacle(closed.jaxpr, [True] * len(output))
+        no_tangents = [_zero_tangent(x) for x in arrays]
+        if found is None:
+            return (output, arrays), (transposed(closed, *tangents), no_tangents)
+        if transposed_only:
+            raise NoForwardModeError(f"{context.api}: {named_with_line(found)} has no transpose")
+        replaced = forward_derivative(call, context)
+        output, pushed, arrays = jax.jvp(replaced, primals, tangents, has_aux=True)
+        return (output, arrays), (pushed, no_tangents)
+
+    return run
+
+
+def _zero_tangent(x: Any) -> Any:
+    if equations.is_inexact(jax.typeof(x)):
+        return jnp.zeros_like(x)
+    return np.zeros(np.shape(x), dtypes.float0)
+
+
+def forward_derivative(function: Callable[[Any], Any], context: Context) -> Callable[[Any], Any]:
+    """A function of one pytree of arrays, traced, with a forward mode for `jax.custom_vjp` calls."""
 
     def handler(eqn: JaxprEqn, operands: Sequence[Any]) -> Sequence[Any]:
-        return _with_forward_rule(eqn, context, transposed_only)(*operands)
+        return _with_forward_rule(eqn, context)(*operands)
 
-    def rewritten(tree: Any) -> Any:
+    def replaced(tree: Any) -> Any:
         closed, shape = jax.make_jaxpr(function, return_shape=True)(tree)
         results = Rewriting({REVERSE_ONLY: handler}).evaluate(closed, jax.tree.leaves(tree))
         return jax.tree.unflatten(jax.tree.structure(shape), results)
 
-    return rewritten
+    return replaced
 
 
-def _with_forward_rule(
-    eqn: JaxprEqn, context: Context, transposed_only: bool
-) -> Callable[..., Sequence[Any]]:
+def _with_forward_rule(eqn: JaxprEqn, context: Context) -> Callable[..., Sequence[Any]]:
     """The function of one `custom_vjp_call`, differentiable in both modes."""
     inexact = [equations.is_inexact(v.aval) for v in eqn.outvars]
 
@@ -108,7 +148,6 @@ def _with_forward_rule(
                 [tangents[i] for i in moving],
                 eqn,
                 context,
-                transposed_only=transposed_only,
             )
         except jax.errors.UnexpectedTracerError as error:
             raise _closes_over(eqn, context) from error
@@ -125,5 +164,5 @@ def _closes_over(eqn: JaxprEqn, context: Context) -> NoForwardModeError:
     return NoForwardModeError(
         f"{context.api}: forward mode through {named_with_line(eqn)} needs rules that stand for "
         "themselves, but these read a value that f computes and does not pass. Give it to the function "
-        "as an argument (jax.closure_convert finds such values), or use mode='reverse'."
+        "as an argument; jax.closure_convert finds such values."
     )

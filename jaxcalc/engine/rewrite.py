@@ -69,8 +69,8 @@ class Rewriting:
             return equations.bind(eqn, operands)
         if eqn.primitive.name == "shard_map":
             mapped = bodies.shard_map(eqn)
-            run = jax.shard_map(lambda *xs: self.evaluate(mapped.body, xs), **mapped.options)
-            return run(*operands)
+            run = jax.shard_map(lambda *xs: tuple(self.evaluate(mapped.body, xs)), **mapped.options)
+            return list(run(*operands))
         return equations.bind(bodies.with_bodies(eqn, [self._body(b) for b in inner]), operands)
 
     def _body(self, body: ClosedJaxpr) -> ClosedJaxpr:

@@ -2,8 +2,9 @@
 
 The part is given by its backward rule. Where JAX can transpose the rule, its transpose is what takes
 tangents forward, and nothing is materialised. Elsewhere the rule is materialised: with its structure,
-by the walk, so that the samples of a batch stay apart; or, where that cannot be followed either, by one
-pass for each output element. What is left to do forward is a product with known places.
+by the walk, so that the samples of a batch stay apart; or, where it is not linear, by a pass for each
+output element, those together that nowhere meet. What is left to do forward is a product with known
+places.
 """
 
 from __future__ import annotations
@@ -20,15 +21,18 @@ from jax import lax
 from jax.extend.core import ClosedJaxpr, JaxprEqn, jaxpr_as_fun
 
 from jaxcalc.engine import equations
+from jaxcalc.engine.compressed import materialised
 from jaxcalc.engine.dense import FlatCall, Leaves
-from jaxcalc.engine.interpret import TooDenseError, run_primal, walk
+from jaxcalc.engine.interpret import run_primal, walk
 from jaxcalc.engine.linearity import NotLinearError
 from jaxcalc.engine.program import flatten
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.rewrite import Rewriting
 from jaxcalc.engine.source import named_with_line
 from jaxcalc.engine.transposable import INLINED, PRINTS, obstacle
-from jaxcalc.formats.lanes import Group, Lanes, fill, seed, valid_data
+from jaxcalc.formats.entries import look_up
+from jaxcalc.formats.lanes import Lanes, fill, seed, valid_data
+from jaxcalc.formats.readout import entries
 
 Pull = Callable[[list[Any]], list[Any]]
 
@@ -43,8 +47,6 @@ def push_forward(
     tangents: Sequence[Any],
     eqn: JaxprEqn,
     context: Context,
-    *,
-    transposed_only: bool,
 ) -> list[Any]:
     """The tangents of a part's outputs, from those of its inputs and its backward rule.
 
@@ -54,22 +56,26 @@ def push_forward(
         tangents: of the inputs.
         eqn: the part, for messages.
         context: notes what is materialised without structure, which `strict` refuses.
-        transposed_only: raise NoForwardModeError instead of materialising.
     """
-    zeros = [jax.ShapeDtypeStruct(y.shape, y.dtype) for y in outputs]
-    closed = jax.make_jaxpr(pull)(zeros)
-    found = obstacle(closed.jaxpr, [True] * len(zeros))
-    if found is None:
-        inlined = _without_rules(closed)
-        transpose = jax.linear_transpose(inlined, zeros)
-        (pushed,) = transpose(list(tangents))
-        return list(pushed)
-    if transposed_only:
-        raise NoForwardModeError(
-            f"{context.api}: the backward rule of {named_with_line(eqn)} has no transpose, because of "
-            f"{named_with_line(found)} in it; use mode='forward' or mode='reverse' to choose one."
-        )
+    closed = jax.make_jaxpr(pull)(list(outputs))
+    if obstacle(closed.jaxpr, [True] * len(outputs)) is None:
+        return transposed(closed, tangents)
     return _materialised(closed, outputs, tangents, eqn, context)
+
+
+def transposed(closed: ClosedJaxpr, tangents: Sequence[Any]) -> list[Any]:
+    """The transpose of a linear program of one list, applied to tangents of its outputs."""
+
+    def inline(eqn: JaxprEqn, operands: Sequence[Any]) -> Sequence[Any]:
+        inner = equations.linear_map(eqn)
+        assert inner is not None
+        return rewriting.evaluate(inner.program, operands)
+
+    # rules have been applied already, and there is no transpose of printing
+    rewriting = Rewriting(dict.fromkeys(INLINED, inline) | dict.fromkeys(PRINTS, lambda *_: []))
+    linear = lambda cotangents: rewriting.evaluate(closed, cotangents)  # noqa: E731
+    (pushed,) = jax.linear_transpose(linear, list(closed.in_avals))(list(tangents))
+    return list(pushed)
 
 
 def forward_gradient(call: FlatCall, context: Context) -> Callable[[Leaves], Any]:
@@ -85,28 +91,13 @@ def forward_gradient(call: FlatCall, context: Context) -> Callable[[Leaves], Any
         shapes = [jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in leaves]
         (row,) = _structured(jax.make_jaxpr(push)(shapes), context)
         sizes = [prod(x.shape) for x in shapes]
-        line = jnp.zeros(sum(sizes), row.dtype)
-        for group in row.groups:
-            data = jnp.broadcast_to(group.data, group.index.shape)
-            valid = group.index >= 0
-            line = line.at[group.index[valid]].add(data[np.flatnonzero(valid)])
+        found = entries([row], row.dtype)
+        line = jnp.zeros(sum(sizes), row.dtype).at[found.inputs].add(found.values)
         pieces = jnp.split(line, np.cumsum(sizes)[:-1])
         flat = [p.reshape(x.shape).astype(x.dtype) for p, x in zip(pieces, shapes, strict=True)]
         return flat, (list(output), aux)
 
     return gradient
-
-
-def _without_rules(closed: ClosedJaxpr) -> Pull:
-    """A linear program whose rules have been applied, and which prints nothing."""
-
-    def inline(eqn: JaxprEqn, operands: Sequence[Any]) -> Sequence[Any]:
-        inner = equations.linear_map(eqn)
-        assert inner is not None
-        return rewriting.evaluate(inner.program, operands)
-
-    rewriting = Rewriting(dict.fromkeys(INLINED, inline) | dict.fromkeys(PRINTS, lambda *_: []))
-    return lambda cotangents: rewriting.evaluate(closed, cotangents)
 
 
 def _materialised(
@@ -129,8 +120,7 @@ def _materialised(
         by_i = [ct * np.array(1j, ct.dtype) if jnp.iscomplexobj(ct) else ct for ct in cotangents]
         return jaxpr_as_fun(closed)(*by_i)
 
-    shapes = [jax.ShapeDtypeStruct(y.shape, y.dtype) for y in outputs]
-    imaginary = _products(jax.make_jaxpr(turned)(shapes), tangents, eqn, context)
+    imaginary = _products(jax.make_jaxpr(turned)(list(outputs)), tangents, eqn, context)
     return [
         (lax.complex(r, -i) if jnp.iscomplexobj(y) else r).astype(y.dtype)
         for r, i, y in zip(real, imaginary, outputs, strict=True)
@@ -143,61 +133,50 @@ def _products(
     """For each output the real part of the sum of its row of the Jacobian times the tangents."""
     shapes = [v.aval.shape for v in closed.jaxpr.invars]
     sizes = [prod(shape) for shape in shapes]
-    try:
-        rows = _structured(closed, context)
-    except NotLinearError as error:
-        rows = _dense(closed, sum(sizes), error, eqn, context)
+    rows = _structured(closed, context, eqn)
     total = reduce(
         jnp.add,
-        [_row_sums(row, t, sum(sizes)) for row, t in zip(rows, tangents, strict=True) if row.groups],
+        [_row_sums(row, t, sum(sizes)) for row, t in zip(rows, tangents, strict=True)],
         jnp.zeros(sum(sizes), _real_dtype(tangents)),
     )
     pieces = jnp.split(total, np.cumsum(sizes)[:-1])
     return [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)]
 
 
-def _structured(closed: ClosedJaxpr, context: Context) -> list[Lanes]:
-    """For each input, which outputs its elements take part in, and by how much."""
+def _structured(closed: ClosedJaxpr, context: Context, eqn: JaxprEqn | None = None) -> list[Lanes]:
+    """The results of a linear program by the elements of its inputs.
+
+    `eqn` is the part whose backward rule it is, which need not be linear.
+    """
     program = flatten(closed, len(closed.jaxpr.invars))
     program.prune(program.outputs)
     residuals = program.residuals()
     computed = run_primal(program.primal, dict(program.captured), residuals)
     values: dict[Any, Any] = dict(zip(residuals, computed, strict=True))
-    offset = 0
+    seeds, offset = {}, 0
     for slot in program.tangents:
-        values[slot] = seed(tuple(slot.aval.shape), slot.aval.dtype, offset)
-        offset += values[slot].size
-    return walk(context, program.tangent, values, program.outputs)
+        seeds[slot] = seed(tuple(slot.aval.shape), slot.aval.dtype, offset)
+        offset += seeds[slot].size
+    try:
+        return walk(context, program.tangent, values | seeds, program.outputs)
+    except NotLinearError as error:
+        if eqn is None:
+            raise
+        _note(error, eqn, context)
+    return materialised(program, values, program.outputs, context.entry_limit)
 
 
-def _dense(
-    closed: ClosedJaxpr, size: int, error: NotLinearError, eqn: JaxprEqn, context: Context
-) -> list[Lanes]:
-    """One pass of the backward rule for each output element, as reverse mode makes them."""
+def _note(error: NotLinearError, eqn: JaxprEqn, context: Context) -> None:
+    """Tell that a backward rule takes one pass for each output, or for those that nowhere meet."""
     name = named_with_line(eqn)
     if context.strict:
         raise NotImplementedError(
-            f"{context.api}: forward mode through {name} needs the transpose of its backward rule, "
-            f"which {error}, and strict=True allows no dense Jacobian of it. Leave strict out, or use "
-            "mode='reverse'."
+            f"{context.api}: forward mode through {name} takes the transpose of its backward rule, but "
+            f"{error}, and strict=True allows no passes over basis vectors in its place. Leave strict "
+            "out, or use mode='reverse'."
         ) from error
     if name not in context.fallbacks:
         context.fallbacks.append(name)
-    if size * sum(prod(v.aval.shape) for v in closed.jaxpr.outvars) > context.entry_limit:
-        raise TooDenseError(f"{name} can be differentiated forward through its whole Jacobian only")
-    pieces, offset = [], 0
-    for v in closed.jaxpr.invars:
-        line = jnp.eye(size, prod(v.aval.shape), -offset, v.aval.dtype)
-        pieces.append(line.reshape((size, *v.aval.shape)))
-        offset += prod(v.aval.shape)
-    rows = jax.vmap(jaxpr_as_fun(closed))(*pieces)
-    columns = np.arange(size, dtype=np.int32)
-    return [
-        Lanes(row.shape[1:], row.dtype).with_groups(
-            [Group(row, columns.reshape((-1,) + (1,) * (row.ndim - 1)))] if row.size else []
-        )
-        for row in rows
-    ]
 
 
 def _row_sums(row: Lanes, tangent: Any, size: int) -> Any:
@@ -218,6 +197,10 @@ def _row_sums(row: Lanes, tangent: Any, size: int) -> Any:
         if not valid.all():
             line = line[np.flatnonzero(valid)]
         total = total.at[index.reshape(-1)[valid]].add(line)
+    if row.entries is not None:
+        found = row.entries
+        products = jnp.asarray(found.values, dtype) * look_up(tangent.reshape(-1), found.elements)
+        total = total.at[found.inputs].add(jnp.real(products))
     return total
 
 

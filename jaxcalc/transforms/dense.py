@@ -19,9 +19,8 @@ from jaxcalc.engine.dense import (
     jacobian_blocks,
 )
 from jaxcalc.engine.directions import Direction
-from jaxcalc.engine.one_way import with_forward_mode
+from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
 from jaxcalc.engine.registry import Context
-from jaxcalc.engine.segments import NoForwardModeError
 from jaxcalc.flat import FlatMap, require_differentiable_output, require_real_side
 from jaxcalc.transforms.options import (
     Options,
@@ -48,13 +47,13 @@ def dense_jacobian(chosen: Chosen, options: Options) -> tuple[Any, Any, Any]:
     if options.mode == "reverse":
         return run("reverse")
     if options.mode == "forward":
-        return _with_rules_replaced_if_needed(flat, options, lambda wrap: run("forward", wrap))
+        return _forward(flat, options, lambda wrap: run("forward", wrap))
     output, allowed = _trace(flat, options)
     if not allowed:
-        return run("forward", _replacing(options))
+        return run("forward", _both_ways(options, allowed))
     if allowed == {"reverse"} and is_far_cheaper_forward(flat.leaves, output, options):
         try:
-            return run("forward", _replacing(options, transposed_only=True))
+            return run("forward", _both_ways(options, allowed, transposed_only=True))
         except NoForwardModeError:
             pass
     return run(next(iter(allowed)) if len(allowed) == 1 else cheaper_direction(flat.leaves, output))
@@ -70,7 +69,7 @@ def dense_hessian(
     `require_output(primal, output)` may refuse an output that does not fit.
     """
     flat = _flat_map(chosen, options)
-    directions, must_replace = _hessian_directions(flat, options)
+    directions, has_neither = _hessian_directions(flat, options)
     require_complex_fits(flat, options, directions[0])
     inner = _reversible(flat, options) if directions[1] == "reverse" else flat
 
@@ -88,10 +87,10 @@ def dense_hessian(
         gradient = flat.inputs(first[0]) if shapes == [()] else None
         return flat.value(output), gradient, aux, flat.hessian(second, shapes)
 
-    if must_replace:
-        return run(_replacing(options))
+    if has_neither:
+        return run(_both_ways(options, set()))
     if options.mode == "forward":
-        return _with_rules_replaced_if_needed(flat, options, run)
+        return _forward(flat, options, run)
     return run(None)
 
 
@@ -100,15 +99,16 @@ def _flat_map(chosen: Chosen, options: Options) -> FlatMap:
     return FlatMap(chosen, options.has_aux)
 
 
-def _replacing(options: Options, *, transposed_only: bool = False) -> Wrap:
+def _both_ways(options: Options, allowed: set[Direction], *, transposed_only: bool = False) -> Wrap:
     """Gives the `jax.custom_vjp` functions that f calls a forward mode."""
     context = Context(options.api, options.strict)
-    return lambda call: with_forward_mode(call, context, transposed_only=transposed_only)
+    has_reverse = "reverse" in allowed
+    return lambda call: with_forward_mode(
+        call, context, has_reverse=has_reverse, transposed_only=transposed_only
+    )
 
 
-def _with_rules_replaced_if_needed(
-    flat: FlatMap, options: Options, run: Callable[[Wrap | None], Result]
-) -> Result:
+def _forward(flat: FlatMap, options: Options, run: Callable[[Wrap | None], Result]) -> Result:
     """As JAX does forward mode, unless a `jax.custom_vjp` function is in its way.
 
     f is looked at only then: a function that cannot be traced has a forward mode too.
@@ -118,9 +118,10 @@ def _with_rules_replaced_if_needed(
     except UNTRACEABLE:
         raise
     except TypeError:
-        if "forward" in _trace(flat, options)[1]:
+        _, allowed = _trace(flat, options)
+        if "forward" in allowed:
             raise
-    return run(_replacing(options))
+    return run(_both_ways(options, allowed))
 
 
 def _reversible(flat: FlatMap, options: Options) -> FlatCall:
@@ -139,7 +140,7 @@ def _reversible(flat: FlatMap, options: Options) -> FlatCall:
 
 
 def _hessian_directions(flat: FlatMap, options: Options) -> tuple[tuple[Direction, Direction], bool]:
-    """The outer and the inner direction, and whether one of them needs rules to be replaced."""
+    """The outer and the inner direction, and whether JAX differentiates f in neither."""
     if options.mode != "auto":
         return (options.mode, options.mode), False
     _, allowed = _trace(flat, options)

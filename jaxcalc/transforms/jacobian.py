@@ -41,7 +41,9 @@ def jacobian(
             `jax.experimental.sparse.BCOO` for each dense array. The last two cost what the
             structure of the derivative costs: nothing is declared or coloured.
         mode: `"forward"` is `jax.jacfwd`, `"reverse"` is `jax.jacrev`, `"auto"` takes the cheaper
-            one that f allows.
+            one that f allows. Forward mode works through `jax.custom_vjp` functions too, by the
+            transpose of their backward rule, so that a function with such a part and a `while_loop`
+            has a derivative, though JAX differentiates it in neither mode.
         memory_limit: bytes of workspace.
         strict: refuse a primitive that has no rule of its own in the structure engine.
 
@@ -54,7 +56,8 @@ def jacobian(
         TypeError: an input or an output is of a dtype that has no derivative in this mode.
         ValueError: an option is unknown, or `argnums` or `argnames` do not fit the call; the
             derivative is too dense for a sparse format.
-        NotImplementedError: under `strict`, a primitive has no rule.
+        NotImplementedError: under `strict`, a primitive has no rule, or the backward rule of a
+            `jax.custom_vjp` function is not linear in forward mode.
 
     Cost: `"structured"` and `"bcoo"` propagate the entries of the derivative through f, about as many
     evaluations of f as there are entries in a full row (or column), once the structure is known: it

@@ -20,9 +20,9 @@ def forced(monkeypatch):
 
 
 def only(monkeypatch, way):
-    attempts = prepare._attempts
+    attempts = prepare.attempts_for
     monkeypatch.setattr(
-        prepare, "_attempts", lambda *args: [a for a in attempts(*args) if a.way == way]
+        prepare, "attempts_for", lambda *args: [a for a in attempts(*args) if a.way == way]
     )
 
 

@@ -1,0 +1,390 @@
+"""Functions with one direction of their own: custom_vjp forward, and both kinds in one function."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from jax.experimental.ode import odeint
+from jax.sharding import PartitionSpec
+
+import jaxcalc
+
+X = jnp.array([0.3, 1.2, 2.0])
+W = jnp.arange(9.0).reshape(3, 3) / 9
+FORMATS = ("dense", "bcoo", "structured")
+WRAPS = {"eager": lambda f: f, "jit": jax.jit}
+
+
+def with_rule(f, backward):
+    """f with a backward rule, from its input and a cotangent."""
+    wrapped = jax.custom_vjp(f)
+    wrapped.defvjp(lambda *xs: (f(*xs), xs), lambda xs, g: backward(*xs, g))
+    return wrapped
+
+
+def dense(result, kind):
+    return (
+        result if kind == "dense" else jax.tree.map(lambda r: r.todense(), result, is_leaf=_is_sparse)
+    )
+
+
+def _is_sparse(x):
+    return hasattr(x, "todense")
+
+
+def counted(step, x, times):
+    """A loop that has no reverse mode, though it takes a known number of steps."""
+    return lax.while_loop(lambda c: c[0] < times, lambda c: (c[0] + 1, step(c[1])), (0, x))[1]
+
+
+sine = with_rule(jnp.sin, lambda x, g: (g * jnp.cos(x),))
+double = partial(counted, lambda x: 2 * x, times=3)
+
+
+def product(x):
+    return sine(x) * counted(lambda c: 2 * c, x, 3)
+
+
+SLOPE = np.diag(8 * X * np.cos(X) + 8 * np.sin(X))
+CURVE = np.diag(16 * np.cos(X) - 8 * X * np.sin(X))
+
+
+@pytest.mark.parametrize("wrap", WRAPS)
+@pytest.mark.parametrize("mode", ["auto", "forward"])
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_function_that_jax_differentiates_in_neither_mode(kind, mode, wrap):
+    f = WRAPS[wrap](jaxcalc.jacobian(product, format=kind, mode=mode))
+    J = f(X)
+    np.testing.assert_allclose(dense(J, kind), SLOPE, rtol=1e-6)
+    if kind != "dense":
+        assert J.nse == 3 if kind == "bcoo" else J.nnz == 3
+    both = jax.vmap(lambda x: dense(f(x), kind))(jnp.stack([X, X]))
+    np.testing.assert_allclose(both, [SLOPE, SLOPE], rtol=1e-6)
+    again = jax.jacfwd(lambda x: dense(f(x), kind).sum(1))(X)
+    np.testing.assert_allclose(again, CURVE, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("wrap", WRAPS)
+@pytest.mark.parametrize("kind", FORMATS)
+def test_its_hessian(kind, wrap):
+    H = WRAPS[wrap](jaxcalc.hessian(lambda x: jnp.sum(product(x)), format=kind))(X)
+    np.testing.assert_allclose(dense(H, kind), CURVE, rtol=1e-5, atol=1e-5)
+    if kind == "structured":
+        assert H.nnz == 3
+
+
+def test_its_pattern_its_kind_and_its_value():
+    assert jaxcalc.sparsity(product, X).todense().tolist() == np.eye(3, dtype=bool).tolist()
+    assert jaxcalc.sparsity(lambda x: product(x).sum(), X, order=2).nnz == 3
+    assert jaxcalc.classify(product, X).name == "Jacobian"
+    for kind in FORMATS:
+        value, _ = jaxcalc.value_and_jacobian(product, format=kind)(X)
+        np.testing.assert_array_equal(value, product(X))
+    value, slope, _ = jaxcalc.value_gradient_and_hessian(lambda x: product(x).sum())(X)
+    np.testing.assert_allclose(value, product(X).sum(), rtol=1e-6)
+    np.testing.assert_allclose(slope, np.diag(SLOPE), rtol=1e-6)
+
+
+def test_its_derivative_in_reverse_where_that_exists():
+    # the outer derivative in reverse: there is no loop in the way of it
+    f = lambda x: jnp.sum(jaxcalc.jacobian(sine, mode="forward")(x) ** 2)  # noqa: E731
+    np.testing.assert_allclose(jax.grad(f)(X), -2 * np.cos(X) * np.sin(X), rtol=1e-5)
+    np.testing.assert_allclose(jax.grad(jax.jit(f))(X), -2 * np.cos(X) * np.sin(X), rtol=1e-5)
+
+
+def _nondiff():
+    @partial(jax.custom_vjp, nondiff_argnums=(0, 2))
+    def f(n, x, g, i):
+        return g(x) * n * i
+
+    def backward(n, g, saved, ct):
+        x, i = saved
+        return jax.vjp(g, x)[1](ct)[0] * n * i, None
+
+    f.defvjp(lambda n, x, g, i: (f(n, x, g, i), (x, i)), backward)
+    return f
+
+
+def _symbolic_zeros():
+    f = jax.custom_vjp(lambda x, y: x * y)
+
+    def forward(x, y):
+        saved = (x.value if y.perturbed else None, y.value if x.perturbed else None)
+        return x.value * y.value, saved
+
+    def backward(saved, g):
+        x, y = saved
+        return (None if y is None else g * y), (None if x is None else g * x)
+
+    f.defvjp(forward, backward, symbolic_zeros=True)
+    return f
+
+
+def _tree():
+    f = lambda p: {"s": jnp.sin(p["a"]) * p["b"], "n": p["k"] + 1}  # noqa: E731
+
+    def backward(p, g):
+        b = jnp.sum(g["s"] * jnp.sin(p["a"]))
+        return ({"a": g["s"] * jnp.cos(p["a"]) * p["b"], "b": b, "k": None},)
+
+    return with_rule(f, backward)
+
+
+nondiff, symbolic_zeros, tree = _nondiff(), _symbolic_zeros(), _tree()
+
+
+def closes_over_a_result(x):
+    c = jnp.sin(jnp.ones(3))
+    inner = jax.custom_vjp(lambda y: y * c)
+    inner.defvjp(lambda y: (y * c, None), lambda _, g: (g * c,))
+    return inner(x)
+
+
+def converted(x):
+    h, consts = jax.closure_convert(lambda y: y * x.sum(), x)
+
+    @partial(jax.custom_vjp, nondiff_argnums=(0,))
+    def apply(fn, y, *c):
+        return fn(y, *c)
+
+    apply.defvjp(lambda fn, y, *c: (fn(y, *c), (y, c)), lambda fn, r, g: jax.vjp(fn, r[0], *r[1])[1](g))
+    return apply(h, x, *consts)
+
+
+def scanned(x):
+    return lax.scan(lambda c, a: (c * a, c + a), x[0], x)[1]
+
+
+def whiled(x):
+    return jnp.tanh(W @ x)
+
+
+def whiled_back(x, g):
+    pulled = W.T @ (g * (1 - jnp.tanh(W @ x) ** 2))
+    return (counted(lambda c: c / 2, 8 * pulled, 3),)
+
+
+solve = with_rule(
+    lambda b: jnp.linalg.solve(W + jnp.eye(3), b),
+    lambda b, g: (jnp.linalg.solve((W + jnp.eye(3)).T, g),),
+)
+transposed_solve = with_rule(
+    lambda b: jnp.linalg.solve((W + jnp.eye(3)).T, b),
+    lambda b, g: (jnp.linalg.solve(W + jnp.eye(3), g),),
+)
+PLACES = jnp.array([2, 0, 0])
+MESH = jax.make_mesh((1,), ("i",), axis_types=(jax.sharding.AxisType.Auto,))
+SPEC = PartitionSpec("i")
+
+
+def printing(x, g):
+    jax.debug.print("back {}", g)
+    return (2 * g,)
+
+
+RULES = {
+    "elementwise": sine,
+    "nondiff_argnums, integers, None": lambda x: nondiff(2, x, jnp.sin, 3),
+    "a traced integer": lambda x: lax.fori_loop(0, 3, lambda i, c: nondiff(2, c, jnp.sin, i + 1), x),
+    "symbolic zeros": lambda x: (
+        symbolic_zeros(x, X) * symbolic_zeros(jnp.arange(3.0), x) + symbolic_zeros(x, x)
+    ),
+    "pytrees and an integer output": lambda x: (
+        tree({"a": x, "b": x[0], "k": jnp.arange(3)})["s"] * tree({"a": x, "b": 2.0, "k": 1})["n"]
+    ),
+    "a closure over a constant": with_rule(
+        lambda x: jnp.tanh(W @ x), lambda x, g: (W.T @ (g * (1 - jnp.tanh(W @ x) ** 2)),)
+    ),
+    "a closure over a result": closes_over_a_result,
+    "jax.closure_convert": converted,
+    "several outputs": lambda x: jnp.multiply(
+        *with_rule(lambda y: (y, jnp.sum(y)), lambda y, g: (g[0] + g[1],))(x)
+    ),
+    "a scan in the rule": with_rule(scanned, lambda x, g: jax.vjp(scanned, x)[1](g)),
+    "a branch in the rule": with_rule(
+        lambda x: jnp.where(x > 1, jnp.sin(x), x),
+        lambda x, g: (
+            lax.cond(x[0] > 0, lambda g: jnp.where(x > 1, jnp.cos(x), 1) * g, lambda g: g, g),
+        ),
+    ),
+    "a solver in the rule": solve,
+    "a rule that calls another": with_rule(
+        lambda x: 2 * solve(x), lambda x, g: (2 * transposed_solve(g),)
+    ),
+    "a gather": with_rule(lambda x: x[PLACES], lambda x, g: (jnp.zeros(3).at[PLACES].add(g),)),
+    "printing in the rule": with_rule(lambda x: 2 * x, printing),
+    "a loop in the rule": with_rule(whiled, whiled_back),
+    "a callback in the rule": with_rule(
+        lambda x: 2 * x,
+        lambda x, g: (jax.pure_callback(lambda g: 2 * np.asarray(g), g, g, vmap_method="sequential"),),
+    ),
+    "bfloat16": lambda x: sine(x.astype(jnp.bfloat16)).astype(jnp.float32),
+    "in jit": jax.jit(lambda x: sine(x) * 2),
+    "in checkpoint": jax.checkpoint(lambda x: sine(x) * 2),
+    "in scan": lambda x: lax.scan(lambda c, a: (sine(c) * a, sine(a)), x, jnp.stack([x, x]))[1],
+    "in cond": lambda x: lax.cond(x[0] > 0, sine, jnp.cos, x),
+    "in vmap": jax.vmap(sine),
+    "in the matrix of a solver": lambda x: jax.scipy.sparse.linalg.cg(lambda v: (2 + sine(x)) * v, x)[
+        0
+    ],
+    "in shard_map": jax.shard_map(
+        lambda x: sine(x) * lax.psum(x, "i"), mesh=MESH, in_specs=SPEC, out_specs=SPEC
+    ),
+    "a number": lambda x: sine(x[0]),
+    "no elements": lambda x: sine(x[:0]),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrap", "alone"),
+    [("dense", "eager", True), ("structured", "jit", True), ("structured", "eager", False)],
+    ids=["dense", "structured", "structured, with a loop"],
+)
+@pytest.mark.parametrize("name", RULES)
+def test_forward_mode_is_the_transpose_of_the_reverse_rule(name, kind, wrap, alone):
+    f = RULES[name]
+    expected = jax.jacrev(f)(X)
+    if not alone:
+        if name == "a closure over a result":
+            pytest.skip("a rule that reads what f computes can be transposed with all of f only")
+        # a loop that JAX has no reverse mode of: now the rules have to be transposed one by one
+        g, f = f, lambda x: g(counted(lambda c: c * 1, x, 2))
+    found = dense(WRAPS[wrap](jaxcalc.jacobian(f, format=kind, mode="forward"))(X), kind)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+
+
+def test_in_while_loop():
+    f = lambda x: counted(sine, x, 3)  # noqa: E731
+    expected = jax.jacfwd(lambda x: jnp.sin(jnp.sin(jnp.sin(x))))(X)
+    for kind in FORMATS:
+        np.testing.assert_allclose(
+            dense(jaxcalc.jacobian(f, format=kind)(X), kind), expected, rtol=1e-6, atol=1e-7
+        )
+
+
+def test_a_rule_that_is_not_the_derivative_is_what_counts():
+    straight = with_rule(lambda x: x.round(), lambda x, g: (g,))
+    for kind in FORMATS:
+        J = jaxcalc.jacobian(lambda x: straight(x) * double(x), format=kind)(X)
+        np.testing.assert_allclose(
+            dense(J, kind), np.diag(8 * np.asarray(X) + 8 * np.round(X)), rtol=1e-6
+        )
+
+
+def test_a_rule_that_is_not_linear_takes_a_pass_for_each_output():
+    clipped = with_rule(lambda x: x, lambda x, g: (jnp.clip(g, -0.5, 0.5),))
+    for kind in FORMATS:
+        J = jaxcalc.jacobian(lambda x: 3 * clipped(x), format=kind, mode="forward")(X)
+        np.testing.assert_allclose(dense(J, kind), 1.5 * np.eye(3))
+        # in automatic mode reverse mode decides, as in JAX
+        J = jaxcalc.jacobian(lambda x: 3 * clipped(x), format=kind)(X)
+        np.testing.assert_allclose(dense(J, kind), 0.5 * np.eye(3))
+        wide = lambda x: jnp.tile(3 * clipped(x), 8)  # noqa: E731
+        J = jaxcalc.jacobian(wide, format=kind)(X)
+        np.testing.assert_allclose(dense(J, kind), np.tile(0.5 * np.eye(3), (8, 1)))
+        with pytest.raises(NotImplementedError, match=r"^jaxcalc.jacobian: .*custom_vjp.*strict=True"):
+            jaxcalc.jacobian(clipped, format=kind, mode="forward", strict=True)(X)
+
+
+def test_a_loop_in_a_rule_keeps_samples_apart():
+    f = RULES["a loop in the rule"]
+    batch = jnp.stack([X, 2 * X, 3 * X, 4 * X])
+    J = jaxcalc.jacobian(jax.vmap(f), format="structured", mode="forward")(batch)
+    assert J.nnz == 4 * 8  # W has one zero
+    np.testing.assert_allclose(J.todense(), jax.jacrev(jax.vmap(f))(batch), rtol=1e-5, atol=1e-6)
+
+
+TIME = 0.5
+
+
+def solved(y):
+    """The logistic equation, in two components that share the solver's steps."""
+    return odeint(lambda y, t: y * (1 - y), y, jnp.array([0.0, TIME]), rtol=1e-6, atol=1e-6)[-1]
+
+
+def solved_exactly(y):
+    return 1 / (1 + (1 / y - 1) * jnp.exp(-TIME))
+
+
+def test_an_ode_solver_forward():
+    batch = jnp.array([[0.2, 0.6], [0.5, 0.4]])
+    expected = jax.jacfwd(solved_exactly)(batch)
+    J = jaxcalc.jacobian(jax.vmap(solved), format="structured", mode="forward")(batch)
+    np.testing.assert_allclose(J.todense(), expected, rtol=1e-4, atol=1e-5)
+    assert J.nnz == 2 * 4  # samples stay apart
+    found = jax.jit(jaxcalc.jacobian(solved, mode="forward"))(batch[0])
+    np.testing.assert_allclose(found, expected[0, :, 0], rtol=1e-4, atol=1e-5)
+
+
+def test_the_hessian_of_an_ode_solver_which_calls_itself_in_its_rule():
+    y = jnp.array([0.2, 0.6])
+    H = jaxcalc.hessian(lambda y: jnp.sum(solved(y) ** 2), format="structured")(y)
+    expected = jax.hessian(lambda y: jnp.sum(solved_exactly(y) ** 2))(y)
+    np.testing.assert_allclose(H.todense(), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("loops", [False, True], ids=["transposed", "materialised"])
+def test_complex_parts_of_a_real_function(loops):
+    through = (lambda g: counted(lambda c: c / 2, 4 * g, 2)) if loops else (lambda g: g)
+    turn = with_rule(
+        lambda x: jnp.exp(1j * x), lambda x, g: (jnp.real(through(g * 1j * jnp.exp(1j * x))),)
+    )
+    square = with_rule(lambda z: jnp.abs(z) ** 2, lambda z, g: (through(2 * g * jnp.conj(z)),))
+    for f in (
+        lambda x: jnp.real(turn(x)) * 3 + jnp.imag(turn(x) ** 2),
+        lambda x: square(x * (1 + 2j) + 1j * x**2),
+    ):
+        for kind in FORMATS:
+            J = jaxcalc.jacobian(f, format=kind, mode="forward")(X)
+            np.testing.assert_allclose(dense(J, kind), jax.jacrev(f)(X), rtol=1e-5, atol=1e-5)
+
+
+def test_double_precision(x64):
+    x = jnp.linspace(0.1, 2.0, 5)
+    for kind in FORMATS:
+        J = dense(jaxcalc.jacobian(product, format=kind)(x), kind)
+        np.testing.assert_allclose(J, np.diag(8 * x * np.cos(x) + 8 * np.sin(x)), rtol=1e-14)
+        assert J.dtype == np.float64
+
+
+def test_many_outputs_are_differentiated_forward():
+    f = lambda x: jnp.sin(jnp.outer(sine(x), jnp.arange(100.0))).reshape(-1)  # noqa: E731
+    expected = jax.jacrev(f)(X)
+    for kind in FORMATS:
+        np.testing.assert_allclose(
+            dense(jaxcalc.jacobian(f, format=kind)(X), kind), expected, rtol=1e-5, atol=1e-4
+        )
+    counts = []
+
+    def backward(x, g):
+        jax.debug.callback(lambda _: counts.append(1), g[0])
+        return (g * jnp.cos(x),)
+
+    g = lambda x: jnp.tile(with_rule(jnp.sin, backward)(x), 50)  # noqa: E731
+    jax.block_until_ready(jaxcalc.jacobian(g)(X))
+    jax.effects_barrier()
+    assert not counts  # no pass of the backward rule
+
+
+def test_aux_and_printing_of_f(capsys):
+    def f(x):
+        jax.debug.print("f")
+        return product(x), {"name": "aux", "value": x.sum()}
+
+    for kind in FORMATS:
+        J, aux = jaxcalc.jacobian(f, format=kind, has_aux=True, mode="forward")(X)
+        np.testing.assert_allclose(dense(J, kind), SLOPE, rtol=1e-6)
+        assert aux["name"] == "aux"
+        np.testing.assert_allclose(aux["value"], X.sum())
+    jax.effects_barrier()
+    assert capsys.readouterr().out.count("f\n") >= 1
+
+
+def test_what_has_no_forward_mode_says_so():
+    both = lambda x: closes_over_a_result(double(x))  # noqa: E731
+    with pytest.raises(TypeError, match=r"^jaxcalc.jacobian: .*read a value that f computes.*argument"):
+        jaxcalc.jacobian(both, mode="forward")(X)
