@@ -11,32 +11,120 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.extend.core import Jaxpr
 
+from jaxcalc.arguments import is_array
+from jaxcalc.aside import Aside, set_aside
+from jaxcalc.engine.directions import Direction
+
+Leaves = Sequence[Any]
+FlatCall = Callable[[Leaves], tuple[Leaves, Any]]
 Push = Callable[[list[Any]], list[Any]]
+BlockOf = Callable[[Jaxpr], int]
+
+
+def blocks_in_turn(
+    call: FlatCall, leaves: Leaves, direction: Direction, block_of: BlockOf
+) -> tuple[list[list[Any]], list[Any], Any]:
+    """The Jacobian's blocks, the output leaves, and aux, some products with basis vectors at a time.
+
+    Args:
+        call: a flat function whose leaves and outputs are all real or all complex.
+        leaves: where.
+        direction: Jacobian-vector products, or vector-Jacobian products.
+        block_of: is shown the program of one product, and says how many are done at a time.
+    """
+    if direction == "forward":
+        rest: list[Aside] = []
+
+        def split(leaves: Leaves) -> tuple[Leaves, Any]:
+            output, aux = call(leaves)
+            arrays, aside = set_aside(aux, is_array)
+            rest.append(aside)
+            return output, arrays
+
+        output, push, arrays = jax.linearize(split, list(leaves), has_aux=True)
+        block = _block(push, leaves, block_of)
+        columns = products_with_basis(push, leaves, block=block, axis=-1)
+        return [_split(c, leaves) for c in columns], list(output), rest[-1].restored(arrays)
+    output, pull, aux = jax.vjp(call, list(leaves), has_aux=True)
+
+    def pulled(cotangents: list[Any]) -> list[Any]:
+        return list(pull(list(cotangents))[0])
+
+    rows = products_with_basis(pulled, output, block=_block(pulled, output, block_of))
+    cuts = list(accumulate(prod(jnp.shape(y)) for y in output))[:-1]
+    parts = [jnp.split(row, cuts) for row in rows]
+    blocks = [
+        [part[i].reshape(jnp.shape(y) + jnp.shape(x)) for part, x in zip(parts, leaves, strict=True)]
+        for i, y in enumerate(output)
+    ]
+    return blocks, list(output), aux
+
+
+def _block(linear: Push, like: Sequence[Any], block_of: BlockOf) -> int:
+    shapes = [jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in like]
+    return max(1, block_of(jax.make_jaxpr(linear)(shapes).jaxpr))
+
+
+def _split(columns: Any, leaves: Leaves) -> list[Any]:
+    """`[*out, N]` as a block `[*out, *leaf]` for each leaf."""
+    cuts = list(accumulate(prod(jnp.shape(x)) for x in leaves))[:-1]
+    parts = jnp.split(columns, cuts, axis=-1)
+    return [p.reshape(columns.shape[:-1] + jnp.shape(x)) for p, x in zip(parts, leaves, strict=True)]
 
 
 def products_with_basis(
-    linear: Push, like: Sequence[Any], chosen: np.ndarray | None = None, *, block: int
+    linear: Push,
+    like: Sequence[Any],
+    chosen: np.ndarray | None = None,
+    *,
+    block: int,
+    axis: int = 0,
 ) -> list[Any]:
-    """A linear map applied to basis vectors: for each output leaf an array `[n, *leaf]`.
+    """A linear map applied to basis vectors, a block of them at a time.
 
     Args:
         linear: a map of lists of arrays.
         like: arrays (or shapes) like those it takes, N elements in all.
         chosen: which basis vectors, by their flat number; all N if it is left out.
-        block: how many are done at once; the last block may be smaller.
+        block: how many are done at once.
+        axis: where their axis is in the results, the first one (0) or the last one (-1).
+
+    Returns:
+        For each output leaf an array of its shape with one axis more. Blocks are written in place: to
+        put them together at the end would take another array of that size.
     """
-    sizes = [prod(x.shape) for x in like]
+    one, total = _product_with_one(linear, like)
+    numbers = jnp.arange(total) if chosen is None else jnp.asarray(chosen)
+    count = numbers.shape[0]
+    some = jax.vmap(one, out_axes=axis)
+    if block >= count:
+        return list(some(numbers))
+
+    def step(turn: Any, results: list[Any]) -> list[Any]:
+        start = jnp.minimum(turn * block, count - block)  # the last block may overlap the one before
+        new = some(lax.dynamic_slice_in_dim(numbers, start, block))
+        return [
+            lax.dynamic_update_slice_in_dim(whole, part, start, axis=axis)
+            for whole, part in zip(results, new, strict=True)
+        ]
+
+    shapes = jax.eval_shape(some, numbers)
+    empty = [jnp.zeros(s.shape, s.dtype) for s in shapes]
+    return list(lax.fori_loop(0, -(-count // block), step, empty))
+
+
+def _product_with_one(linear: Push, like: Sequence[Any]) -> tuple[Callable[[Any], list[Any]], int]:
+    """The product with the basis vector of a number, and how many there are."""
+    sizes = [prod(jnp.shape(x)) for x in like]
     starts = [0, *accumulate(sizes)][:-1]
-    numbers = np.arange(sum(sizes)) if chosen is None else chosen
 
     def one(number: Any) -> list[Any]:
         vectors = [
-            (jnp.arange(start, start + size) == number).astype(x.dtype).reshape(x.shape)
+            (jnp.arange(start, start + size) == number).astype(jnp.result_type(x)).reshape(jnp.shape(x))
             for start, size, x in zip(starts, sizes, like, strict=True)
         ]
         return list(linear(vectors))
 
-    if block >= len(numbers):
-        return list(jax.vmap(one)(jnp.asarray(numbers)))
-    return list(lax.map(one, jnp.asarray(numbers), batch_size=block))
+    return one, sum(sizes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -12,10 +12,9 @@ from jax import lax
 
 from jaxcalc.arguments import dtype_of, is_array
 from jaxcalc.aside import Aside, set_aside
+from jaxcalc.engine.chunks import BlockOf, FlatCall, Leaves, blocks_in_turn
 from jaxcalc.engine.directions import Direction
 
-Leaves = Sequence[Any]
-FlatCall = Callable[[Leaves], tuple[Leaves, Any]]
 Wrap = Callable[[FlatCall], FlatCall]
 
 # what tracing raises when f needs a concrete value: `if x > 0`, `int(x)`, `numpy.asarray(x)`
@@ -37,20 +36,24 @@ def jacobian_blocks(
     *,
     holomorphic: bool,
     forward: Wrap | None = None,
+    block_of: BlockOf | None = None,
 ) -> tuple[Any, list[Any], Any]:
     """The Jacobian's blocks, the output leaves, and aux, of one evaluation of f.
 
     Forward mode costs one Jacobian-vector product for each input element, reverse mode one
     vector-Jacobian product for each output element. `forward` is applied to what is differentiated
-    in forward mode.
+    in forward mode. `block_of` is shown the program of one product, and says how many are done at a
+    time.
     """
     if not leaves:
         output, aux = call(leaves)
         return [[] for _ in output], list(output), aux
+    if direction == "forward" and forward is not None:
+        call = forward(call)
+    if block_of is not None:
+        return blocks_in_turn(call, leaves, direction, block_of)
     if direction == "reverse":
         return _reverse_blocks(call, leaves, holomorphic=holomorphic)
-    if forward is not None:
-        call = forward(call)
 
     rest: list[Aside] = []
 
@@ -96,6 +99,7 @@ def hessian_blocks(
     *,
     holomorphic: bool,
     forward: Wrap | None = None,
+    block_of: BlockOf | None = None,
 ) -> tuple[Any, Any, list[Any], Any]:
     """Second-order blocks, first-order blocks, output leaves and aux, of one evaluation of f.
 
@@ -114,7 +118,7 @@ def hessian_blocks(
         return flat, (output, aux)
 
     second, flat, (output, aux) = jacobian_blocks(
-        first, leaves, outer, holomorphic=holomorphic, forward=forward
+        first, leaves, outer, holomorphic=holomorphic, forward=forward, block_of=block_of
     )
     structure = structures[-1]
     return structure.unflatten(second), structure.unflatten(flat), output, aux

@@ -68,8 +68,8 @@ def _jacobian(part: Part, values: dict[Any, Any], block: int) -> Any:
     n, m = size_of(inputs), size_of(outputs)
     if n <= m:
         _, push = jax.linearize(call, start)
-        columns = products_with_basis(push, start, block=block)
-        return jnp.concatenate([c.reshape(n, -1) for c in columns], axis=1).T
+        columns = products_with_basis(push, start, block=block, axis=-1)
+        return jnp.concatenate([c.reshape(-1, n) for c in columns])
     value, pull = jax.vjp(call, start)
     rows = products_with_basis(lambda cotangents: pull(cotangents)[0], value, block=block)
     return jnp.concatenate([r.reshape(m, -1) for r in rows], axis=1)

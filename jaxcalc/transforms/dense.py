@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any, TypeVar
 
 import jax.numpy as jnp
 
 from jaxcalc.arguments import Chosen
+from jaxcalc.engine.chunks import BlockOf
 from jaxcalc.engine.dense import (
     PERHAPS_UNTRACEABLE,
     UNTRACEABLE,
@@ -22,41 +24,62 @@ from jaxcalc.engine.directions import Direction
 from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
 from jaxcalc.engine.registry import Context
 from jaxcalc.flat import FlatMap, require_differentiable_output, require_real_side
+from jaxcalc.planning.blocks import block_within, needs_blocks, require_fitting_result
 from jaxcalc.transforms.options import (
     Options,
     is_far_cheaper_forward,
     require_complex_fits,
     trace_directions,
 )
+from jaxcalc.transforms.split import split_jacobian
 
 Result = TypeVar("Result")
 
 
-def dense_jacobian(chosen: Chosen, options: Options) -> tuple[Any, Any, Any]:
-    """Value, aux and dense Jacobian, through `jax.jacfwd` or `jax.jacrev`."""
+def dense_jacobian(
+    chosen: Chosen, options: Options, in_other_formats: Callable[[], str]
+) -> tuple[Any, Any, Any]:
+    """Value, aux and dense Jacobian, through `jax.jacfwd` or `jax.jacrev`, or as a product of parts.
+
+    `in_other_formats` says what the derivative takes in the sparse formats; it is asked where the
+    dense one does not fit.
+    """
     flat = _flat_map(chosen, options)
 
-    def run(direction: Direction, forward: Wrap | None = None) -> tuple[Any, Any, Any]:
+    def run(
+        direction: Direction, forward: Wrap | None = None, output: Leaves = ()
+    ) -> tuple[Any, Any, Any]:
         require_complex_fits(flat, options, direction)
         call = _reversible(flat, options) if direction == "reverse" else flat
-        blocks, output, aux = jacobian_blocks(
-            call, flat.leaves, direction, holomorphic=options.holomorphic, forward=forward
+        blocks, values, aux = jacobian_blocks(
+            call,
+            flat.leaves,
+            direction,
+            holomorphic=options.holomorphic,
+            forward=forward,
+            block_of=_block_of(flat, options, direction, output),
         )
-        return flat.value(output), aux, flat.jacobian(blocks, [jnp.shape(y) for y in output])
+        return flat.value(values), aux, flat.jacobian(blocks, [jnp.shape(y) for y in values])
 
     if options.mode == "reverse":
         return run("reverse")
     if options.mode == "forward":
         return _forward(flat, options, lambda wrap: run("forward", wrap))
     output, allowed = _trace(flat, options)
+    require_fitting_result(options.api, flat.leaves, output, in_other_formats)
     if not allowed:
         return run("forward", _both_ways(options, allowed))
+    if len(allowed) > 1 and options.memory_limit is None:
+        found = split_jacobian(flat, output)
+        if found is not None:
+            return found
     if allowed == {"reverse"} and is_far_cheaper_forward(flat.leaves, output, options):
         try:
             return run("forward", _both_ways(options, allowed, transposed_only=True))
         except NoForwardModeError:
             pass
-    return run(next(iter(allowed)) if len(allowed) == 1 else cheaper_direction(flat.leaves, output))
+    direction = next(iter(allowed)) if len(allowed) == 1 else cheaper_direction(flat.leaves, output)
+    return run(direction, None, output)
 
 
 def dense_hessian(
@@ -81,7 +104,12 @@ def dense_hessian(
 
     def run(forward: Wrap | None) -> tuple[Any, Any, Any, Any]:
         second, first, output, aux = hessian_blocks(
-            call, flat.leaves, directions, holomorphic=options.holomorphic, forward=forward
+            call,
+            flat.leaves,
+            directions,
+            holomorphic=options.holomorphic,
+            forward=forward,
+            block_of=_block_of(flat, options, directions[0], flat.leaves),
         )
         shapes = [jnp.shape(y) for y in output]
         gradient = flat.inputs(first[0]) if shapes == [()] else None
@@ -149,6 +177,17 @@ def _hessian_directions(flat: FlatMap, options: Options) -> tuple[tuple[Directio
     outer: Direction = "forward" if "forward" in allowed else "reverse"
     inner: Direction = "reverse" if "reverse" in allowed else "forward"
     return (outer, inner), False
+
+
+def _block_of(flat: FlatMap, options: Options, direction: Direction, output: Leaves) -> BlockOf | None:
+    """How many products are done at a time; None where there is no need to count."""
+    sides = [*flat.leaves, *output]
+    if any(jnp.iscomplexobj(x) for x in sides) and not options.holomorphic:
+        return None
+    seeds = sum(prod(jnp.shape(x)) for x in (flat.leaves if direction == "forward" else output))
+    if not needs_blocks(seeds, sides, options.memory_limit):
+        return None
+    return block_within(options.api, options.memory_limit)
 
 
 def _checked(flat: FlatMap, leaves: Leaves, options: Options) -> list[Any]:

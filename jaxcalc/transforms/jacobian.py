@@ -7,8 +7,10 @@ from functools import wraps
 from typing import Any
 
 from jaxcalc.arguments import Argnames, Argnums, require_callable
+from jaxcalc.planning.memory import in_words
 from jaxcalc.transforms.dense import dense_jacobian
 from jaxcalc.transforms.options import Format, Mode, Options
+from jaxcalc.transforms.prepare import prepare
 from jaxcalc.transforms.request import Request
 from jaxcalc.transforms.structured import structured_jacobian, traced_dense
 
@@ -132,7 +134,18 @@ def _evaluate(request: Request, *, with_value: bool) -> tuple[Any, Any, Any]:
     if request.options.format == "dense":
         found = traced_dense(request, "jacobian", with_value=with_value)
         if found is None:
-            return dense_jacobian(request.chosen(request.call.traced), request.options)
+            chosen = request.chosen(request.call.traced)
+            return dense_jacobian(chosen, request.options, lambda: _in_other_formats(request))
     else:
         found = structured_jacobian(request, with_value=with_value)
     return found.value, found.aux, found.derivative
+
+
+def _in_other_formats(request: Request) -> str:
+    """What the sparse formats take, for a message."""
+    try:
+        layout = prepare(request, "jacobian").layout
+    except (TypeError, ValueError):  # it cannot be traced, or is dense
+        return "use products with a vector (jax.jvp, jax.vjp) instead"
+    needed = layout.nnz * (layout.dtype.itemsize + layout.rows.itemsize + layout.cols.itemsize)
+    return f"format='bcoo' and format='structured' need {in_words(needed)}"

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxcalc.flat import Blocks, FlatMap
 from jaxcalc.formats.matrix import Jacobian
+from jaxcalc.planning.liveness import peak_bytes
 from jaxcalc.transforms.options import Options
 from jaxcalc.transforms.prepare import Prepared, prepare, prepare_dense
 from jaxcalc.transforms.request import Request
@@ -47,7 +48,8 @@ def traced_dense(request: Request, kind: str, *, with_value: bool) -> Result | N
     if request.options.mode != "auto" or not request.call.is_inside_a_trace:
         return None
     prepared = prepare_dense(request, kind)
-    if prepared is None:
+    limit = request.options.memory_limit
+    if prepared is None or (limit is not None and peak_bytes(prepared.derivative.program) > limit):
         return None
     run, result = _run(request, prepared, with_value=with_value)
     flat = request.flat(request.call.traced)

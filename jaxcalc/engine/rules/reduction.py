@@ -15,8 +15,11 @@ from jaxcalc.engine.registry import Operands, rule
 from jaxcalc.engine.rules.contraction import Contraction, contract
 from jaxcalc.formats import moves
 from jaxcalc.formats.contract import sum_along, uniform_along
+from jaxcalc.formats.entries import TooDenseError
 from jaxcalc.formats.lanes import Group, Lanes, is_uniform, spread
 from jaxcalc.formats.merge import merge
+
+_LARGEST_TRIANGLE = 1 << 27  # entries of a running sum
 
 
 @rule("reduce_sum")
@@ -43,6 +46,8 @@ def cumsum(eqn: JaxprEqn, operands: Operands) -> Lanes:
 
 def _triangle(eqn: JaxprEqn, value: Lanes, axis: int) -> Lanes:
     n, rank = value.shape[axis], len(value.shape)
+    if n * n > _LARGEST_TRIANGLE:
+        raise TooDenseError(f"more than {_LARGEST_TRIANGLE} entries")
     ones = np.tri(n, dtype=value.dtype)
     triangle = ones if equations.is_reversed(eqn) else ones.T
     free = tuple(a for a in range(rank) if a != axis)

@@ -1,0 +1,71 @@
+"""How many products with basis vectors are done at a time, so that the workspace stays in its limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import Jaxpr
+
+from jaxcalc.planning.liveness import peak_bytes, size_in_bytes
+from jaxcalc.planning.memory import available_bytes, default_limit, in_words
+
+_WIDEST = 16  # bytes of a number
+_SURELY_SMALL = 64 << 20  # bytes for all products at once, below which nobody need count
+
+
+def block_within(api: str, limit: int | None) -> Callable[[Jaxpr], int]:
+    """How many products fit in `limit` bytes (a quarter of the memory, if that is None).
+
+    Raises:
+        ValueError: (when called) not even one product fits.
+    """
+    allowed = default_limit() if limit is None else limit
+
+    def block_of(program: Jaxpr) -> int:
+        # a result is written before it is put into its place
+        one = peak_bytes(program) + sum(size_in_bytes(v.aval) for v in program.outvars)
+        if limit is not None and one > limit:
+            raise ValueError(
+                f"{api}: memory_limit={limit} ({in_words(limit)}) is less than the workspace of one "
+                f"product with a vector, about {in_words(one)}."
+            )
+        return max(1, allowed // max(1, one))
+
+    return block_of
+
+
+def needs_blocks(seeds: int, sides: Sequence[Any], limit: int | None) -> bool:
+    """Whether `seeds` products at once might take more than is allowed; to be counted exactly then.
+
+    `sides` are the inputs and outputs of a product.
+    """
+    return limit is not None or seeds * sum(map(size_in_bytes, sides)) > _SURELY_SMALL
+
+
+def require_fitting_result(
+    api: str,
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    alternative: Callable[[], str],
+) -> None:
+    """Refuse a dense result that does not fit in memory, before anything is allocated.
+
+    `alternative` says what the sparse formats would take; it is asked only then.
+
+    Raises:
+        ValueError: naming the size and what fits.
+    """
+    m, n = (sum(prod(jnp.shape(x)) for x in side) for side in (outputs, inputs))
+    if m * n * _WIDEST <= _SURELY_SMALL:
+        return
+    dtype = np.dtype(jnp.result_type(*outputs))
+    needed, there = m * n * dtype.itemsize, available_bytes()
+    if needed > there:
+        raise ValueError(
+            f"{api}: the dense derivative, {m} x {n} {dtype}, needs {in_words(needed)}, and there are "
+            f"{in_words(there)}; {alternative()}."
+        )

@@ -1,0 +1,133 @@
+"""The workspace stays in its limit, whatever the blocks; bottlenecks and results that do not fit."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxcalc
+from jaxcalc.planning import memory
+
+RNG = np.random.default_rng(0)
+FIRST, SECOND = RNG.normal(size=(2, 37, 37)) / 6
+PLACES = RNG.integers(0, 37, 90)
+
+
+def layers(x):
+    return jnp.tanh(jnp.tanh(x @ FIRST) @ SECOND)
+
+
+def pytree(p):
+    return {
+        "sum": p["a"] @ FIRST + jnp.sum(p["b"]),
+        "rest": (jnp.sin(p["b"]), p["a"][:2] * p["b"][0, 0]),
+    }
+
+
+@pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
+@pytest.mark.parametrize("limit", [1_300, 1_700, 4_000, 10**9])
+def test_results_are_the_same_for_every_block(mode, limit, x64):
+    x = jnp.linspace(-1, 1, 37)
+    found = jaxcalc.jacobian(layers, mode=mode, memory_limit=limit)
+    np.testing.assert_allclose(found(x), jax.jacfwd(layers)(x), rtol=1e-12)
+    np.testing.assert_allclose(jax.jit(found)(x), jax.jacfwd(layers)(x), rtol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_pytrees(mode, x64):
+    p = {"a": jnp.linspace(0, 1, 37), "b": jnp.linspace(1, 2, 6).reshape(2, 3)}
+    expected = jax.jacfwd(pytree)(p)
+    value, found = jaxcalc.value_and_jacobian(pytree, mode=mode, memory_limit=2_000)(p)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), found, expected)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), value, pytree(p))
+
+
+def test_hessians_and_aux(x64):
+    def f(x):
+        return jnp.sum(layers(x) ** 2), {"kept": x[0]}
+
+    x = jnp.linspace(-1, 1, 37)
+    found, aux = jaxcalc.hessian(f, has_aux=True, memory_limit=4_000)(x)
+    np.testing.assert_allclose(found, jax.hessian(lambda x: f(x)[0])(x), rtol=1e-10, atol=1e-13)
+    assert aux["kept"] == x[0]
+
+
+@pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
+def test_the_compiled_program_stays_inside(mode):
+    def temporary(limit):
+        f = jax.jit(jaxcalc.jacobian(wide, mode=mode, memory_limit=limit))
+        return f.lower(x).compile().memory_analysis().temp_size_in_bytes
+
+    def wide(x):
+        for _ in range(3):
+            x = jnp.tanh(jnp.tile(x, 20)[: 20 * 300].reshape(300, 20) @ weights).reshape(-1)[:300]
+        return x
+
+    weights = jnp.asarray(RNG.normal(size=(20, 1)), jnp.float32)
+    x = jnp.linspace(-1, 1, 300)
+    assert temporary(200_000) <= 200_000 < temporary(10**9)
+
+
+def test_under_vmap_and_grad(x64):
+    f = jaxcalc.jacobian(layers, memory_limit=2_000)
+    x = jnp.linspace(-1, 1, 74).reshape(2, 37)
+    np.testing.assert_allclose(jax.vmap(f)(x), jax.vmap(jax.jacfwd(layers))(x), rtol=1e-12)
+    found = jax.grad(lambda x: jnp.sum(f(x) ** 2))(x[0])
+    expected = jax.grad(lambda x: jnp.sum(jax.jacfwd(layers)(x) ** 2))(x[0])
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_a_limit_below_one_product_is_an_error():
+    with pytest.raises(
+        ValueError, match=r"jaxcalc.jacobian: memory_limit=10 \(10 B\) is less than .* one"
+    ):
+        jaxcalc.jacobian(layers, memory_limit=10)(jnp.ones(37))
+    for wrong in (0, -1, "1 GB", None.__class__):
+        with pytest.raises(ValueError, match="memory_limit must be a positive number of bytes"):
+            jaxcalc.jacobian(layers, memory_limit=wrong)
+
+
+def test_a_result_that_does_not_fit_is_an_error_before_it_is_made(monkeypatch):
+    x = jnp.ones(131_072)
+    monkeypatch.setattr("jaxcalc.planning.blocks.available_bytes", lambda: 16 << 30)
+    with pytest.raises(ValueError, match=r"131071 x 131072 float32, needs 64 GiB") as caught:
+        jaxcalc.jacobian(lambda x: x[1:] * x[:-1])(x)
+    assert re.search(
+        r"there are 16 GiB; format='bcoo' and format='structured' need 3 MiB", str(caught.value)
+    )
+    with pytest.raises(ValueError, match="products with a vector"):
+        jaxcalc.jacobian(lambda x: jnp.cumsum(x) * jnp.sum(x))(x)
+    assert memory.in_words(64 << 30) == "64 GiB"
+
+
+def test_a_wide_function_of_few_outputs_takes_its_rows(x64):
+    """Ten million inputs that are gathered from: nothing far larger than they are is made."""
+
+    def f(x):
+        return jnp.sum(x[PLACES].reshape(3, 30) ** 2, axis=1)
+
+    x = jax.ShapeDtypeStruct((1_000_000,), jnp.float32)
+    compiled = jax.jit(jaxcalc.jacobian(f)).lower(x).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes <= 5 * 4_000_000
+
+
+def test_bottlenecks_are_split(x64):
+    narrow, back = RNG.normal(size=(37, 3)), RNG.normal(size=(3, 37))
+
+    def f(x):
+        return jnp.tanh(jnp.tanh(jnp.tanh(x @ FIRST) @ narrow) @ back) @ SECOND
+
+    x = jnp.linspace(-1, 1, 37)
+    for found in (jaxcalc.jacobian(f), jax.jit(jaxcalc.jacobian(f))):
+        np.testing.assert_allclose(found(x), jax.jacfwd(f)(x), rtol=1e-10, atol=1e-14)
+    shapes = {
+        v.aval.shape
+        for eqn in jax.make_jaxpr(jax.jit(jaxcalc.jacobian(f)))(x).eqns[0].params["jaxpr"].eqns
+        for v in eqn.outvars
+    }
+    assert (37, 3) in shapes or (3, 37) in shapes
+    value, found = jaxcalc.value_and_jacobian(lambda x: (f(x), {"n": 3, "y": x[0]}), has_aux=True)(x)
+    assert value[1]["n"] == 3
+    np.testing.assert_allclose(found, jax.jacfwd(f)(x), rtol=1e-10, atol=1e-14)
