@@ -117,8 +117,9 @@ def _print(tally: Tally, seconds: float, statistics: bool) -> None:
     if statistics:
         print("\noperation, programs, share of stored entries that are always zero")
         for name in sorted(TABLE):
-            share = 1 - tally.nonzero[name] / max(1, tally.stored[name])
-            print(f"{name:28} {tally.operations[name]:6} {share:7.1%}")
+            stored = tally.stored[name]
+            share = f"{1 - tally.nonzero[name] / stored:7.1%}" if stored else ""
+            print(f"{name:28} {tally.operations[name]:6} {share}")
 
 
 def _parser() -> argparse.ArgumentParser:

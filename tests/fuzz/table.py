@@ -27,13 +27,13 @@ class Operation(NamedTuple):
 TABLE: dict[str, Operation] = {}
 # of a hundred steps, so many come from each family
 SHARES = {
-    "pointwise": 30,
+    "pointwise": 27,
     "moves": 20,
     "reductions": 13,
     "places": 14,
     "contractions": 8,
     "nesting": 10,
-    "algebra": 5,
+    "algebra": 8,
 }
 
 
