@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import inspect
 import threading
-import types
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
-from functools import partial
+from collections.abc import Callable, Hashable
 from typing import Any
 
+from jaxcalc.engine.captured import captured as captured_by
+
 _KEPT_FOR_EACH = 64  # shapes and options of one function
-_VISITED = 256  # captured objects that are looked at
-_FOREIGN = ("jax", "jaxlib", "numpy", "optax", "scipy", "chex", "jaxcalc")
 
 
 class FunctionCache:
@@ -32,7 +30,7 @@ class FunctionCache:
     def get(self, function: Callable[..., Any], key: Hashable, make: Callable[[], Any]) -> Any:
         """The value for this key, made by `make` when it is missing or out of date."""
         owner, key = _owner(function, key)
-        captured = [_Captured(x) for x in _captured(function)]
+        captured = [_Captured(x) for x in captured_by(function)]
         with self._lock:
             known = self._known(owner)
             if known is not None and key in known:
@@ -96,57 +94,3 @@ class _Captured:
         # numbers and strings are bound anew without being new
         plain = (int, float, complex, str, bytes, bool)
         return type(mine) is type(theirs) and isinstance(mine, plain) and mine == theirs
-
-
-def _captured(function: Any) -> list[Any]:
-    """Everything that a function reads beside its arguments, found by looking at its code."""
-    found: list[Any] = []
-    seen: set[int] = set()
-    waiting = [function]
-    while waiting and len(found) < _VISITED:
-        current = waiting.pop()
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        for value in _read_by(current):
-            found.append(value)
-            if isinstance(value, types.FunctionType | types.MethodType | partial):
-                waiting.append(value)
-            elif hasattr(value, "__wrapped__"):  # a jitted function, a custom_jvp
-                waiting.append(value.__wrapped__)
-    return found
-
-
-def _read_by(function: Any) -> Iterator[Any]:
-    if isinstance(function, partial):
-        yield function.func
-        yield from function.args
-        yield from function.keywords.values()
-        return
-    if isinstance(function, types.MethodType):
-        yield function.__func__
-        return
-    if not isinstance(function, types.FunctionType):
-        wrapped = getattr(function, "__wrapped__", None)
-        if wrapped is not None:
-            yield wrapped
-        return
-    if (function.__module__ or "").split(".")[0] in _FOREIGN:
-        return
-    yield from function.__defaults__ or ()
-    yield from (function.__kwdefaults__ or {}).values()
-    for cell in function.__closure__ or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:  # a cell that is not filled yet
-            continue
-    for name in _names(function.__code__):
-        value = function.__globals__.get(name)
-        if value is not None and not isinstance(value, types.ModuleType):
-            yield value
-
-
-def _names(code: types.CodeType) -> list[str]:
-    """The global names that a function reads, those of the functions inside it included."""
-    inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]
-    return [*code.co_names, *(name for c in inner for name in _names(c))]

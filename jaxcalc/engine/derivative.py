@@ -93,14 +93,15 @@ class Derivative:
 
     def __call__(self, inputs: Inputs, *, with_value: bool) -> Evaluated:
         """Run at `inputs`; without `with_value`, output, gradient and aux stay empty."""
-        results = self._run(with_value)(inputs)
+        results = self.compiled(with_value=with_value)(inputs)
         count = len(self._tangent_outputs) if self.is_dense else 1
         values, primal = results[:count], results[count:]
         output, rest = primal[: len(self.outputs)], primal[len(self.outputs) :]
         gradient, aux = rest[: self._traced.gradient_count], rest[self._traced.gradient_count :]
         return Evaluated(output, gradient, self._traced.aux.restored(aux) if primal else None, values)
 
-    def _run(self, with_value: bool) -> Staged:
+    def compiled(self, *, with_value: bool) -> Staged:
+        """The function of the inputs that computes the values, and those of f and aux if wanted."""
         if with_value not in self._compiled:
             shapes = [_shape(s) for s in self._traced.program.inputs]
             fused = Staged(self._both_passes(with_value, None), shapes)

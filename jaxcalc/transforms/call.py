@@ -60,13 +60,14 @@ def take_apart(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     by known indices has a known pattern. A floating-point number or array is an input.
     """
     leaves, treedef = jax.tree.flatten((args, kwargs))
-    is_traced = [_is_input(leaf) for leaf in leaves]
+    is_traced = [is_input(leaf) for leaf in leaves]
     traced = [leaf for leaf, on in zip(leaves, is_traced, strict=True) if on]
     known = [leaf for leaf, on in zip(leaves, is_traced, strict=True) if not on]
     return Call(traced, treedef, known, is_traced)
 
 
-def _is_input(leaf: Any) -> bool:
+def is_input(leaf: Any) -> bool:
+    """Whether a compiled derivative takes this leaf as an input, whatever its value."""
     if isinstance(leaf, jax.core.Tracer | jax.ShapeDtypeStruct | float | complex):
         return True
     dtype = getattr(leaf, "dtype", None)

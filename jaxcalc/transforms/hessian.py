@@ -10,8 +10,9 @@ from jaxcalc.arguments import Argnames, Argnums, require_callable
 from jaxcalc.kinds import is_scalar, not_scalar
 from jaxcalc.transforms.dense import dense_hessian
 from jaxcalc.transforms.options import Format, Mode, Options
+from jaxcalc.transforms.recall import Recall
 from jaxcalc.transforms.request import Request
-from jaxcalc.transforms.structured import Result, structured_hessian, traced_dense
+from jaxcalc.transforms.structured import Result, recalled, structured_hessian, traced_dense
 
 
 def hessian(
@@ -70,15 +71,16 @@ def hessian(
     require_callable(api, f)
     options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
 
+    recall = Recall()
+
     @wraps(f)
     def hessian_f(*args: Any, **kwargs: Any) -> Any:
+        again = recall.find(args, kwargs)
+        if again is not None:
+            return again
         request = Request.of(f, options, argnums, argnames, args, kwargs)
-        found = _structured(request, with_value=False)
-        if found is None:
-            _, _, aux, result = dense_hessian(request.chosen(request.call.traced), options)
-        else:
-            aux, result = found.aux, found.derivative
-        return (result, aux) if has_aux else result
+        found = recalled(recall, request, args, kwargs, _evaluate, with_value=False)
+        return (found.derivative, found.aux) if has_aux else found.derivative
 
     return hessian_f
 
@@ -123,19 +125,25 @@ def value_gradient_and_hessian(
     @wraps(f)
     def value_gradient_and_hessian_f(*args: Any, **kwargs: Any) -> Any:
         request = Request.of(f, options, argnums, argnames, args, kwargs)
-        found = _structured(request, with_value=True)
-        if found is None:
-            chosen = request.chosen(request.call.traced)
-            value, slope, aux, result = dense_hessian(chosen, options, require_scalar)
-        else:
-            value, slope, aux, result = found.value, found.gradient, found.aux, found.derivative
-        return ((value, aux) if has_aux else value), slope, result
+        found = _evaluate(request, require_scalar, with_value=True)
+        value = (found.value, found.aux) if has_aux else found.value
+        return value, found.gradient, found.derivative
 
     return value_gradient_and_hessian_f
 
 
-def _structured(request: Request, *, with_value: bool) -> Result | None:
-    """The Hessian through its structure; None where plain JAX computes the dense one."""
-    if request.options.format == "dense":
-        return traced_dense(request, "hessian", with_value=with_value)
-    return structured_hessian(request, with_value=with_value)
+def _evaluate(
+    request: Request,
+    require_output: Callable[[Any, Any], None] | None = None,
+    *,
+    with_value: bool,
+) -> Result:
+    """Value, gradient, aux and Hessian in the format asked for, the first two where they are needed."""
+    if request.options.format != "dense":
+        return structured_hessian(request, with_value=with_value)
+    found = traced_dense(request, "hessian", with_value=with_value)
+    if found is not None:
+        return found
+    chosen = request.chosen(request.call.traced)
+    value, slope, aux, derivative = dense_hessian(chosen, request.options, require_output)
+    return Result(value, slope, aux, derivative)

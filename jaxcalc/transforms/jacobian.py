@@ -11,8 +11,9 @@ from jaxcalc.planning.memory import in_words
 from jaxcalc.transforms.dense import dense_jacobian
 from jaxcalc.transforms.options import Format, Mode, Options
 from jaxcalc.transforms.prepare import prepare
+from jaxcalc.transforms.recall import Recall
 from jaxcalc.transforms.request import Request
-from jaxcalc.transforms.structured import structured_jacobian, traced_dense
+from jaxcalc.transforms.structured import Result, recalled, structured_jacobian, traced_dense
 
 
 def jacobian(
@@ -80,11 +81,16 @@ def jacobian(
     require_callable(api, f)
     options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
 
+    recall = Recall()
+
     @wraps(f)
     def jacobian_f(*args: Any, **kwargs: Any) -> Any:
+        again = recall.find(args, kwargs)
+        if again is not None:
+            return again
         request = Request.of(f, options, argnums, argnames, args, kwargs)
-        _, aux, result = _evaluate(request, with_value=False)
-        return (result, aux) if has_aux else result
+        found = recalled(recall, request, args, kwargs, _evaluate, with_value=False)
+        return (found.derivative, found.aux) if has_aux else found.derivative
 
     return jacobian_f
 
@@ -120,25 +126,30 @@ def value_and_jacobian(
     require_callable(api, f)
     options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
 
+    recall = Recall()
+
     @wraps(f)
     def value_and_jacobian_f(*args: Any, **kwargs: Any) -> Any:
+        again = recall.find(args, kwargs)
+        if again is not None:
+            return again
         request = Request.of(f, options, argnums, argnames, args, kwargs)
-        value, aux, result = _evaluate(request, with_value=True)
-        return ((value, aux), result) if has_aux else (value, result)
+        found = recalled(recall, request, args, kwargs, _evaluate, with_value=True)
+        return ((found.value, found.aux) if has_aux else found.value), found.derivative
 
     return value_and_jacobian_f
 
 
-def _evaluate(request: Request, *, with_value: bool) -> tuple[Any, Any, Any]:
+def _evaluate(request: Request, *, with_value: bool) -> Result:
     """Value, aux and Jacobian in the format asked for; the value may be None when it is not needed."""
-    if request.options.format == "dense":
-        found = traced_dense(request, "jacobian", with_value=with_value)
-        if found is None:
-            chosen = request.chosen(request.call.traced)
-            return dense_jacobian(chosen, request.options, lambda: _in_other_formats(request))
-    else:
-        found = structured_jacobian(request, with_value=with_value)
-    return found.value, found.aux, found.derivative
+    if request.options.format != "dense":
+        return structured_jacobian(request, with_value=with_value)
+    found = traced_dense(request, "jacobian", with_value=with_value)
+    if found is not None:
+        return found
+    chosen = request.chosen(request.call.traced)
+    value, aux, derivative = dense_jacobian(chosen, request.options, lambda: _in_other_formats(request))
+    return Result(value, None, aux, derivative)
 
 
 def _in_other_formats(request: Request) -> str:

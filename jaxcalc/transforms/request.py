@@ -15,7 +15,7 @@ from jaxcalc.transforms.call import Call, take_apart
 from jaxcalc.transforms.options import Options
 
 # what a trace depends on beside its arguments
-_CONFIGURATION = (
+CONFIGURATION = (
     "jax_enable_x64",
     "jax_default_matmul_precision",
     "jax_numpy_dtype_promotion",
@@ -61,7 +61,7 @@ class Request:
         if self.call.key is None:
             return None
         which = repr(self.argnums), repr(self.argnames)  # whatever they are, wrong ones too
-        settings = tuple(getattr(jax.config, name) for name in _CONFIGURATION)
+        settings = tuple(getattr(jax.config, name) for name in CONFIGURATION)
         o = self.options
         flags = (o.has_aux, o.holomorphic, o.allow_int, o.mode, o.strict)
         return kind, which, flags, settings, self.call.key

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
@@ -16,17 +16,22 @@ from jaxcalc.formats.matrix import Jacobian
 from jaxcalc.planning.liveness import peak_bytes
 from jaxcalc.transforms.options import Options
 from jaxcalc.transforms.prepare import Prepared, prepare, prepare_dense
+from jaxcalc.transforms.recall import Recall, sight
 from jaxcalc.transforms.request import Request
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run gives, as pytrees; the gradient is there for a Hessian only."""
+    """What a run gives, as pytrees; the gradient is there for a Hessian only.
+
+    `prepared` is the sparse derivative that gave it, where another call may use it.
+    """
 
     value: Any
     gradient: Any
     aux: Any
     derivative: Any
+    prepared: Prepared | None = None
 
 
 def structured_jacobian(request: Request, *, with_value: bool) -> Result:
@@ -88,8 +93,42 @@ def _cuts(sizes: Sequence[int]) -> list[int]:
 
 def _sparse(request: Request, prepared: Prepared, *, with_value: bool) -> Result:
     (values,), result = _run(request, prepared, with_value=with_value)
-    jacobian = Jacobian(values, prepared.layout)
-    return Result(result.value, result.gradient, result.aux, _packed(jacobian, request.options))
+    derivative = _packed(Jacobian(values, prepared.layout), request.options)
+    again = prepared if prepared.is_kept else None
+    return Result(result.value, result.gradient, result.aux, derivative, again)
+
+
+def recalled(
+    recall: Recall,
+    request: Request,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    evaluate: Callable[..., Result],
+    *,
+    with_value: bool,
+) -> Result:
+    """`evaluate(request)`, and a note of it for the next call like this one."""
+    options = request.options
+    can_recall = options.format != "dense" and not options.has_aux
+    seen = sight(request.f, args, kwargs) if can_recall else None
+    found = evaluate(request, with_value=with_value)
+    if seen is not None and found.prepared is not None:
+        compiled = found.prepared.derivative.compiled(with_value=with_value)
+        recall.remember(seen, compiled, _pack_again(found.prepared, options, with_value))
+    return found
+
+
+def _pack_again(prepared: Prepared, options: Options, with_value: bool) -> Callable[[list[Any]], Any]:
+    """What packs the results of the compiled derivative as the call before packed them."""
+    layout, treedef = prepared.layout, prepared.outputs.treedef
+    is_bare = options.format == "structured"
+
+    def pack(results: list[Any]) -> Any:
+        jacobian = Jacobian.tree_unflatten(layout, (results[0],))  # known to fit, so not checked
+        derivative = jacobian if is_bare else jacobian.to_bcoo()
+        return (jax.tree.unflatten(treedef, results[1:]), derivative) if with_value else derivative
+
+    return pack
 
 
 def _run(request: Request, prepared: Prepared, *, with_value: bool) -> tuple[list[Any], Result]:
