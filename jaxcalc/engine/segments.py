@@ -10,7 +10,6 @@ places.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
 from math import prod
 from typing import Any
 
@@ -134,11 +133,10 @@ def _products(
     shapes = [v.aval.shape for v in closed.jaxpr.invars]
     sizes = [prod(shape) for shape in shapes]
     rows = _structured(closed, context, eqn)
-    total = reduce(
-        jnp.add,
-        [_row_sums(row, t, sum(sizes)) for row, t in zip(rows, tangents, strict=True)],
-        jnp.zeros(sum(sizes), _real_dtype(tangents)),
-    )
+    dtype = _real_dtype(tangents)
+    total = jnp.zeros(sum(sizes), dtype)
+    for row, tangent in zip(rows, tangents, strict=True):
+        total = total + _row_sums(row, tangent, sum(sizes)).astype(dtype)
     pieces = jnp.split(total, np.cumsum(sizes)[:-1])
     return [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)]
 
@@ -181,8 +179,8 @@ def _note(error: NotLinearError, eqn: JaxprEqn, context: Context) -> None:
 
 def _row_sums(row: Lanes, tangent: Any, size: int) -> Any:
     """`[size]`: coefficients times one input's tangent, summed by the outputs they belong to."""
-    dtype = jnp.result_type(row.dtype, tangent.dtype)
-    total = jnp.zeros(size, _real_dtype([jax.ShapeDtypeStruct((), dtype)]))
+    dtype = tangent.dtype  # that of the row too: a cotangent is of its input's dtype
+    total = jnp.zeros(size, _real_dtype([tangent]))
     for group in row.groups:
         data = fill(valid_data(group), group.lanes, row.shape).astype(dtype)
         axes = range(len(row.shape))
@@ -190,7 +188,7 @@ def _row_sums(row: Lanes, tangent: Any, size: int) -> Any:
         kept = [a for a in axes if a not in summed]
         # one product of matrices: the axes along which the index varies stay, the others are summed
         numbers = (([1 + a for a in summed], summed), ([1 + a for a in kept], kept))
-        sums = lax.dot_general(data, tangent.astype(dtype), numbers, precision=lax.Precision.HIGHEST)
+        sums = lax.dot_general(data, tangent, numbers, precision=lax.Precision.HIGHEST)
         index = np.moveaxis(group.index.reshape(group.lanes, *(row.shape[a] for a in kept)), 0, -1)
         valid = index.reshape(-1) >= 0
         line = jnp.real(sums).reshape(-1)
@@ -205,4 +203,5 @@ def _row_sums(row: Lanes, tangent: Any, size: int) -> Any:
 
 
 def _real_dtype(arrays: Sequence[Any]) -> Any:
-    return jnp.finfo(jnp.result_type(*(a.dtype for a in arrays))).dtype
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.finfo(jnp.result_type(*(a.dtype for a in arrays))).dtype

@@ -43,7 +43,8 @@ def hessian(
             `"bcoo"`, those as a `jax.experimental.sparse.BCOO` for each dense array, both for
             functions with scalar output.
         mode: `"auto"` is forward over reverse where f allows both; `"forward"` and `"reverse"`
-            take that one twice, which dense results only can.
+            take that one twice, which dense results only can. `jax.custom_vjp` functions have a
+            forward mode here, as in `jacobian`.
         memory_limit: bytes of workspace.
         strict: refuse a primitive that has no rule of its own in the structure engine.
 

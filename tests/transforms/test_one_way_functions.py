@@ -11,6 +11,9 @@ from jax.experimental.ode import odeint
 from jax.sharding import PartitionSpec
 
 import jaxcalc
+from jaxcalc.transforms.options import Options
+from jaxcalc.transforms.prepare import prepare
+from jaxcalc.transforms.request import Request
 
 X = jnp.array([0.3, 1.2, 2.0])
 W = jnp.arange(9.0).reshape(3, 3) / 9
@@ -290,6 +293,17 @@ def test_a_rule_that_is_not_linear_takes_a_pass_for_each_output():
             jaxcalc.jacobian(clipped, format=kind, mode="forward", strict=True)(X)
 
 
+def test_what_was_done_is_told():
+    clipped = with_rule(lambda x: x, lambda x, g: (jnp.clip(g, -0.5, 0.5),))
+    options = Options("jaxcalc.jacobian", False, False, False, "structured", "forward", None, False)
+    told = prepare(Request.of(clipped, options, 0, None, (X,), {}), "jacobian").derivative.fallbacks
+    assert len(told) == 1
+    assert told[0].startswith("custom_vjp_call (test_one_way_functions.py:")
+    for name in ("elementwise", "a loop in the rule"):
+        request = Request.of(RULES[name], options, 0, None, (X,), {})
+        assert not prepare(request, "jacobian").derivative.fallbacks
+
+
 def test_a_loop_in_a_rule_keeps_samples_apart():
     f = RULES["a loop in the rule"]
     batch = jnp.stack([X, 2 * X, 3 * X, 4 * X])
@@ -341,6 +355,30 @@ def test_complex_parts_of_a_real_function(loops):
         for kind in FORMATS:
             J = jaxcalc.jacobian(f, format=kind, mode="forward")(X)
             np.testing.assert_allclose(dense(J, kind), jax.jacrev(f)(X), rtol=1e-5, atol=1e-5)
+
+
+def test_under_the_strictest_settings():
+    through = partial(counted, lambda c: c / 2)
+    mixed = with_rule(
+        lambda x, y: jnp.sin(x) * y.astype(x.dtype),
+        lambda x, y, g: (
+            through(4 * g * jnp.cos(x) * y.astype(x.dtype), 2),
+            through(4 * jnp.sum(g * jnp.sin(x)).astype(y.dtype).reshape(1), 2),
+        ),
+    )
+    f = lambda x, y: {"a": mixed(x, y), "b": product(x)}  # noqa: E731
+    y = jnp.array([0.5], jnp.bfloat16)
+    # dense, jax.jacfwd itself takes no mixed dtypes under strict promotion
+    for kind, promotion in (("structured", "strict"), ("dense", "standard")):
+        with jax.numpy_dtype_promotion(promotion), jax.debug_nans(True):
+            J = jaxcalc.jacobian(f, (0, 1), format=kind, mode="forward")(X, y)
+            J = J if kind == "dense" else J.todense()
+        np.testing.assert_allclose(J["a"][0], np.diag(0.5 * np.cos(X)), rtol=1e-6)
+        np.testing.assert_allclose(J["a"][1][:, 0], np.sin(X), rtol=1e-2)
+        np.testing.assert_allclose(J["b"][0], SLOPE, rtol=1e-6)
+    with jax.numpy_rank_promotion("raise"):
+        J = jaxcalc.jacobian(RULES["a loop in the rule"], format="structured", mode="forward")(X)
+        np.testing.assert_allclose(J.todense(), jax.jacrev(whiled)(X), rtol=1e-5, atol=1e-6)
 
 
 def test_double_precision(x64):
