@@ -105,7 +105,12 @@ class DependenceWalk:
         if not any(isinstance(x, Lanes) for x in operands):
             return equations.bind(eqn, [static.operand(x) for x in operands])
         name, aval = eqn.primitive.name, equations.output(eqn)
-        bodies = {"scan": self._scan, "while": self._while, "cond": self._cond}
+        bodies = {
+            "scan": self._scan,
+            "while": self._while,
+            "cond": self._cond,
+            "custom_linear_solve": self._solve,
+        }
         if name in bodies:
             return bodies[name](eqn, operands)
         if name in TERMS:
@@ -212,6 +217,14 @@ class DependenceWalk:
         carry = self._repeated(step, init, avals[: parts.carry], operands)
         results = self._run(parts.body, [*consts, *carry, *slices])[parts.carry :]
         return [*carry, *map(_stacked, results, avals[parts.carry :])]
+
+    def _solve(self, eqn: JaxprEqn, operands: list[Any]) -> list[Any]:
+        linear = equations.linear_map(eqn)
+        assert linear is not None
+        if all(i in linear.operands for i, x in enumerate(operands) if isinstance(x, Lanes)):
+            return self._run(linear.program, [operands[i] for i in linear.operands])
+        columns = _columns([x for x in operands if isinstance(x, Lanes)])
+        return [_of_columns(columns, v.aval) for v in eqn.outvars]
 
     def _repeated(
         self,

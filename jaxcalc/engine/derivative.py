@@ -63,8 +63,9 @@ class Derivative:
         self.is_dense = is_dense
         self._context = context
         self.fallbacks = context.fallbacks
-        self._traced: Linearized = linearize(build, inputs, way, holomorphic=holomorphic)
-        context.is_trusted = self._traced.is_trusted
+        self._traced: Linearized = linearize(
+            build, inputs, way, holomorphic=holomorphic, context=context
+        )
         program = self._traced.program
         self.outputs = self._traced.outputs
         first = len(self.outputs) + self._traced.gradient_count + self._traced.aux_count

@@ -139,7 +139,8 @@ def _equation(program: Program, eqn: JaxprEqn, inputs: list[Atom]) -> Sequence[A
         branches = equations.branches(eqn)
         taken = int(np.clip(np.asarray(inputs[0].array), 0, len(branches) - 1))
         return _inline(program, branches[taken], inputs[1:])
-    linear = equations.linear_map(eqn) if any(depends) else None
+    is_solve = eqn.primitive.name == "custom_linear_solve"
+    linear = equations.linear_map(eqn) if any(depends) and not is_solve else None
     if linear is not None:
         return _inline(program, linear.program, [inputs[i] for i in linear.operands])
     if not eqn.effects and all(isinstance(atom, Static) for atom in inputs):

@@ -43,7 +43,6 @@ class Linearized:
         outputs: shapes and dtypes of f's output leaves.
         gradient_count: how many leaves of a gradient follow the output leaves.
         aux: what aux holds besides arrays, and their places in it.
-        is_trusted: whether no rule of the user's has part in the program, so that it is linear.
     """
 
     program: Program
@@ -51,7 +50,6 @@ class Linearized:
     gradient_count: int
     aux: Aside
     aux_count: int
-    is_trusted: bool
 
 
 def linearize(
@@ -72,19 +70,22 @@ def linearize(
         inputs: everything that is traced: arrays, numbers, or their shapes.
         way: which linear map to trace.
         holomorphic: f is holomorphic, which the gradient inside a Hessian must know.
-        context: notes what could not be followed with its structure.
+        context: notes what could not be followed with its structure; is told whether a rule of the
+            user's has part in f, so that what JAX makes of it may not be linear.
 
     Raises:
         ConcretizationTypeError and its kin: f needs concrete values.
     """
     shapes = [_shape(x) for x in inputs]
-    if way != "hessian":
-        return _traced(build, shapes, way, lambda call: call)
     context = context or Context("jaxcalc.hessian")
+    primal, outputs = jax.make_jaxpr(lambda xs: _call(build, xs)[0], return_shape=True)(shapes)
+    context.is_trusted = not has_rules_of_users(primal.jaxpr)
+    if way != "hessian":
+        return _traced(build, shapes, outputs, way, lambda call: call)
     failures: list[Exception] = []
     for gradient in _gradients(holomorphic, context):
         try:
-            return _traced(build, shapes, way, gradient)
+            return _traced(build, shapes, outputs, way, gradient)
         except UNTRACEABLE:
             raise
         except (TypeError, ValueError) as error:  # no reverse mode, or no forward mode of what it makes
@@ -96,6 +97,7 @@ def linearize(
 def _traced(
     build: Build,
     shapes: Inputs,
+    outputs: Sequence[Any],
     way: Way,
     derived: Callable[[FlatCall], Callable[[Leaves], Any]],
     *,
@@ -106,7 +108,6 @@ def _traced(
     A loop whose tangents go forward is not split: it would write what its tangent part needs at every
     step to memory, and read it again.
     """
-    primal, outputs = jax.make_jaxpr(lambda xs: _call(build, xs)[0], return_shape=True)(shapes)
     tangents = outputs if way == "reverse" else jax.eval_shape(lambda xs: list(build(xs)[1]), shapes)
 
     found: list[Aside] = []
@@ -142,9 +143,8 @@ def _traced(
         )
     has_loop = any(step.eqn.primitive.name in _LOOPS for step in program.tangent)
     if has_loop and way != "reverse" and not in_one_loop:
-        return _traced(build, shapes, way, derived, in_one_loop=True)
-    is_trusted = not has_rules_of_users(primal.jaxpr)
-    return Linearized(program, output, len(gradient), found[-1], len(aux), is_trusted)
+        return _traced(build, shapes, outputs, way, derived, in_one_loop=True)
+    return Linearized(program, output, len(gradient), found[-1], len(aux))
 
 
 def _pushed(function: Any, leaves: Leaves, tangents: Sequence[Any]) -> tuple[Any, Any, Any]:

@@ -1,4 +1,4 @@
-"""Loops and branches whose operands are structured tangents.
+"""Loops, branches and solvers whose operands are structured tangents.
 
 A handler takes the step, its operands, and `run`, which runs a body on any mix of structured tangents,
 traced arrays and known ones.
@@ -10,12 +10,14 @@ from typing import Any
 from jaxcalc.engine.control_flow.branches import cond
 from jaxcalc.engine.control_flow.loops import scan, while_loop
 from jaxcalc.engine.control_flow.operands import Run
+from jaxcalc.engine.control_flow.solve import linear_solve
 from jaxcalc.engine.program import Step
 
 HANDLERS: dict[str, Callable[[Run, Step, Sequence[Any]], Sequence[Any]]] = {
     "scan": scan,
     "while": while_loop,
     "cond": cond,
+    "custom_linear_solve": linear_solve,
 }
 
 __all__ = ["HANDLERS", "Run"]

@@ -214,7 +214,9 @@ def dynamic_slice(eqn: JaxprEqn, operands: Operands) -> Lanes:
     for group in uniform_along(value, moving).groups:
         data = spread(group.data, moving, value.shape)
         inner = [n if data.shape[1 + a] > 1 else data.shape[1 + a] for a, n in enumerate(sizes)]
-        data = lax.dynamic_slice(data, _lane_starts(starts, data), (data.shape[0], *inner))
+        data = lax.dynamic_slice(
+            data, _lane_starts(starts, data), (data.shape[0], *inner), allow_negative_indices=False
+        )
         groups.append(Group(data, group.index))
     return result.with_groups(groups)
 
@@ -266,7 +268,12 @@ def _erased(base: Lanes, sizes: Shape, starts: Sequence[Any]) -> list[Group]:
         data = spread(group.data, range(len(base.shape)), base.shape)
         zeros = jnp.zeros((data.shape[0], *sizes), base.dtype)
         groups.append(
-            Group(lax.dynamic_update_slice(data, zeros, _lane_starts(starts, data)), group.index)
+            Group(
+                lax.dynamic_update_slice(
+                    data, zeros, _lane_starts(starts, data), allow_negative_indices=False
+                ),
+                group.index,
+            )
         )
     return groups
 
@@ -277,6 +284,8 @@ def _written(update: Lanes, result: Lanes, starts: Sequence[Any]) -> list[Group]
     for group in uniform_along(update, moving).groups:
         data = spread(group.data, range(len(update.shape)), update.shape)
         zeros = jnp.zeros((data.shape[0], *result.shape), result.dtype)
-        written = lax.dynamic_update_slice(zeros, data, [np.zeros((), starts[0].dtype), *starts])
+        written = lax.dynamic_update_slice(
+            zeros, data, [np.zeros((), starts[0].dtype), *starts], allow_negative_indices=False
+        )
         groups.append(Group(written, group.index))
     return groups

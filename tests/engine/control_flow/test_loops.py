@@ -180,3 +180,39 @@ def test_a_rule_that_is_not_linear_is_what_jacrev_says(x64):
     found = jaxcalc.jacobian(f, format="structured", mode="reverse")(x)
     np.testing.assert_allclose(found.todense(), jax.jacrev(f)(x), rtol=1e-12)
     assert found.nnz == 36
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x.at[np.array([2])].set(0.5),
+        lambda x: jnp.select([x > 1, x > 0], [x**2, jnp.sin(x)], x),
+        lambda x: jnp.linalg.cholesky(jnp.outer(x, x) + 9 * jnp.eye(3)),
+    ],
+    ids=["writing", "select", "cholesky"],
+)
+def test_hessians_of_open_loops(f, x64):
+    """Forward over forward: reverse mode does not go through a loop of unknown length."""
+
+    def loss(x):
+        y = lax.while_loop(lambda c: c[0] < 1, lambda c: (c[0] + 1, jnp.cos(c[1])), (0, x))[1]
+        return jnp.sum(f(y) ** 2)
+
+    x = normal(3)
+    found = jaxcalc.hessian(loss, format="structured")(x)
+    np.testing.assert_allclose(found.todense(), jax.jacfwd(jax.jacfwd(loss))(x), rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("start", [-9, -6, -1, 0, 2, 7])
+def test_traced_places_far_outside(start, x64):
+    x = jnp.array([start / 10.0, 2.0, 3.0, 4.0])
+
+    def read(x):
+        return lax.dynamic_slice(x, (jnp.int32(jnp.round(10 * x[0])),), (2,)) ** 2
+
+    def write(x):
+        return lax.dynamic_update_slice(x, x[:2] ** 2, (jnp.int32(jnp.round(10 * x[0])),))
+
+    for f in (read, write):
+        found = jaxcalc.jacobian(f, format="structured")(x)
+        np.testing.assert_allclose(found.todense(), jax.jacfwd(f)(x), rtol=1e-12)
