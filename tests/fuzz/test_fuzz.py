@@ -36,7 +36,7 @@ def test_random_programs(made):
 
 
 @settings(BUDGET, max_examples=80)
-@given(programs(tight=True, longest=5, allowed=OPERATIONS))
+@given(programs(tight=True, longest=5))
 def test_random_programs_whose_pattern_must_be_exact(made):
     compare(made)
 
