@@ -12,6 +12,7 @@ import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
+from jaxcalc.arguments import dtype_of
 from jaxcalc.engine import equations
 from jaxcalc.engine.chunks import products_with_basis
 from jaxcalc.planning.bottleneck import Part, inlined, size_of
@@ -107,6 +108,6 @@ def multiplied(matrices: Sequence[Any]) -> Any:
 
 def one_dtype(leaves: Sequence[Any]) -> np.dtype[Any] | None:
     """The dtype of all leaves, if they have one and it is real; else no chain is made of them."""
-    dtypes = {np.dtype(x.dtype) for x in leaves}
+    dtypes = {np.dtype(dtype_of(x)) for x in leaves}
     dtype = dtypes.pop() if len(dtypes) == 1 else None
     return dtype if dtype is not None and jnp.issubdtype(dtype, jnp.floating) else None
