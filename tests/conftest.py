@@ -1,6 +1,6 @@
 """What all tests share: float64 on request, the same random numbers in every run, bounded memory."""
 
-import resource
+import sys
 from collections.abc import Iterator
 
 import jax
@@ -26,6 +26,10 @@ def rng() -> np.random.Generator:
 def bounded_memory() -> Iterator[None]:
     """Drop what JAX compiled when a worker has grown large: thousands of small programs add up."""
     yield
+    if sys.platform == "win32":
+        return
+    import resource
+
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if megabytes > _LARGE:
         jax.clear_caches()
