@@ -111,9 +111,17 @@ def _while(eqn: JaxprEqn, arrays: list[Any]) -> list[Any]:
         arrays[first : first + second],
         arrays[first + second :],
     )
-    while _closed(p["cond_jaxpr"], [*of_condition, *carry])[0].all():
-        carry = _closed(p["body_jaxpr"], [*of_body, *carry])
+    while (on := np.asarray(_closed(p["cond_jaxpr"], [*of_condition, *carry])[0])).any():
+        after = _closed(p["body_jaxpr"], [*of_body, *carry])
+        carry = [_where(on, new, old) for new, old in zip(after, carry, strict=True)]
     return carry
+
+
+def _where(on: np.ndarray, new: Any, old: Any) -> Any:
+    """Under vmap, samples whose loop has ended keep what they have."""
+    if on.all():
+        return new
+    return np.where(on.reshape(on.shape + (1,) * (np.ndim(new) - on.ndim)), new, old)
 
 
 def _cond(eqn: JaxprEqn, arrays: list[Any]) -> list[Any]:
