@@ -34,13 +34,14 @@ def run_command(options: Any) -> int:
     _move_target(options)
     with jax.enable_x64(options.dtype == "float64"):
         target = read_target(options.target, options.at, options.wrt, options.dtype)
+        _require_values(target, options.command)
         with users_mistakes("the function raised"):
             answer = _COMMANDS[options.command](target, options)
     if options.json:
         header = {
             "command": options.command,
             "target": target.text.strip(),
-            "at": dict(zip(target.names, target.values, strict=True)),
+            "at": dict(zip(target.names, map(_shown, target.values), strict=True)),
             "wrt": list(target.chosen_names),
             "dtype": options.dtype,
         }
@@ -48,6 +49,23 @@ def run_command(options: Any) -> int:
     else:
         print(answer.text)
     return answer.code
+
+
+def _require_values(target: Target, command: str) -> None:
+    """Refuse a shape where the function has to be evaluated."""
+    for name, value in zip(target.names, target.values, strict=True):
+        if isinstance(value, jax.ShapeDtypeStruct) and command not in {"classify", "explain"}:
+            raise UsageError(
+                f"--at {name}: {_shown(value)} is a shape; jaxcalc {command} needs values, such as "
+                "1,2,3"
+            )
+
+
+def _shown(value: Any) -> Any:
+    """A value as JSON can hold it: a shape is written as it was typed."""
+    if not isinstance(value, jax.ShapeDtypeStruct):
+        return value
+    return f"{value.dtype}[{','.join(map(str, value.shape))}]"
 
 
 def _move_target(options: argparse.Namespace) -> None:
@@ -103,6 +121,19 @@ def _evaluated(target: Target, result: Any, levels: int) -> Answer:
     return Answer(text(named), {"value": value, "result": named})
 
 
+def _explain(target: Target, options: Any) -> Answer:
+    found = jaxcalc.explain(
+        target.call,
+        *target.values,
+        argnums=_argnums(target),
+        order=options.order,
+        format=options.format,
+        mode=options.mode,
+        analyze=options.analyze,
+    )
+    return Answer(str(found), found.to_dict())
+
+
 def _check(target: Target, options: Any) -> Answer:
     del options
     kind = jaxcalc.classify(target.call, *target.values, argnums=_argnums(target))
@@ -140,5 +171,6 @@ _COMMANDS: dict[str, Callable[[Target, Any], Answer]] = {
     "gradient": _gradient,
     "jacobian": _jacobian,
     "hessian": _hessian,
+    "explain": _explain,
     "check": _check,
 }

@@ -82,8 +82,8 @@ def plain(tree: Any) -> Any:
 
     Infinities and NaN become strings, a complex number an object of its two parts.
     """
-    if tree is None:
-        return None
+    if tree is None or isinstance(tree, str | bool):
+        return tree
     if isinstance(tree, dict):
         return {str(key): plain(child) for key, child in tree.items()}
     if isinstance(tree, list | tuple):

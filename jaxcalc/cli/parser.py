@@ -19,6 +19,7 @@ examples:
   jaxcalc gradient "4*x**4 * z**3" --at x=1 z=2 --json
   jaxcalc jacobian "[x[0]*x[1], sin(x[2])]" --at x=1,2,3
   jaxcalc hessian my_module:loss --at 1,2,3
+  jaxcalc explain my_module:residuals --args "float32[1000]"
   jaxcalc check my_module:loss --at 1,2,3
 
 exit codes: 0 all went well, 1 a check found a disagreement, 2 a mistake in what was typed
@@ -31,7 +32,8 @@ An expression uses + - * / ** @, comparisons, x[0], [a, b], the constants pi, e 
 functions of the list below. Every other name is a variable. In module:function, the function is
 imported from the current directory or from what is installed; it takes JAX arrays.
 
-Values: 2, pi/2, 1,2,3 (a vector), [[1,2],[3,4]] (a matrix), '{"w": [1,2], "b": 0}' (a pytree).
+Values: 2, pi/2, 1,2,3 (a vector), [[1,2],[3,4]] (a matrix), '{"w": [1,2], "b": 0}' (a pytree);
+for classify and explain, a shape such as float32[1000] will do.
 """
 
 _COMMANDS = {
@@ -40,6 +42,7 @@ _COMMANDS = {
     "gradient": "gradient of a number by many",
     "jacobian": "Jacobian of many numbers by many, of any shape",
     "hessian": "second derivatives of a number by many",
+    "explain": "say how a derivative is computed, what it costs, and which line of the source costs it",
     "check": "compare the exact derivative with a numerical one; exit code 1 if they disagree",
 }
 
@@ -100,7 +103,9 @@ def _add_command(
     )
     if name == "derivative":
         command.add_argument("--order", type=int, default=1, metavar="N", help="differentiate N times")
-    if name in {"jacobian", "hessian"}:
+    if name == "explain":
+        _add_explain(command)
+    if name in {"jacobian", "hessian", "explain"}:
         command.add_argument(
             "--mode",
             choices=("auto", "forward", "reverse"),
@@ -110,6 +115,21 @@ def _add_command(
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.add_argument(
         "--traceback", action="store_true", help="show the full traceback of a mistake"
+    )
+
+
+def _add_explain(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--order", type=int, choices=(1, 2), default=1, help="1 for the Jacobian, 2 for the Hessian"
+    )
+    command.add_argument(
+        "--format",
+        choices=("structured", "bcoo", "dense"),
+        default="structured",
+        help="format of the result (default: structured)",
+    )
+    command.add_argument(
+        "--analyze", action="store_true", help="also run it, and show the time and the memory it took"
     )
 
 

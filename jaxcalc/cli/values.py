@@ -16,6 +16,7 @@ from jaxcalc.cli.syntax import parse, variables
 from jaxcalc.cli.vocabulary import CONSTANTS, FUNCTIONS
 
 _NAMED = re.compile(r"\s*([^\W\d]\w*)\s*=(?!=)(.*)", re.DOTALL)
+_SHAPE = re.compile(r"\s*(b?float\d+|complex\d+)\s*\[([\d,\s]*)\]\s*")  # float32[3,4]
 _NEXT_NAME = re.compile(r",(?=\s*[^\W\d]\w*\s*=(?!=))")  # the comma in x=1,2,z=3 before a name
 
 
@@ -23,7 +24,7 @@ def read_values(given: Sequence[str], dtype: str) -> tuple[list[Any], dict[str, 
     """What `--at` holds, as positional and keyword arguments.
 
     `2` and `x=2` are numbers, `x=1,2,3` and `x=[1,2,3]` vectors, `x=[[1,2],[3,4]]` a matrix,
-    `p={"w": [1, 2]}` a pytree. `x=1,z=2` is the same as `x=1 z=2`.
+    `p={"w": [1, 2]}` a pytree. `x=1,z=2` is the same as `x=1 z=2`. `x=float32[3,4]` is a shape alone.
     """
     positional: list[Any] = []
     named: dict[str, Any] = {}
@@ -45,6 +46,10 @@ def read_values(given: Sequence[str], dtype: str) -> tuple[list[Any], dict[str, 
 
 def _value(name: str, text: str, dtype: str) -> Any:
     label = f"--at {name}=" if name else "--at "
+    shape = _SHAPE.fullmatch(text)
+    if shape is not None:
+        sizes = [int(size) for size in shape[2].split(",") if size.strip()]
+        return jax.ShapeDtypeStruct(tuple(sizes), jnp.dtype(shape[1]))
     if text.strip().startswith("{"):
         return _pytree(label, text, dtype)
     tree = parse(text) if text.strip() else None

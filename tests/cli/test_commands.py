@@ -312,3 +312,23 @@ def test_precision_of_the_process_is_left_alone(capsys: pytest.CaptureFixture[st
     before = jax.config.jax_enable_x64
     assert float(answer(capsys, "derivative", "sin(x)", "--at", "1")) == math.cos(1.0)
     assert jax.config.jax_enable_x64 == before
+
+
+def test_explain(capsys: pytest.CaptureFixture[str], module: str) -> None:
+    shown = answer(capsys, "explain", "x[0]*x", "--args", "float32[1000]")
+    assert shown.startswith(
+        "Jacobian   float32[1000] -> float32[1000]\nentries    1,000 x 1,000, 1,999 "
+    )
+    assert "structured, forward" in shown
+    found = record(capsys, "explain", f"{module}:curve", "--at", "0.5", "--analyze")
+    assert found["pattern"]["nonzeros"] == 3
+    assert found["measured"]["seconds"] > 0
+    found = record(capsys, "explain", "sum(x**3)", "--args", "x=float64[5]", "--order", "2")
+    assert (found["term"], found["pattern"]["structure"]) == ("Hessian", "diagonal")
+    assert found["at"] == {"x": "float64[5]"}
+    assert isinstance(found["ways"][0]["is_chosen"], bool)
+
+
+def test_a_shape_will_not_do_where_values_are_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    error = mistake(capsys, "gradient", "sum(x)", "--at", "float32[3]")
+    assert "--at x: float32[3] is a shape; jaxcalc gradient needs values, such as 1,2,3" in error
