@@ -104,6 +104,8 @@ class DependenceWalk:
     def _outputs(self, eqn: JaxprEqn, operands: list[Any]) -> Sequence[Any]:
         if not any(isinstance(x, Lanes) for x in operands):
             return equations.bind(eqn, [static.operand(x) for x in operands])
+        if all(0 in getattr(v.aval, "shape", ()) for v in eqn.outvars):
+            return [_with_index(None, v.aval) for v in eqn.outvars]
         name, aval = eqn.primitive.name, equations.output(eqn)
         bodies = {
             "scan": self._scan,
@@ -122,11 +124,17 @@ class DependenceWalk:
             found = irregular.applied(rule, eqn, operands, _LIMIT)
             return [on_lanes(x, _LIMIT) if isinstance(x, Lanes) else x for x in found]
         tangents = [x for x in operands if isinstance(x, Lanes)]
-        if name in _ELEMENTWISE:
-            wide = [broadcast_to(x, tuple(aval.shape)) for x in tangents]
-            return [self._with_one(eqn, operands, _together(wide, aval))]
         if name in _REDUCTIONS:
             return [_together([sum_along(x, equations.axes(eqn)) for x in tangents], aval)]
+        return self._not_linear(eqn, operands, tangents)
+
+    def _not_linear(
+        self, eqn: JaxprEqn, operands: Sequence[Any], tangents: Sequence[Lanes]
+    ) -> list[Lanes]:
+        if eqn.primitive.name in _ELEMENTWISE:
+            aval = equations.output(eqn)
+            wide = [broadcast_to(x, tuple(aval.shape)) for x in tangents]
+            return [self._with_one(eqn, operands, _together(wide, aval))]
         columns = _columns(tangents)
         return [
             self._with_one(eqn, operands, _of_columns(columns, v.aval), i)
@@ -274,7 +282,7 @@ def _identity(x: Any) -> Any:
 
 def _with_index(index: np.ndarray | None, aval: Any) -> Lanes:
     value = Lanes(tuple(aval.shape), np.dtype(aval.dtype))
-    if index is None:
+    if index is None or 0 in value.shape:
         return value
     return value.with_groups([Group(np.ones((1,) * index.ndim, value.dtype), index)])
 

@@ -107,3 +107,33 @@ def test_the_values_are_differentiable_and_compile_once(x64):
     transformed(normal(4, seed=1))
     assert len(traces) == count
     assert first.shape == (4,)
+
+
+def test_empty_arrays(x64):
+    double = with_backward(RULES["clipped by the norm"][0])
+
+    def f(x):
+        return jax.nn.softplus(jnp.outer(double(x), double(x)))
+
+    found = jaxcalc.jacobian(f, format="structured", mode="reverse")(jnp.zeros(0))
+    assert found.shape == (0, 0)
+    total = jaxcalc.jacobian(lambda x: jnp.sum(f(x)), format="structured", mode="reverse")
+    assert total(jnp.zeros(0)).shape == (1, 0)
+
+
+def test_rules_for_tangents_are_taken_at_their_word(x64):
+    """A `custom_jvp` rule is linear: the zeros that JAX adds to it are no obstacle."""
+
+    @jax.custom_jvp
+    def sine(x):
+        return jnp.sin(x)
+
+    sine.defjvp(lambda p, t: (sine(p[0]), jnp.cos(p[0]) * t[0]))
+
+    def f(x):
+        return jax.nn.softplus(sine(x))
+
+    x = normal(5)
+    found = jaxcalc.jacobian(f, format="structured", strict=True)(x)
+    np.testing.assert_allclose(found.todense(), jax.jacfwd(f)(x), rtol=1e-12)
+    assert found.nnz == 5
