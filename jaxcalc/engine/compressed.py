@@ -14,10 +14,10 @@ import jax
 import numpy as np
 
 from jaxcalc.engine.dependence import DependenceWalk
-from jaxcalc.engine.interpret import run_primal
+from jaxcalc.engine.interpret import identity, run_primal
 from jaxcalc.engine.program import Program, Slot
 from jaxcalc.formats.entries import Entries, TooDenseError, look_up
-from jaxcalc.formats.lanes import Lanes, seed
+from jaxcalc.formats.lanes import Lanes
 from jaxcalc.formats.readout import entries
 
 
@@ -78,11 +78,7 @@ def _pattern(
     dependence = DependenceWalk(seeds)
 
     def walk() -> None:
-        given, offset = dict(values), 0
-        for slot in program.tangents:
-            given[slot] = seed(tuple(slot.aval.shape), slot.aval.dtype, offset)
-            offset += given[slot].size
-        results = dependence(program.tangent, given, wanted)
+        results = dependence(program.tangent, {**values, **identity(program.tangents)}, wanted)
         patterns = [dependence.pattern(x, atom.aval) for x, atom in zip(results, wanted, strict=True)]
         everything = entries(patterns, np.dtype(np.float32))
         found.extend([everything.elements, everything.inputs])

@@ -33,7 +33,8 @@ def constant_outputs(eqn: JaxprEqn, inputs: Sequence[Any]) -> dict[int, Static]:
     def evaluate(i: int) -> Any:
         if not memo:
             arrays = [x.array if on else None for x, on in zip(inputs, known, strict=True)]
-            memo.append(_scan(parts, arrays, found))
+            final, _, results = _scan(parts, arrays, [i for i in found if i >= parts.carry])
+            memo.append(final | results)
         return memo[0][i]
 
     return {i: Static(eqn.outvars[i].aval, lambda i=i: evaluate(i)) for i in found}  # type: ignore[misc]
@@ -49,8 +50,7 @@ def constant_carry(parts: equations.Scan, arrays: Sequence[Any]) -> dict[int, tu
     if not carried:
         return {}
     given = [x if on else None for x, on in zip(arrays, known, strict=True)]
-    final = _scan(parts, given, carried)
-    before = _scan(parts, given, carried, carry_before=True)
+    final, before, _ = _scan(parts, given, [])
     return {i: (final[i], before[i]) for i in carried}
 
 
@@ -75,31 +75,34 @@ def _known_outputs(jaxpr: Jaxpr, inputs: Sequence[bool]) -> list[bool]:
 
 
 def _scan(
-    parts: equations.Scan, arrays: list[Any], wanted: Sequence[int], *, carry_before: bool = False
-) -> dict[int, Any]:
-    """The wanted outputs of a scan, of which only the known inputs are given.
+    parts: equations.Scan, arrays: list[Any], results: Sequence[int]
+) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any]]:
+    """A scan of which only the known operands are given, others are None.
 
-    With `carry_before`, the carry before each step, stacked, instead of the one after the last.
+    Returns:
+        What the carry is after the last step, what it was before each, and the wanted results, all by
+        the number of the output.
     """
     start, stop = parts.consts, parts.consts + parts.carry
     carried = [i for i in range(start, stop) if arrays[i] is not None]
     sliced = [i for i in range(stop, len(arrays)) if arrays[i] is not None]
-    results = [i for i in wanted if i >= parts.carry]
+    numbers = [i - start for i in carried]
 
-    def step(carry: list[Any], slices: list[Any]) -> tuple[list[Any], list[Any]]:
+    def step(carry: list[Any], slices: list[Any]) -> tuple[list[Any], Any]:
         given = {i: x for i, x in enumerate(arrays[:start]) if x is not None}
         given |= dict(zip(carried, carry, strict=True)) | dict(zip(sliced, slices, strict=True))
-        outputs = [*(i - start for i in carried), *results]
-        found = _evaluate(parts.body, given, outputs)
-        return found[: len(carried)], carry if carry_before else found[len(carried) :]
+        found = _evaluate(parts.body, given, [*numbers, *results])
+        return found[: len(carried)], (carry, found[len(carried) :])
 
     with jax.ensure_compile_time_eval():
         init = [jnp.asarray(arrays[i]) for i in carried]
-        final, stacks = lax.scan(step, init, [jnp.asarray(arrays[i]) for i in sliced], **parts.options)
-    found = {i - start: x for i, x in zip(carried, stacks if carry_before else final, strict=False)}
-    if not carry_before:
-        found |= dict(zip(results, stacks, strict=True))
-    return {i: _in_numpy(x) for i, x in found.items()}
+        slices = [jnp.asarray(arrays[i]) for i in sliced]
+        final, (before, stacks) = lax.scan(step, init, slices, **parts.options)
+    by_number = [(numbers, final), (numbers, before), (results, stacks)]
+    after, start_of_step, wanted = (
+        {i: _in_numpy(x) for i, x in zip(keys, found, strict=True)} for keys, found in by_number
+    )
+    return after, start_of_step, wanted
 
 
 def _in_numpy(x: Any) -> Any:

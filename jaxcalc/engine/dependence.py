@@ -28,7 +28,7 @@ from jaxcalc.formats.contract import masked_by, sum_along, uniform_along
 from jaxcalc.formats.lanes import Group, Lanes
 from jaxcalc.formats.local import on_lanes
 from jaxcalc.formats.moves import insert_axes
-from jaxcalc.formats.unions import union
+from jaxcalc.formats.unions import columns, union
 
 _ROUNDS = 30  # steps of a loop that a pattern is followed for
 _LIMIT = 1 << 26  # coefficients of one value
@@ -135,9 +135,9 @@ class DependenceWalk:
             aval = equations.output(eqn)
             wide = [broadcast_to(x, tuple(aval.shape)) for x in tangents]
             return [self._with_one(eqn, operands, _together(wide, aval))]
-        columns = _columns(tangents)
+        every = columns(tangents)
         return [
-            self._with_one(eqn, operands, _of_columns(columns, v.aval), i)
+            self._with_one(eqn, operands, _of_columns(every, v.aval), i)
             for i, v in enumerate(eqn.outvars)
         ]
 
@@ -231,8 +231,8 @@ class DependenceWalk:
         assert linear is not None
         if all(i in linear.operands for i, x in enumerate(operands) if isinstance(x, Lanes)):
             return self._run(linear.program, [operands[i] for i in linear.operands])
-        columns = _columns([x for x in operands if isinstance(x, Lanes)])
-        return [_of_columns(columns, v.aval) for v in eqn.outvars]
+        every = columns([x for x in operands if isinstance(x, Lanes)])
+        return [_of_columns(every, v.aval) for v in eqn.outvars]
 
     def _repeated(
         self,
@@ -258,8 +258,8 @@ class DependenceWalk:
             if all(a is b for a, b in zip(grown, start, strict=True)):
                 return grown
             carry = grown
-        columns = _columns([x for x in (*operands, *carry) if isinstance(x, Lanes)])
-        everything = np.union1d([] if columns is None else columns, [self.one]).astype(np.int64)
+        every = columns([x for x in (*operands, *carry) if isinstance(x, Lanes)])
+        everything = np.union1d(every, [self.one]).astype(np.int64)
         return [_of_columns(everything, a) for a in avals]
 
     def _grown(self, before: Any, after: Any, aval: Any) -> Any:
@@ -294,17 +294,9 @@ def _together(values: Sequence[Lanes], aval: Any) -> Lanes:
     return _with_index(index, aval)
 
 
-def _columns(values: Sequence[Lanes]) -> np.ndarray | None:
-    found = [np.unique(g.index) for x in values for g in x.groups]
-    columns = np.unique(np.concatenate(found)) if found else np.zeros(0, np.int32)
-    columns = columns[columns >= 0]
-    return columns if columns.size else None
-
-
-def _of_columns(columns: np.ndarray | None, aval: Any) -> Lanes:
-    """A value of which every element depends on all columns."""
-    index = None if columns is None else columns.reshape((-1,) + (1,) * len(aval.shape))
-    return _with_index(index, aval)
+def _of_columns(every: np.ndarray, aval: Any) -> Lanes:
+    """A value of which every element depends on all of these columns."""
+    return _with_index(every.reshape((-1,) + (1,) * len(aval.shape)) if every.size else None, aval)
 
 
 def _unknown(aval: Any) -> Any:

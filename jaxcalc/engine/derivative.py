@@ -13,14 +13,14 @@ from jax.extend.core import Jaxpr
 from jaxcalc.engine import boundary, cost
 from jaxcalc.engine.compressed import materialised
 from jaxcalc.engine.densify import densify
-from jaxcalc.engine.interpret import TooDenseError, run_primal, walk
+from jaxcalc.engine.interpret import TooDenseError, identity, run_primal, walk
 from jaxcalc.engine.linearity import NotLinearError
 from jaxcalc.engine.locate import Meeting, Observer
 from jaxcalc.engine.program import Slot, Step
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.staged import Staged
 from jaxcalc.engine.trace import Build, Inputs, Linearized, Way, linearize
-from jaxcalc.formats.lanes import Lanes, seed
+from jaxcalc.formats.lanes import Lanes
 from jaxcalc.formats.readout import entries
 
 
@@ -188,7 +188,7 @@ class Derivative:
 
         def run(residuals: list[Any]) -> list[Lanes]:
             environment: dict[Slot, Any] = dict(zip(self._residuals, residuals, strict=True))
-            environment.update(_identity(program.tangents, self.seeds))
+            environment.update(identity(program.tangents))
             context = self._context
             try:
                 return walk(context, program.tangent, environment, self._tangent_outputs, observe)
@@ -210,16 +210,6 @@ class Derivative:
             return materialised(program, values, self._tangent_outputs, context.entry_limit)
         except TooDenseError as dense:
             raise TooDenseError(f"{error}, and it has {dense}") from None
-
-
-def _identity(tangents: Sequence[Slot], total: int) -> dict[Slot, Lanes]:
-    """A seed for each tangent, its elements numbered on from those before."""
-    index_dtype = np.int32 if total < 2**31 else np.int64
-    seeds, offset = {}, 0
-    for slot in tangents:
-        seeds[slot] = seed(tuple(slot.aval.shape), slot.aval.dtype, offset, index_dtype)
-        offset += seeds[slot].size
-    return seeds
 
 
 def _common_dtype(leaves: Sequence[Lanes]) -> np.dtype[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import prod
 from typing import Any
 
 import jax
@@ -20,7 +21,7 @@ from jaxcalc.engine.registry import Context
 from jaxcalc.engine.source import named_with_line
 from jaxcalc.engine.static import Static
 from jaxcalc.formats.entries import TooDenseError
-from jaxcalc.formats.lanes import Lanes
+from jaxcalc.formats.lanes import Lanes, seed
 from jaxcalc.formats.local import on_lanes
 
 __all__ = ["TooDenseError", "run_primal", "walk"]
@@ -50,6 +51,17 @@ def walk(
     """
     found = _evaluate(context, steps, values, wanted, observe)
     return [_as_lanes(x, atom) for x, atom in zip(found, wanted, strict=True)]
+
+
+def identity(tangents: Sequence[Slot]) -> dict[Slot, Lanes]:
+    """A seed for each tangent, its elements numbered on from those before."""
+    total = sum(prod(slot.aval.shape) for slot in tangents)
+    index_dtype = np.int32 if total < 2**31 else np.int64
+    seeds, offset = {}, 0
+    for slot in tangents:
+        seeds[slot] = seed(tuple(slot.aval.shape), slot.aval.dtype, offset, index_dtype)
+        offset += seeds[slot].size
+    return seeds
 
 
 def apply(context: Context, closed: ClosedJaxpr, operands: Sequence[Any]) -> list[Any]:

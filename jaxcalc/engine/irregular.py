@@ -18,7 +18,7 @@ from jaxcalc.engine import equations
 from jaxcalc.engine import places as places_of
 from jaxcalc.engine.operands import broadcast_to, static_value, zeros_like_value
 from jaxcalc.engine.registry import Operands, Rule
-from jaxcalc.formats.entries import Entries, joined, summed
+from jaxcalc.formats.entries import Entries, joined, look_up, summed
 from jaxcalc.formats.lanes import Group, Lanes
 from jaxcalc.formats.local import identity_on, on_lanes, product
 from jaxcalc.formats.readout import as_entries, entries_at
@@ -109,10 +109,7 @@ def _moved(entries: Entries, targets: np.ndarray) -> list[Entries]:
     kept = np.flatnonzero(new >= 0)
     if not kept.size:
         return []
-    if kept.size == new.size:
-        return [Entries(new, entries.inputs, entries.values)]
-    from_these = Entries(new[kept], entries.inputs[kept], entries.values[kept])
-    return [from_these]
+    return [Entries(new[kept], entries.inputs[kept], look_up(entries.values, kept))]
 
 
 def _leaving_lanes(eqn: JaxprEqn, operands: Operands) -> Operands:

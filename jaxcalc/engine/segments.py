@@ -22,7 +22,7 @@ from jax.extend.core import ClosedJaxpr, JaxprEqn, jaxpr_as_fun
 from jaxcalc.engine import equations
 from jaxcalc.engine.compressed import materialised
 from jaxcalc.engine.dense import FlatCall, Leaves
-from jaxcalc.engine.interpret import run_primal, walk
+from jaxcalc.engine.interpret import identity, run_primal, walk
 from jaxcalc.engine.linearity import NotLinearError
 from jaxcalc.engine.program import flatten
 from jaxcalc.engine.registry import Context
@@ -30,7 +30,7 @@ from jaxcalc.engine.rewrite import Rewriting
 from jaxcalc.engine.source import named_with_line
 from jaxcalc.engine.transposable import INLINED, PRINTS, obstacle
 from jaxcalc.formats.entries import look_up
-from jaxcalc.formats.lanes import Lanes, fill, seed, valid_data
+from jaxcalc.formats.lanes import Lanes, fill, valid_data
 from jaxcalc.formats.readout import entries
 
 Pull = Callable[[list[Any]], list[Any]]
@@ -151,12 +151,8 @@ def _structured(closed: ClosedJaxpr, context: Context, eqn: JaxprEqn | None = No
     residuals = program.residuals()
     computed = run_primal(program.primal, dict(program.captured), residuals)
     values: dict[Any, Any] = dict(zip(residuals, computed, strict=True))
-    seeds, offset = {}, 0
-    for slot in program.tangents:
-        seeds[slot] = seed(tuple(slot.aval.shape), slot.aval.dtype, offset)
-        offset += seeds[slot].size
     try:
-        return walk(context, program.tangent, values | seeds, program.outputs)
+        return walk(context, program.tangent, values | identity(program.tangents), program.outputs)
     except NotLinearError as error:
         if eqn is None:
             raise

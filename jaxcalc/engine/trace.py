@@ -24,8 +24,8 @@ from jaxcalc.engine.program import Program, flatten
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.segments import forward_gradient
 
-# what JAX leaves of a custom_vjp function in a linear program: it can be transposed, not evaluated
 _LOOPS = frozenset({"scan", "while"})
+# what JAX leaves of a custom_vjp function in a linear program: it can be transposed, not evaluated
 _ONLY_TRANSPOSED = "custom_lin"
 
 Way = Literal["forward", "reverse", "hessian"]

@@ -42,6 +42,13 @@ def union(index: np.ndarray | None, value: Lanes) -> np.ndarray | None:
     return ordered if ordered.size < kept.size else kept
 
 
+def columns(values: Sequence[Lanes]) -> np.ndarray:
+    """Every input that some element of some value depends on, in order."""
+    found = [np.unique(g.index) for x in values for g in x.groups]
+    every = np.unique(np.concatenate(found)) if found else np.zeros(0, np.int32)
+    return every[every >= 0]
+
+
 def holds(index: np.ndarray, value: Lanes) -> bool:
     """Whether an index has a place for every entry of a tangent."""
     if not value.groups:
@@ -91,9 +98,9 @@ def widened(index: np.ndarray, axes: Sequence[int]) -> np.ndarray:
     wide = [a for a in axes if index.shape[1 + a] > 1]
     if not wide:
         return index
-    columns = compress(lanes_first(index, wide))[1]
+    lanes = compress(lanes_first(index, wide))[1]
     shape = [1 if a in wide else n for a, n in enumerate(index.shape[1:])]
-    return shrink(columns.reshape((columns.shape[0], *shape)))
+    return shrink(lanes.reshape((lanes.shape[0], *shape)))
 
 
 def places(index: np.ndarray, given: np.ndarray) -> np.ndarray:
@@ -106,11 +113,11 @@ def places(index: np.ndarray, given: np.ndarray) -> np.ndarray:
         return found
     index = np.broadcast_to(index, (index.shape[0], *shape))
     given = np.broadcast_to(given, (given.shape[0], *shape))
-    slots, columns = compress(np.concatenate([index, given]))
-    lanes = np.full((columns.shape[0] + 1, *shape), -1, np.int32)  # the last one is for "none"
+    slots, inputs = compress(np.concatenate([index, given]))
+    lanes = np.full((inputs.shape[0] + 1, *shape), -1, np.int32)  # the last one is for "none"
     mine = slots[: index.shape[0]]
     numbers = np.arange(index.shape[0], dtype=np.int32).reshape((-1,) + (1,) * len(shape))
-    np.put_along_axis(lanes, np.where(mine < 0, columns.shape[0], mine), numbers, axis=0)
+    np.put_along_axis(lanes, np.where(mine < 0, inputs.shape[0], mine), numbers, axis=0)
     lanes[-1] = -1
     return np.take_along_axis(lanes, slots[index.shape[0] :], axis=0)
 

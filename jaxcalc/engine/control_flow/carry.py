@@ -12,7 +12,7 @@ from jax.extend.core import ClosedJaxpr
 
 from jaxcalc.engine.control_flow.operands import Run, shapes_of
 from jaxcalc.formats.lanes import Group, Lanes
-from jaxcalc.formats.unions import coefficients_on, union, widened
+from jaxcalc.formats.unions import coefficients_on, columns, union, widened
 
 _ROUNDS = 100  # steps that a pattern is followed for before it is widened
 _WIDENED_ROUNDS = 8
@@ -133,13 +133,9 @@ def _after_a_step(loop: Loop, pattern: Pattern, slices: Sequence[Any]) -> Patter
 def _everything(loop: Loop, slices: Sequence[Any]) -> Pattern:
     """Every input that any operand depends on, for every element of the carry."""
     tangents = [x for x in (*loop.init, *loop.consts, *slices) if isinstance(x, Lanes)]
-    indices = [np.unique(g.index) for x in tangents for g in x.groups]
-    if not indices:
-        return [None] * len(loop.init)
-    columns = np.unique(np.concatenate(indices))
-    columns = columns[columns >= 0]
+    every = columns(tangents)
     return [
-        columns.reshape((-1,) + (1,) * len(aval.shape)) if on else None
+        every.reshape((-1,) + (1,) * len(aval.shape)) if on and every.size else None
         for aval, on in zip(loop.avals, loop.is_tangent, strict=True)
     ]
 

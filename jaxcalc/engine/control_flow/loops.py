@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import jax
@@ -44,17 +45,13 @@ def scan(run: Run, step: Step, operands: Sequence[Any]) -> Sequence[Any]:
         return _as_outputs(run, [*init, *empty], step)
     if not any(is_tangent):
         return _as_outputs(run, mapped(run, step.eqn, operands), step)
+    scanned = cache(lambda: _Scanned.of(xs))  # a loop that is written out does without
+
+    def in_a_loop(pattern: Pattern) -> list[Any]:
+        return _run_scan(loop, scanned(), pattern, parts.options)
+
     order = range(length)[::-1] if parts.options["reverse"] else range(length)
-    work = length * equations.count(parts.body.jaxpr)
-    followed = _followed(loop, xs, order) if work <= _FOLLOWED else None
-    if followed is not None and work <= _UNROLLED:
-        return _as_outputs(run, _written_out(loop, xs, order), step)
-    scanned = _Scanned.of(xs)
-    pattern = carried_pattern(loop, scanned.example(), length)
-    if followed is not None and followed.coefficients <= _SAVES * length * _coefficients(loop, pattern):
-        return _as_outputs(run, _written_out(loop, xs, order), step)
-    outputs = _as_outputs(run, _run_scan(loop, scanned, pattern, parts.options), step)
-    return outputs if followed is None else followed.restrict(run, outputs, step)
+    return _repeated(loop, xs, order, step, lambda: scanned().example(), in_a_loop)
 
 
 def while_loop(run: Run, step: Step, operands: Sequence[Any]) -> Sequence[Any]:
@@ -68,21 +65,46 @@ def while_loop(run: Run, step: Step, operands: Sequence[Any]) -> Sequence[Any]:
     def goes_on(carry: Sequence[Any]) -> Any:
         return run(parts.condition, [*tests, *carry])[0]
 
-    size = max(1, equations.count(parts.body.jaxpr))
-    steps = _known_steps(loop, goes_on, max(1, _FOLLOWED // size))
-    if steps is not None:
-        followed = _followed(loop, (), range(steps))
-        if steps * size <= _UNROLLED:
-            return _as_outputs(run, _written_out(loop, (), range(steps)), step)
-    pattern = carried_pattern(loop, (), steps)
-    if steps is not None and followed.coefficients <= _SAVES * steps * _coefficients(loop, pattern):
-        return _as_outputs(run, _written_out(loop, (), range(steps)), step)
-    outputs = _as_outputs(run, _run_while(loop, goes_on, pattern), step)
-    return outputs if steps is None else followed.restrict(run, outputs, step)
+    steps = _known_steps(loop, goes_on)
+    order = None if steps is None else range(steps)
+    return _repeated(loop, (), order, step, list, lambda pattern: _run_while(loop, goes_on, pattern))
 
 
-def _known_steps(loop: Loop, goes_on: Callable[[Any], Any], most: int) -> int | None:
-    """How many steps a `while_loop` takes; None where values decide, or it takes more than `most`."""
+def _repeated(
+    loop: Loop,
+    xs: Sequence[Any],
+    order: Sequence[int] | None,
+    step: Step,
+    example: Callable[[], list[Any]],
+    in_a_loop: Callable[[Pattern], list[Any]],
+) -> list[Any]:
+    """A loop written out, or run as one; `order` is None where it takes nobody knows how many steps.
+
+    Args:
+        loop: the loop.
+        xs: what it takes a slice of at every step.
+        order: the numbers of its steps.
+        step: the equation.
+        example: makes operands like the slices of one step.
+        in_a_loop: runs it as a loop whose carry has the given pattern.
+    """
+    if order is None:
+        return _as_outputs(loop.run, in_a_loop(carried_pattern(loop, example(), None)), step)
+    work = len(order) * equations.count(loop.body.jaxpr)
+    if work <= _UNROLLED:
+        return _as_outputs(loop.run, _steps(loop, xs, order), step)
+    followed = _followed(loop, xs, order) if work <= _FOLLOWED or len(order) == 1 else None
+    pattern = carried_pattern(loop, example(), len(order))
+    if followed is None:
+        return _as_outputs(loop.run, in_a_loop(pattern), step)
+    if followed.coefficients <= _SAVES * len(order) * _coefficients(loop, pattern):
+        return _as_outputs(loop.run, _steps(loop, xs, order), step)
+    return followed.restrict(loop.run, _as_outputs(loop.run, in_a_loop(pattern), step), step)
+
+
+def _known_steps(loop: Loop, goes_on: Callable[[Any], Any]) -> int | None:
+    """How many steps a `while_loop` takes; None where values decide, or it takes too many to follow."""
+    most = max(1, _FOLLOWED // max(1, equations.count(loop.body.jaxpr)))
     taken: list[int] = []
 
     def run(_: Any) -> list[Any]:
@@ -127,25 +149,19 @@ def _followed(loop: Loop, xs: Sequence[Any], order: Sequence[int]) -> _Followed:
     def count(carry: Sequence[Any]) -> None:
         total.append(sum(x.lanes * x.size for x in carry if isinstance(x, Lanes)))
 
-    result_avals = [v.aval for v in loop.body.jaxpr.outvars[len(loop.init) :]]
-    outputs = of.shapes_of(lambda _: _steps(loop, xs, order, result_avals, count))
+    outputs = of.shapes_of(lambda _: _steps(loop, xs, order, count))
     return _Followed(outputs, sum(total))
-
-
-def _written_out(loop: Loop, xs: Sequence[Any], order: Sequence[int]) -> list[Any]:
-    result_avals = [v.aval for v in loop.body.jaxpr.outvars[len(loop.init) :]]
-    return _steps(loop, xs, order, result_avals, lambda _: None)
 
 
 def _steps(
     loop: Loop,
     xs: Sequence[Any],
     order: Sequence[int],
-    result_avals: Sequence[Any],
-    observe: Callable[[Sequence[Any]], None],
+    observe: Callable[[Sequence[Any]], None] = lambda _: None,
 ) -> list[Any]:
     """One step after the other, with whatever is known at each."""
     carry: list[Any] = loop.as_carry(loop.init)
+    result_avals: list[Any] = [v.aval for v in loop.body.jaxpr.outvars[len(loop.init) :]]
     results: list[list[Any]] = [[None] * len(order) for _ in result_avals]
     for number in order:
         carry, found = loop.step(carry, [of.at(x, number) for x in xs])
