@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
+from math import prod
 from typing import Any
 
 import jax
@@ -14,6 +16,7 @@ from jax.tree_util import keystr, tree_flatten_with_path
 
 from jaxcalc.arguments import ArgumentError, Chosen, dtype_of, is_array, split_inexact
 
+Shape = tuple[int, ...]
 Blocks = Sequence[Sequence[Any]]  # a derivative: for each output leaf, for each input leaf
 
 
@@ -162,3 +165,22 @@ def require_real_side(chosen: Chosen, output: Sequence[Any], treedef: Any) -> No
 
 def _is_complex(leaf: Any) -> bool:
     return bool(jnp.issubdtype(dtype_of(leaf), jnp.complexfloating))
+
+
+def column_blocks(columns: Any, inputs: Sequence[Shape]) -> list[Any]:
+    """`[*out, N]` as one block `[*out, *leaf]` for each input leaf."""
+    parts = jnp.split(columns, _cuts(inputs), axis=-1)
+    return [p.reshape(columns.shape[:-1] + shape) for p, shape in zip(parts, inputs, strict=True)]
+
+
+def row_blocks(rows: Sequence[Any], outputs: Sequence[Shape]) -> list[list[Any]]:
+    """`[M, *leaf]` for each input leaf as blocks `[*out, *leaf]`, for each output, for each input."""
+    each = [
+        [p.reshape(shape + p.shape[1:]) for p, shape in zip(parts, outputs, strict=True)]
+        for parts in (jnp.split(row, _cuts(outputs)) for row in rows)
+    ]
+    return [[parts[i] for parts in each] for i in range(len(outputs))]
+
+
+def _cuts(shapes: Sequence[Shape]) -> list[int]:
+    return list(accumulate(prod(shape) for shape in shapes))[:-1]

@@ -16,6 +16,7 @@ from jax.extend.core import Jaxpr
 from jaxcalc.arguments import is_array
 from jaxcalc.aside import Aside, set_aside
 from jaxcalc.engine.directions import Direction
+from jaxcalc.flat import column_blocks, row_blocks
 
 Leaves = Sequence[Any]
 FlatCall = Callable[[Leaves], tuple[Leaves, Any]]
@@ -46,32 +47,21 @@ def blocks_in_turn(
         output, push, arrays = jax.linearize(split, list(leaves), has_aux=True)
         block = _block(push, leaves, block_of)
         columns = products_with_basis(push, leaves, block=block, axis=-1)
-        return [_split(c, leaves) for c in columns], list(output), rest[-1].restored(arrays)
+        shapes = [jnp.shape(x) for x in leaves]
+        blocks = [column_blocks(c, shapes) for c in columns]
+        return blocks, list(output), rest[-1].restored(arrays)
     output, pull, aux = jax.vjp(call, list(leaves), has_aux=True)
 
     def pulled(cotangents: list[Any]) -> list[Any]:
         return list(pull(list(cotangents))[0])
 
     rows = products_with_basis(pulled, output, block=_block(pulled, output, block_of))
-    cuts = list(accumulate(prod(jnp.shape(y)) for y in output))[:-1]
-    parts = [jnp.split(row, cuts) for row in rows]
-    blocks = [
-        [part[i].reshape(jnp.shape(y) + jnp.shape(x)) for part, x in zip(parts, leaves, strict=True)]
-        for i, y in enumerate(output)
-    ]
-    return blocks, list(output), aux
+    return row_blocks(rows, [jnp.shape(y) for y in output]), list(output), aux
 
 
 def _block(linear: Push, like: Sequence[Any], block_of: BlockOf) -> int:
     shapes = [jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in like]
     return max(1, block_of(jax.make_jaxpr(linear)(shapes).jaxpr))
-
-
-def _split(columns: Any, leaves: Leaves) -> list[Any]:
-    """`[*out, N]` as a block `[*out, *leaf]` for each leaf."""
-    cuts = list(accumulate(prod(jnp.shape(x)) for x in leaves))[:-1]
-    parts = jnp.split(columns, cuts, axis=-1)
-    return [p.reshape(columns.shape[:-1] + jnp.shape(x)) for p, x in zip(parts, leaves, strict=True)]
 
 
 def products_with_basis(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -159,11 +160,7 @@ def _with_cheapest_dense(ways: Sequence[Way]) -> list[Way]:
     fewest = min(dense, key=lambda way: way.products, default=None)
     if fewest is None:
         return [Way("dense, by JAX's own transformations", 0, 0.0, 0, True)]
-    return [way if way is not fewest else _marked(way) for way in ways]
-
-
-def _marked(way: Way) -> Way:
-    return Way(way.name, way.products, way.work, way.workspace, True, way.note)
+    return [way if way is not fewest else replace(way, is_chosen=True) for way in ways]
 
 
 def _dense_bytes(prepared: Prepared, flat: FlatMap) -> int:

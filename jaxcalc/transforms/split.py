@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -13,7 +12,7 @@ import jax.numpy as jnp
 from jaxcalc.arguments import is_array
 from jaxcalc.aside import Aside, set_aside
 from jaxcalc.engine.dense import PERHAPS_UNTRACEABLE, Leaves
-from jaxcalc.flat import FlatMap
+from jaxcalc.flat import FlatMap, column_blocks, row_blocks
 from jaxcalc.planning.bottleneck import cut
 from jaxcalc.planning.chain import Chain, one_dtype
 
@@ -28,10 +27,9 @@ def split_jacobian(flat: FlatMap, output: Sequence[Any]) -> tuple[Any, Any, Any]
         flat: a function of real leaves.
         output: shapes and dtypes of its output leaves.
     """
-    sizes = [prod(jnp.shape(x)) for x in flat.leaves]
-    rows = [prod(jnp.shape(y)) for y in output]
+    n, m = (sum(prod(jnp.shape(x)) for x in side) for side in (flat.leaves, output))
     dtype = one_dtype(flat.leaves)
-    if min(sum(sizes), sum(rows)) < _FEWEST or dtype is None or one_dtype(output) != dtype:
+    if min(n, m) < _FEWEST or dtype is None or one_dtype(output) != dtype:
         return None
     found: list[Aside] = []
 
@@ -52,14 +50,8 @@ def split_jacobian(flat: FlatMap, output: Sequence[Any]) -> tuple[Any, Any, Any]
     if len(chain.parts) == 1:
         return None
     values, matrix = chain([jnp.asarray(x) for x in flat.leaves], _BLOCK)
-    columns = list(accumulate(sizes))[:-1]
-    blocks = [
-        [
-            part.reshape(jnp.shape(y) + jnp.shape(x))
-            for part, x in zip(jnp.split(line, columns, axis=1), flat.leaves, strict=True)
-        ]
-        for line, y in zip(jnp.split(matrix, list(accumulate(rows))[:-1]), output, strict=True)
-    ]
+    shapes = [jnp.shape(y) for y in output]
+    blocks = row_blocks(column_blocks(matrix, flat.shapes), shapes)
     value = flat.value(values[:count])
-    derivative = flat.jacobian(blocks, [jnp.shape(y) for y in output])
+    derivative = flat.jacobian(blocks, shapes)
     return value, found[-1].restored(values[count:]), derivative

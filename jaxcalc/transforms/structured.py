@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from math import prod
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from jaxcalc.flat import Blocks, FlatMap
+from jaxcalc.flat import Blocks, FlatMap, column_blocks, row_blocks
 from jaxcalc.formats.matrix import Jacobian
 from jaxcalc.planning.liveness import peak_bytes
 from jaxcalc.transforms.options import Options
@@ -60,9 +57,7 @@ def traced_dense(request: Request, kind: str, *, with_value: bool) -> Result | N
     flat = request.flat(request.call.traced)
     flat.treedef = prepared.outputs.treedef
     if kind == "hessian":
-        blocks = [
-            _split(leaf, flat.shapes, shape) for leaf, shape in zip(run, flat.shapes, strict=True)
-        ]
+        blocks = [column_blocks(leaf, flat.shapes) for leaf in run]
         derivative = flat.hessian([blocks], [()])
     else:
         derivative = flat.jacobian(_blocks(run, flat, prepared), prepared.outputs.shapes)
@@ -71,24 +66,9 @@ def traced_dense(request: Request, kind: str, *, with_value: bool) -> Result | N
 
 def _blocks(run: Sequence[Any], flat: FlatMap, prepared: Prepared) -> Blocks:
     """The blocks of a Jacobian, for each output leaf and each input leaf."""
-    outputs = prepared.outputs.shapes
     if prepared.derivative.way == "forward":
-        return [_split(leaf, flat.shapes, shape) for leaf, shape in zip(run, outputs, strict=True)]
-    columns = []
-    for leaf, shape in zip(run, flat.shapes, strict=True):
-        parts = jnp.split(leaf, _cuts([prod(output) for output in outputs]))
-        columns.append([p.reshape(output + shape) for p, output in zip(parts, outputs, strict=True)])
-    return [list(row) for row in zip(*columns, strict=True)]
-
-
-def _split(leaf: Any, shapes: Sequence[tuple[int, ...]], outer: tuple[int, ...]) -> list[Any]:
-    """The last axis cut into the inputs' leaves."""
-    parts = jnp.split(leaf, _cuts([prod(shape) for shape in shapes]), axis=-1)
-    return [part.reshape(outer + shape) for part, shape in zip(parts, shapes, strict=True)]
-
-
-def _cuts(sizes: Sequence[int]) -> list[int]:
-    return list(accumulate(sizes))[:-1]
+        return [column_blocks(leaf, flat.shapes) for leaf in run]
+    return row_blocks(run, prepared.outputs.shapes)
 
 
 def _sparse(request: Request, prepared: Prepared, *, with_value: bool) -> Result:
