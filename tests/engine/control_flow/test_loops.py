@@ -43,6 +43,17 @@ def per_sample(x):
     return lax.scan(lambda y, _: (runge_kutta(y), None), x, None, length=50)[0]
 
 
+def beside_a_dense_part(x):
+    """Followed, but run as a loop: most of what it carries is full at every step, its result is not."""
+
+    def step(_, carry):
+        dense, shifted = carry
+        return jnp.sin(dense), 1.1 * jnp.roll(shifted, 1)
+
+    dense = jnp.tile(jnp.asarray(ROWS[:, :1]) * jnp.sum(x**2), (5, 1))
+    return lax.fori_loop(0, 40, step, (dense, jnp.sin(x)))[1] + 0.0
+
+
 def until_large(step):
     def f(x):
         return lax.while_loop(lambda y: jnp.sum(y**2) < 1e3, step, x)
@@ -71,6 +82,8 @@ CASES = {
     ),
     "a recurrent network, its last state": Case(lambda x: recurrent(x)[-1], (30, 2, 3), 720),
     "a recurrent network, all states": Case(recurrent, (6, 2, 3)),
+    "a recurrent network, all of many states": Case(recurrent, (30, 2, 3)),
+    "a shift beside what is dense": Case(beside_a_dense_part, (6,), 6),
     "a map": Case(lambda x: lax.map(lambda r: jnp.sin(r) * r.sum(), x), (5, 3), 45),
     "a map by what all steps share": Case(
         lambda w: lax.map(lambda r: jnp.tanh(w @ r), jnp.asarray(ROWS)), (3, 3), 45
@@ -214,5 +227,6 @@ def test_traced_places_far_outside(start, x64):
         return lax.dynamic_update_slice(x, x[:2] ** 2, (jnp.int32(jnp.round(10 * x[0])),))
 
     for f in (read, write):
-        found = jaxcalc.jacobian(f, format="structured")(x)
-        np.testing.assert_allclose(found.todense(), jax.jacfwd(f)(x), rtol=1e-12)
+        for mode in ("forward", "reverse"):
+            found = jaxcalc.jacobian(f, format="structured", mode=mode)(x)
+            np.testing.assert_allclose(found.todense(), jax.jacfwd(f)(x), rtol=1e-12)
