@@ -141,15 +141,24 @@ class Derivative:
         self.visit(meeting)
         return meeting.place
 
-    def visit(self, observe: Observer) -> None:
-        """Show every step of the walk, and its results, to an observer; nothing is computed."""
+    def visit(self, observe: Observer) -> Jaxpr:
+        """Show every step of the walk, and its results, to an observer; nothing is computed.
+
+        Returns the program that the walk makes, in which an observer may have left marks.
+        """
         lanes = self._lanes(observe)
-        jax.eval_shape(lambda xs: [lanes(xs), None][1], [_shape(s) for s in self._residuals])
+        shapes = [_shape(s) for s in self._residuals]
+        return jax.make_jaxpr(lambda xs: [lanes(xs), None][1])(shapes).jaxpr
 
     @property
     def program(self) -> Jaxpr:
         """The tangent pass as it will run."""
         return self._tangent_pass.jaxpr
+
+    @property
+    def primal_program(self) -> list[Step]:
+        """What computes the coefficients of the linear map."""
+        return self._traced.program.primal
 
     @property
     def tangent_program(self) -> list[Step]:

@@ -10,6 +10,7 @@ from jax.extend.core import Jaxpr, JaxprEqn, Var
 from jaxcalc.engine import equations
 
 Direction = Literal["forward", "reverse"]
+Obstacles = dict[Direction, JaxprEqn]
 
 
 def directions_allowed(jaxpr: Jaxpr, differentiated: Sequence[Var]) -> set[Direction]:
@@ -18,14 +19,19 @@ def directions_allowed(jaxpr: Jaxpr, differentiated: Sequence[Var]) -> set[Direc
     A `custom_vjp` function has no forward mode, and a `while_loop` no reverse mode, but only where
     they depend on the inputs that the derivative is taken by.
     """
-    chosen = set(differentiated)
-    forbidden: set[Direction] = set()
-    _walk(jaxpr, [v in chosen for v in jaxpr.invars], forbidden)
     both: set[Direction] = {"forward", "reverse"}
-    return both - forbidden
+    return both - obstacles(jaxpr, differentiated).keys()
 
 
-def _walk(jaxpr: Jaxpr, active_inputs: Sequence[bool], forbidden: set[Direction]) -> list[bool]:
+def obstacles(jaxpr: Jaxpr, differentiated: Sequence[Var]) -> Obstacles:
+    """For each direction that JAX does not allow, the first equation that has no derivative in it."""
+    chosen = set(differentiated)
+    found: Obstacles = {}
+    _walk(jaxpr, [v in chosen for v in jaxpr.invars], found)
+    return found
+
+
+def _walk(jaxpr: Jaxpr, active_inputs: Sequence[bool], forbidden: Obstacles) -> list[bool]:
     """Collect what the active equations forbid; returns which outputs depend on an active input."""
     active = {v for v, on in zip(jaxpr.invars, active_inputs, strict=True) if on}
     for eqn in jaxpr.eqns:
@@ -39,12 +45,12 @@ def _walk(jaxpr: Jaxpr, active_inputs: Sequence[bool], forbidden: set[Direction]
     return [isinstance(v, Var) and v in active for v in jaxpr.outvars]
 
 
-def _equation(eqn: JaxprEqn, live: list[bool], forbidden: set[Direction]) -> list[bool]:
+def _equation(eqn: JaxprEqn, live: list[bool], forbidden: Obstacles) -> list[bool]:
     outputs = [True] * len(eqn.outvars)
     inner = equations.called(eqn)
     match eqn.primitive.name:
         case "custom_vjp_call" | "custom_vjp_call_jaxpr":
-            forbidden.add("forward")
+            forbidden.setdefault("forward", eqn)
         case "custom_jvp_call":
             pass  # its rule, not its body, is what gets differentiated
         case "custom_linear_solve":  # nor is the solver: it may loop, its transpose is known
@@ -67,16 +73,16 @@ def _equation(eqn: JaxprEqn, live: list[bool], forbidden: set[Direction]) -> lis
     return outputs
 
 
-def _while(eqn: JaxprEqn, live: list[bool], forbidden: set[Direction]) -> list[bool]:
+def _while(eqn: JaxprEqn, live: list[bool], forbidden: Obstacles) -> list[bool]:
     _, condition_consts, body, body_consts = equations.while_loop(eqn)
     inside = live[condition_consts:]
     if not any(inside):  # the number of steps alone depends on an active input
         return [False] * len(eqn.outvars)
-    forbidden.add("reverse")
+    forbidden.setdefault("reverse", eqn)
     return _repeated(body.jaxpr, inside, slice(body_consts, len(inside)), forbidden)
 
 
-def _repeated(body: Jaxpr, live: list[bool], carry: slice, forbidden: set[Direction]) -> list[bool]:
+def _repeated(body: Jaxpr, live: list[bool], carry: slice, forbidden: Obstacles) -> list[bool]:
     """A loop's body, until no more of its carry becomes active."""
     while True:
         outputs = _walk(body, live, forbidden)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -17,7 +17,7 @@ from jaxcalc.planning.bottleneck import cut
 from jaxcalc.planning.chain import Chain, one_dtype
 
 _FEWEST = 16  # products that a Jacobian takes at the least, to look for a bottleneck
-_BLOCK = 4096  # products of a part that are done at once
+LARGEST_BLOCK = 4096  # products of a part that are done at once
 
 
 def split_jacobian(flat: FlatMap, output: Sequence[Any]) -> tuple[Any, Any, Any] | None:
@@ -27,10 +27,6 @@ def split_jacobian(flat: FlatMap, output: Sequence[Any]) -> tuple[Any, Any, Any]
         flat: a function of real leaves.
         output: shapes and dtypes of its output leaves.
     """
-    n, m = (sum(prod(jnp.shape(x)) for x in side) for side in (flat.leaves, output))
-    dtype = one_dtype(flat.leaves)
-    if min(n, m) < _FEWEST or dtype is None or one_dtype(output) != dtype:
-        return None
     found: list[Aside] = []
 
     def call(*leaves: Any) -> tuple[Leaves, list[Any]]:
@@ -39,19 +35,33 @@ def split_jacobian(flat: FlatMap, output: Sequence[Any]) -> tuple[Any, Any, Any]
         found.append(aside)
         return value, arrays
 
+    chain = chain_of(call, flat.leaves, output)
+    if chain is None:
+        return None
+    values, matrix = chain([jnp.asarray(x) for x in flat.leaves], LARGEST_BLOCK)
+    count = len(output)
+    shapes = [jnp.shape(y) for y in output]
+    blocks = row_blocks(column_blocks(matrix, flat.shapes), shapes)
+    value = flat.value(values[:count])
+    derivative = flat.jacobian(blocks, shapes)
+    return value, found[-1].restored(values[count:]), derivative
+
+
+def chain_of(call: Callable[..., Any], leaves: Leaves, output: Sequence[Any]) -> Chain | None:
+    """The parts of a function of leaves that has a bottleneck; None for any other.
+
+    `output` are shapes and dtypes of its results, as far as they are differentiated: the first ones.
+    """
+    n, m = (sum(prod(jnp.shape(x)) for x in side) for side in (leaves, output))
+    dtype = one_dtype(leaves)
+    if min(n, m) < _FEWEST or dtype is None or one_dtype(output) != dtype:
+        return None
     try:
-        closed = jax.make_jaxpr(call)(*flat.leaves)
+        closed = jax.make_jaxpr(call)(*leaves)
     except PERHAPS_UNTRACEABLE:
         return None
     if closed.effects:
         return None
     count = len(output)
     chain = Chain(closed, lambda eqns, outs: cut(eqns, closed.jaxpr.invars, outs[:count]))
-    if len(chain.parts) == 1:
-        return None
-    values, matrix = chain([jnp.asarray(x) for x in flat.leaves], _BLOCK)
-    shapes = [jnp.shape(y) for y in output]
-    blocks = row_blocks(column_blocks(matrix, flat.shapes), shapes)
-    value = flat.value(values[:count])
-    derivative = flat.jacobian(blocks, shapes)
-    return value, found[-1].restored(values[count:]), derivative
+    return None if len(chain.parts) == 1 else chain

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxcalc.engine.directions import directions_allowed
+from jaxcalc.engine.directions import directions_allowed, obstacles
 
 X = jnp.array([0.5, 1.5])
 FORWARD, REVERSE, BOTH, NEITHER = {"forward"}, {"reverse"}, {"forward", "reverse"}, set()
@@ -119,3 +119,11 @@ def test_only_the_differentiated_inputs_count():
     assert directions_allowed(jaxpr, [x]) == BOTH
     assert directions_allowed(jaxpr, [y]) == NEITHER
     np.testing.assert_allclose(jax.jacfwd(f)(X, X), jax.jacrev(f)(X, X), rtol=1e-6)
+
+
+def test_what_stands_in_the_way_is_named():
+    jaxpr = jax.make_jaxpr(lambda x: lax.while_loop(lambda c: c[0] < 9, lambda c: c * 2, x))(
+        jnp.ones(2)
+    )
+    found = obstacles(jaxpr.jaxpr, jaxpr.jaxpr.invars)
+    assert {name: eqn.primitive.name for name, eqn in found.items()} == {"reverse": "while"}
