@@ -2,145 +2,231 @@
 
 from __future__ import annotations
 
+import dis
+import sys
 import types
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
+
+import jax
+import numpy as np
 
 _VISITED = 256  # captured objects that are looked at
-_FOREIGN = ("jax", "jaxlib", "numpy", "optax", "scipy", "chex", "jaxcalc")
-_EMPTY = object()  # a cell that is not filled, an attribute that is not there
-
-
-class Read(NamedTuple):
-    """One thing that a function reads.
-
-    Attributes:
-        place: the object or dictionary that it is read from.
-        name: the attribute or key.
-        value: what is there, `None` for a key that is missing.
-        is_captured: whether it is a value, rather than a module or nothing.
-    """
-
-    place: Any
-    name: str
-    value: Any
-    is_captured: bool = True
-
-
-def captured(function: Any) -> list[Any]:
-    """The values that a function reads, and the functions that it names."""
-    return [read.value for read in _reads(function) if read.is_captured]
+_WATCHED_BYTES = 4096  # of a numpy array or a container, whose inside may change
+_FOREIGN = frozenset({"jax", "jaxlib", "numpy", "optax", "scipy", "chex", "jaxcalc"})
+_RESTLESS = frozenset({"random", "time", "datetime", "secrets", "uuid"})  # modules that never repeat
+_WRITES = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_DEREF", "DELETE_DEREF"})
+_PLAIN = (bool, int, float, complex, str, bytes)
+_EMPTY = object()  # a cell that is not filled, a name that is not there
+Values = Sequence[Any]
 
 
 class Probe:
     """Whether a function still reads what it read when the probe was made.
 
-    It compares by identity and looks at nothing else, which takes about a microsecond: a number that
-    was bound anew counts as changed even where it is equal. Values are not kept alive where that can
-    be helped.
+    It compares by identity, plain numbers and strings by value, which takes one or two microseconds. It
+    does not keep the function alive, nor what it reads where that can be helped.
+
+    Attributes:
+        is_complete: whether all that the function reads is watched, and it writes nothing. Else there
+            may be changes that the probe does not see, inside an object as a rule.
     """
 
-    __slots__ = ("_attributes", "_items", "_weak_attributes", "_weak_items")
+    __slots__ = ("_watches", "is_complete")
 
     def __init__(self, function: Any) -> None:
-        self._items: list[tuple[dict[str, Any], str, Any]] = []
-        self._weak_items: list[tuple[dict[str, Any], str, weakref.ref[Any]]] = []
-        self._attributes: list[tuple[Any, str, Any]] = []
-        self._weak_attributes: list[tuple[Any, str, weakref.ref[Any]]] = []
-        for read in _reads(function):
-            is_item = isinstance(read.place, dict)
-            try:
-                reference = weakref.ref(read.value)
-            except TypeError:
-                strong = self._items if is_item else self._attributes
-                strong.append((read.place, read.name, read.value))
-            else:
-                weak = self._weak_items if is_item else self._weak_attributes
-                weak.append((read.place, read.name, reference))
+        self._watches: list[_Watch] = []
+        self.is_complete = True
+        seen: dict[int, Any] = {}
+        waiting = [function]
+        while waiting:
+            value = waiting.pop()
+            if id(value) in seen:
+                continue
+            seen[id(value)] = value  # kept, so that no other object takes its place
+            if len(seen) > _VISITED:
+                self.is_complete = False
+                return
+            waiting.extend(self._look_at(value))
 
     def is_unchanged(self) -> bool:
-        """Whether every value is the very object that it was."""
-        for mapping, name, value in self._items:
-            if mapping.get(name) is not value:
-                return False
-        for mapping, name, reference in self._weak_items:
-            if mapping.get(name, _EMPTY) is not reference():
-                return False
-        for place, name, value in self._attributes:
-            if _attribute(place, name) is not value:
-                return False
-        for place, name, reference in self._weak_attributes:
-            if _attribute(place, name) is not reference():
+        """Whether every value is the one that it was."""
+        for watch in self._watches:  # noqa: SIM110 (a generator costs more)
+            if not watch.is_unchanged():
                 return False
         return True
 
+    def _look_at(self, value: Any) -> Values:
+        """Watch a value, and say what it leads to."""
+        if isinstance(value, types.FunctionType):
+            return self._look_at_function(value)
+        if type(value) in (dict, list) and sys.getsizeof(value) <= _WATCHED_BYTES:
+            return self._watched(value, _read_container)
+        if isinstance(value, np.ndarray) and value.nbytes <= _WATCHED_BYTES and value.dtype != object:
+            self._watched(value, _read_array)
+            return []
+        parts = _parts(value)
+        if parts is None:
+            self.is_complete &= _is_constant(value)
+            return []
+        return parts
 
-def _attribute(place: Any, name: str) -> Any:
+    def _look_at_function(self, function: types.FunctionType) -> Values:
+        is_own = not _is_foreign(function.__module__)
+        codes = list(_codes(function.__code__)) if is_own else []
+        names = tuple({name for code in codes for name in code.co_names})
+        found = self._watched(function, partial(_read_function, names))
+        for module in found:
+            if isinstance(module, types.ModuleType) and not _is_foreign(module.__name__):
+                found = [*found, *self._watched(module, partial(_read_module, names))]
+        is_random = "random" in names and any(value is np for value in found)
+        if is_random or any(_writes(code, function.__code__.co_freevars) for code in codes):
+            self.is_complete = False
+        is_code = types.CodeType
+        return [v for v in found if v is not _EMPTY and not isinstance(v, is_code)]
+
+    def _watched(self, owner: Any, read: Callable[[Any], Values]) -> Values:
+        self._watches.append(_Watch(owner, read))
+        return read(owner)
+
+
+class _Watch:
+    """Something that holds values, and the values that it held.
+
+    An identity says something as long as its object lives, so each object is kept, or its death seen.
+    """
+
+    __slots__ = ("_identities", "_kept", "_mortal", "_owner", "_read")
+
+    def __init__(self, owner: Any, read: Callable[[Any], Values]) -> None:
+        self._owner = _weakly(owner) or (lambda: owner)
+        self._read = read
+        values = list(read(owner))
+        self._identities = [*map(id, values)]
+        references = [_weakly(value) for value in values]
+        self._mortal = [reference for reference in references if reference is not None]
+        self._kept = [v for v, r in zip(values, references, strict=True) if r is None]
+
+    def is_unchanged(self) -> bool:
+        owner = self._owner()
+        if owner is None:
+            return False
+        for reference in self._mortal:
+            if reference() is None:
+                return False
+        values = self._read(owner)
+        return [*map(id, values)] == self._identities or self._are_equal(values)
+
+    def _are_equal(self, values: Values) -> bool:
+        """Whether what was bound anew are plain values, and equal to those before."""
+        if len(values) != len(self._identities):
+            return False
+        kept = {id(value): value for value in self._kept}
+        return all(
+            id(new) == old or (old in kept and _is_equal(new, kept[old]))
+            for new, old in zip(values, self._identities, strict=True)
+        )
+
+
+def _parts(value: Any) -> Values | None:
+    """What a value that does not change itself is made of; None for one that is not made of others."""
+    if isinstance(value, types.MethodType):
+        return [value.__func__, value.__self__]
+    if isinstance(value, partial):
+        return [value.func, *value.args, value.keywords]
+    if isinstance(value, tuple | frozenset):
+        return list(value)
+    if hasattr(value, "__wrapped__"):  # a jitted function, a custom_jvp and its rules
+        rules = [getattr(value, name, None) for name in ("jvp", "fwd", "bwd")]
+        return [value.__wrapped__, *(rule for rule in rules if isinstance(rule, types.FunctionType))]
+    return None
+
+
+def _read_function(names: Sequence[str], function: types.FunctionType) -> Values:
+    cells = [_contents(cell) for cell in function.__closure__ or ()]
+    keywords = function.__kwdefaults__ or {}
+    space = function.__globals__
+    globals_ = [space.get(name, _EMPTY) for name in names]
+    fixed = (function.__code__, *(function.__defaults__ or ()))
+    return [*fixed, *keywords, *keywords.values(), *cells, *globals_]
+
+
+def _read_module(names: Sequence[str], module: types.ModuleType) -> Values:
+    space = vars(module)
+    return [space.get(name, _EMPTY) for name in names]
+
+
+def _read_container(container: Any) -> Values:
+    return [*container, *container.values()] if isinstance(container, dict) else list(container)
+
+
+def _read_array(array: np.ndarray) -> Values:
+    return [array.tobytes(), array.shape, array.dtype]
+
+
+def _contents(cell: types.CellType) -> Any:
     try:
-        return getattr(place, name, _EMPTY)
-    except ValueError:  # a cell that is not filled
+        return cell.cell_contents
+    except ValueError:  # it is not filled
         return _EMPTY
 
 
-def _reads(function: Any) -> list[Read]:
-    found: list[Read] = []
-    count = 0
-    seen: set[int] = set()
-    waiting = [function]
-    while waiting and count < _VISITED:
-        current = waiting.pop()
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        for read in _read_by(current):
-            found.append(read)
-            if not read.is_captured:
-                continue
-            count += 1
-            value = read.value
-            if isinstance(value, types.FunctionType | types.MethodType | partial):
-                waiting.append(value)
-            elif hasattr(value, "__wrapped__"):  # a jitted function, a custom_jvp
-                waiting.append(value.__wrapped__)
-    return found
+def _weakly(value: Any) -> weakref.ref[Any] | None:
+    try:
+        return weakref.ref(value)
+    except TypeError:
+        return None
 
 
-def _read_by(function: Any) -> Iterator[Read]:
-    if isinstance(function, partial):
-        yield Read(function, "func", function.func)
-        for argument in function.args:
-            yield Read({"": argument}, "", argument)  # a tuple does not change
-        for name, value in function.keywords.items():
-            yield Read(function.keywords, name, value)
-    elif isinstance(function, types.MethodType):
-        yield Read(function, "__func__", function.__func__)
-    elif isinstance(function, types.FunctionType):
-        if (function.__module__ or "").split(".")[0] not in _FOREIGN:
-            yield from _read_by_code(function)
-    elif getattr(function, "__wrapped__", None) is not None:
-        yield Read(function, "__wrapped__", function.__wrapped__)
+def _is_equal(new: Any, old: Any) -> bool:
+    """Whether plain values are the same; 0.0 and -0.0 are not."""
+    if type(new) is not type(old):
+        return False
+    if isinstance(new, tuple):
+        return len(new) == len(old) and all(map(_is_equal, new, old))
+    if not isinstance(new, (*_PLAIN, np.dtype)) or new != old:
+        return False
+    return not isinstance(new, float | complex) or repr(new) == repr(old)
 
 
-def _read_by_code(function: types.FunctionType) -> Iterator[Read]:
-    yield Read(function, "__code__", function.__code__, is_captured=False)
-    yield Read(function, "__defaults__", function.__defaults__, is_captured=False)
-    yield Read(function, "__kwdefaults__", function.__kwdefaults__, is_captured=False)
-    for value in function.__defaults__ or ():
-        yield Read({"": value}, "", value)
-    for name, value in (function.__kwdefaults__ or {}).items():
-        yield Read(function.__kwdefaults__, name, value)
-    for cell in function.__closure__ or ():
-        value = _attribute(cell, "cell_contents")
-        yield Read(cell, "cell_contents", value, is_captured=value is not _EMPTY)
-    for name in _names(function.__code__):
-        value = function.__globals__.get(name)
-        is_value = value is not None and not isinstance(value, types.ModuleType)
-        yield Read(function.__globals__, name, value, is_captured=is_value)
+def _is_constant(value: Any) -> bool:
+    """Whether nothing inside a value can change."""
+    if isinstance(value, jax.core.Tracer):
+        return False
+    if isinstance(value, types.BuiltinFunctionType):
+        owner = value.__self__
+        return owner is None or isinstance(owner, types.ModuleType | type)
+    if isinstance(value, types.ModuleType):
+        return value.__name__ not in _RESTLESS
+    if isinstance(value, type):
+        return _is_foreign(value.__module__) or issubclass(value, tuple | Enum | BaseException)
+    plain = (*_PLAIN, type(None), type(...), slice, range, np.dtype, np.generic, np.ufunc, Enum)
+    return (
+        isinstance(value, (*plain, jax.Array, jax.sharding.Sharding))
+        or type(value) is object
+        or (callable(value) and type(value).__module__.split(".")[0] in ("jax", "jaxlib"))
+    )
 
 
-def _names(code: types.CodeType) -> list[str]:
-    """The global names that a function reads, those of the functions inside it included."""
-    inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]
-    return [*code.co_names, *(name for c in inner for name in _names(c))]
+def _is_foreign(module: str | None) -> bool:
+    root = (module or "").split(".")[0]
+    return root in _FOREIGN or root in sys.stdlib_module_names
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    """A function's code, and that of the functions inside it."""
+    yield code
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _codes(inner)
+
+
+def _writes(code: types.CodeType, outside: Sequence[str]) -> bool:
+    """Whether code binds global names, or those of the functions around it, `outside`."""
+    return any(
+        i.opname in _WRITES and ("GLOBAL" in i.opname or i.argval in outside)
+        for i in dis.get_instructions(code)
+    )

@@ -295,3 +295,23 @@ def test_errors_stay():
         f(X)
     with pytest.raises(TypeError, match=r"^jaxcalc.jacobian: x is int32"):
         f(jnp.arange(3), X)
+
+
+def test_what_changes_inside_a_captured_container_is_seen():
+    weights = {"scale": [2.0, jnp.ones(3)]}
+    f = jaxcalc.jacobian(lambda x: x * weights["scale"][0] * weights["scale"][1], format="structured")
+    assert diagonal(f(X)).tolist() == [2, 2, 2]
+    weights["scale"][0] = 3.0
+    assert diagonal(f(X)).tolist() == [3, 3, 3]
+    weights["scale"][1] = jnp.array([1.0, 5.0, 1.0])
+    assert diagonal(f(X)).tolist() == [3, 15, 3]
+    weights["scale"] = [1.0, 1.0]
+    assert diagonal(f(X)).tolist() == [1, 1, 1]
+
+
+def test_signed_zeros_are_told_apart():
+    zero = 0.0
+    f = jaxcalc.jacobian(lambda x: x * jnp.copysign(1.0, zero), format="structured")
+    assert diagonal(f(X)).tolist() == [1, 1, 1]
+    zero = -0.0
+    assert diagonal(f(X)).tolist() == [-1, -1, -1]
