@@ -10,6 +10,7 @@ from jaxcalc.arguments import Argnames, Argnums, require_callable
 from jaxcalc.planning.memory import in_words
 from jaxcalc.transforms.dense import dense_jacobian
 from jaxcalc.transforms.options import Format, Mode, Options
+from jaxcalc.transforms.parts import Indices, evaluate_part
 from jaxcalc.transforms.prepare import prepare
 from jaxcalc.transforms.recall import Recall
 from jaxcalc.transforms.request import Request
@@ -28,6 +29,8 @@ def jacobian(
     mode: Mode = "auto",
     memory_limit: int | None = None,
     strict: bool = False,
+    rows: Indices | None = None,
+    columns: Indices | None = None,
 ) -> Callable[..., Any]:
     """The (generalized) Jacobian of f; a drop-in for `jax.jacfwd` and `jax.jacrev`.
 
@@ -49,16 +52,23 @@ def jacobian(
             has a derivative, though JAX differentiates it in neither mode.
         memory_limit: bytes of workspace.
         strict: refuse a primitive that has no rule of its own in the structure engine.
+        rows: the numbers of the output elements to differentiate, in any order and with repetitions,
+            known when f is traced: those of the M x N matrix that `format="structured"` gives.
+            Negative ones count from the end. Without it: all.
+        columns: likewise the numbers of the input elements to differentiate by.
 
     Returns:
         A function of the same arguments as f that returns the Jacobian: for each leaf of the
         output, nested as the output, a pytree like the chosen argument whose leaves have the shape
-        output shape + input shape. With `has_aux`, the pair `(jacobian, aux)`.
+        output shape + input shape. With `rows` or `columns`, that part of the M x N matrix instead:
+        one array, BCOO or `Jacobian` of shape `[len(rows), len(columns)]`. With `has_aux`, the pair
+        `(jacobian, aux)`.
 
     Raises:
         TypeError: an input or an output is of a dtype that has no derivative in this mode.
         ValueError: an option is unknown, or `argnums` or `argnames` do not fit the call; the
             derivative is too dense for a sparse format.
+        IndexError: there is no such row or column.
         NotImplementedError: under `strict`, a primitive has no rule, or the backward rule of a
             `jax.custom_vjp` function is not linear in forward mode.
 
@@ -67,7 +77,8 @@ def jacobian(
     is found at the first call for these shapes and kept. Dense forward mode takes one
     Jacobian-vector product (about 2 evaluations of f) for each input element, reverse mode one
     vector-Jacobian product (about 3) for each output element. f itself is evaluated once; a function
-    that cannot be traced (Python control flow on values) twice.
+    that cannot be traced (Python control flow on values) twice. A part costs what the Jacobian of a
+    function with that many inputs and outputs costs.
 
     Example:
         >>> import jax.numpy as jnp, jaxcalc
@@ -76,10 +87,13 @@ def jacobian(
         [[3.0, 2.0], [0.0, 6.0]]
         >>> jaxcalc.jacobian(lambda x: x[1:] * x[:-1], format="structured")(jnp.ones(1000)).nnz
         1998
+        >>> jaxcalc.jacobian(f, rows=[-1], columns=[1, 0])(jnp.array([2.0, 3.0])).tolist()
+        [[6.0, 0.0]]
     """
     api = "jaxcalc.jacobian"
     require_callable(api, f)
     options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
+    evaluate = evaluate_part(api, rows, columns, _evaluate)
 
     recall = Recall()
 
@@ -89,7 +103,7 @@ def jacobian(
         if again is not None:
             return again
         request = Request.of(f, options, argnums, argnames, args, kwargs)
-        found = recalled(recall, request, args, kwargs, _evaluate, with_value=False)
+        found = recalled(recall, request, args, kwargs, evaluate, with_value=False)
         return (found.derivative, found.aux) if has_aux else found.derivative
 
     return jacobian_f
@@ -107,6 +121,8 @@ def value_and_jacobian(
     mode: Mode = "auto",
     memory_limit: int | None = None,
     strict: bool = False,
+    rows: Indices | None = None,
+    columns: Indices | None = None,
 ) -> Callable[..., Any]:
     """The value and the Jacobian of f, from one evaluation of f.
 
@@ -125,6 +141,7 @@ def value_and_jacobian(
     api = "jaxcalc.value_and_jacobian"
     require_callable(api, f)
     options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
+    evaluate = evaluate_part(api, rows, columns, _evaluate)
 
     recall = Recall()
 
@@ -134,7 +151,7 @@ def value_and_jacobian(
         if again is not None:
             return again
         request = Request.of(f, options, argnums, argnames, args, kwargs)
-        found = recalled(recall, request, args, kwargs, _evaluate, with_value=True)
+        found = recalled(recall, request, args, kwargs, evaluate, with_value=True)
         return ((found.value, found.aux) if has_aux else found.value), found.derivative
 
     return value_and_jacobian_f
