@@ -52,6 +52,11 @@ def with_bodies(eqn: JaxprEqn, new: Sequence[ClosedJaxpr]) -> JaxprEqn:
     return eqn.replace(params={**eqn.params, **changed})
 
 
+def name(eqn: JaxprEqn) -> str:
+    """The name of the function that a call such as a nested jit or a `custom_jvp` runs; may be empty."""
+    return str(eqn.params.get("name") or "")
+
+
 class ShardMap(NamedTuple):
     """A program run on each device's part of its operands, and the options of `jax.shard_map`."""
 

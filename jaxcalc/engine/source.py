@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from jax.extend.core import JaxprEqn
 
 
-def source_line(eqn: JaxprEqn) -> str:
-    """Where the user's code made this equation, as `file.py:12`; empty when JAX does not know."""
+class Place(NamedTuple):
+    """A line of the user's code; `str` gives it as `file.py:12`."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{PurePath(self.file).name}:{self.line}"
+
+
+def source_place(eqn: JaxprEqn) -> Place | None:
+    """Where the user's code made this equation; None when JAX does not know."""
     frame = _user_frame(eqn)
-    return "" if frame is None else f"{PurePath(frame.file_name).name}:{frame.line_num}"
+    return None if frame is None else Place(frame.file_name, frame.line_num)
+
+
+def source_line(eqn: JaxprEqn) -> str:
+    """The same as `file.py:12`; empty when JAX does not know."""
+    place = source_place(eqn)
+    return "" if place is None else str(place)
 
 
 def named_with_line(eqn: JaxprEqn) -> str:
