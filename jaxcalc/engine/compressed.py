@@ -13,12 +13,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxcalc.engine.coloured import Colouring, one_product
 from jaxcalc.engine.dependence import DependenceWalk
 from jaxcalc.engine.interpret import identity, run_primal
 from jaxcalc.engine.program import Program, Slot
 from jaxcalc.formats.entries import Entries, TooDenseError, look_up
 from jaxcalc.formats.lanes import Lanes
 from jaxcalc.formats.readout import entries
+from jaxcalc.formats.sides import as_dtype, promoted
 
 
 def materialised(
@@ -38,31 +40,22 @@ def materialised(
     sizes = [prod(slot.aval.shape) for slot in program.tangents]
     seeds, size = sum(sizes), sum(prod(x.aval.shape) for x in wanted)
     rows, cols = _pattern(program, values, wanted, seeds)
-    colours = _colours(rows, cols, seeds)
-    count = int(colours.max(initial=-1)) + 1
-    if count * size > limit:
+    coloured = Colouring(rows, cols, seeds)
+    if coloured.products * size > limit:
         raise TooDenseError(f"more than {limit} entries")
-    table = np.zeros((max(1, count), seeds), bool)
-    table[colours, np.arange(seeds)] = True
 
-    def one(chosen: Any) -> list[Any]:
-        given = dict(values)
-        parts = np.cumsum([0, *sizes])
-        for slot, start, stop in zip(program.tangents, parts, parts[1:], strict=False):
-            given[slot] = (
-                chosen[int(start) : int(stop)].reshape(slot.aval.shape).astype(slot.aval.dtype)
-            )
+    def run(given: Mapping[Slot, Any]) -> list[Any]:
         return run_primal(program.tangent, given, wanted)
 
-    results = jax.vmap(one)(table)
+    dtype = promoted([x.aval.dtype for x in wanted])
+    product = one_product(run, values, program.tangents, dtype)
+    data = coloured.entries(product, size, max(1, coloured.products))
     leaves, offset = [], 0
-    for data, atom in zip(results, wanted, strict=True):
+    for atom in wanted:
         value = Lanes(tuple(atom.aval.shape), np.dtype(atom.aval.dtype))
         mine = np.flatnonzero((rows >= offset) & (rows < offset + value.size))
-        elements, inputs = rows[mine] - offset, cols[mine]
-        places = colours[inputs].astype(np.int64) * value.size + elements
-        found = Entries(elements, inputs, look_up(data.reshape(-1), places))
-        leaves.append(value.with_entries(found))
+        of_leaf = as_dtype(look_up(data, mine), value.dtype)
+        leaves.append(value.with_entries(Entries(rows[mine] - offset, cols[mine], of_leaf)))
         offset += value.size
     return leaves
 
@@ -89,22 +82,3 @@ def _pattern(
     kept = (cols != seeds) & ~np.isin(rows, full)
     every = np.tile(np.arange(seeds, dtype=cols.dtype), full.size)
     return np.concatenate([rows[kept], np.repeat(full, seeds)]), np.concatenate([cols[kept], every])
-
-
-def _colours(rows: np.ndarray, cols: np.ndarray, seeds: int) -> np.ndarray:
-    """A number for each seed, different for any two of which some row has both: greedily, in order."""
-    order = np.argsort(cols, kind="stable")
-    starts = np.searchsorted(cols[order], np.arange(seeds + 1))
-    taken = [0] * (int(rows.max(initial=-1)) + 1)  # for each row, the colours in it as bits
-    colours = np.zeros(seeds, np.int64)
-    lines = rows[order].tolist()
-    for number in range(seeds):
-        mine = lines[starts[number] : starts[number + 1]]
-        used = 0
-        for row in mine:
-            used |= taken[row]
-        colour = (~used & (used + 1)).bit_length() - 1  # the lowest bit that is not set
-        colours[number] = colour
-        for row in mine:
-            taken[row] |= 1 << colour
-    return colours

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
+from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -11,6 +13,7 @@ import numpy as np
 from jax.extend.core import Jaxpr
 
 from jaxcalc.engine import boundary, cost
+from jaxcalc.engine.coloured import Colouring, Product, one_product
 from jaxcalc.engine.compressed import materialised
 from jaxcalc.engine.densify import densify
 from jaxcalc.engine.interpret import TooDenseError, identity, run_primal, walk
@@ -22,6 +25,9 @@ from jaxcalc.engine.staged import Staged
 from jaxcalc.engine.trace import Build, Inputs, Linearized, Way, linearize
 from jaxcalc.formats.lanes import Lanes
 from jaxcalc.formats.readout import entries
+from jaxcalc.formats.sides import promoted
+
+BlockOf = Callable[[Jaxpr, int], int]
 
 
 class Evaluated(NamedTuple):
@@ -127,6 +133,34 @@ class Derivative:
             return [*self._tangent_pass.inline(computed[:count]), *computed[count:]]
 
         return run
+
+    def by_products(self, block_of: BlockOf) -> Derivative:
+        """The same entries from products with vectors, some at a time: slower, with less workspace.
+
+        `block_of` is shown the program of one product, and told how many bytes the residuals and the
+        results of all products take; it says how many are done at a time.
+        """
+        program, is_reverse = self._traced.program, self.way == "reverse"
+        elements, seeds = (self.cols, self.rows) if is_reverse else (self.rows, self.cols)
+        coloured = Colouring(elements, seeds, self.seeds)
+        dtype = promoted([x.aval.dtype for x in self._tangent_outputs])
+        size = sum(prod(x.aval.shape) for x in self._tangent_outputs)
+        shapes = [_shape(s) for s in self._residuals]
+
+        def product(residuals: list[Any]) -> Product:
+            values = dict(zip(self._residuals, residuals, strict=True))
+            run = partial(run_primal, program.tangent, wanted=self._tangent_outputs)
+            return one_product(run, values, program.tangents, dtype)
+
+        chosen = jax.ShapeDtypeStruct((self.seeds,), bool)
+        one = jax.make_jaxpr(lambda xs, chosen: product(xs)(chosen))(shapes, chosen).jaxpr
+        beside = sum(prod(s.shape) * s.dtype.itemsize for s in shapes)
+        beside += coloured.products * size * dtype.itemsize
+        block = max(1, min(block_of(one, beside), coloured.products))
+        run_all = Staged(lambda xs: [coloured.entries(product(xs), size, block)], shapes)
+        other = copy(self)
+        vars(other).update(_compiled={}, _tangent_pass=run_all)
+        return other
 
     def locate(self, row: int, col: int) -> str | None:
         """The source line where the output `row` comes to depend on the input `col`.

@@ -38,6 +38,21 @@ def block_within(api: str, limit: int | None) -> Callable[[Jaxpr], int]:
     return block_of
 
 
+def block_beside(allowed: int) -> Callable[[Jaxpr, int], int]:
+    """How many products fit in `allowed` bytes besides what is held anyway; one if none does."""
+
+    def block_of(program: Jaxpr, beside: int) -> int:
+        one = peak_bytes(program) + sum(size_in_bytes(v.aval) for v in program.outvars)
+        return max(1, (allowed - beside) // max(1, one))
+
+    return block_of
+
+
+def surely_fits(entries: int) -> bool:
+    """Whether so few entries that nobody need count what they take."""
+    return entries * _WIDEST <= _SURELY_SMALL
+
+
 def needs_blocks(seeds: int, sides: Sequence[Any], limit: int | None) -> bool:
     """Whether `seeds` products at once might take more than is allowed; to be counted exactly then.
 

@@ -11,8 +11,9 @@ import jax
 from jaxcalc.flat import Blocks, FlatMap, column_blocks, row_blocks
 from jaxcalc.formats.matrix import Jacobian
 from jaxcalc.planning.liveness import peak_bytes
+from jaxcalc.transforms.fitting import prepare_within
 from jaxcalc.transforms.options import Options
-from jaxcalc.transforms.prepare import Prepared, prepare, prepare_dense
+from jaxcalc.transforms.prepare import Prepared, prepare_dense
 from jaxcalc.transforms.recall import Recall, sight
 from jaxcalc.transforms.request import Request
 
@@ -33,12 +34,12 @@ class Result:
 
 def structured_jacobian(request: Request, *, with_value: bool) -> Result:
     """Value, aux and Jacobian of f in a sparse format."""
-    return _sparse(request, prepare(request, "jacobian"), with_value=with_value)
+    return _sparse(request, "jacobian", with_value=with_value)
 
 
 def structured_hessian(request: Request, *, with_value: bool) -> Result:
     """Value, gradient, aux and Hessian of a scalar f in a sparse format."""
-    return _sparse(request, prepare(request, "hessian"), with_value=with_value)
+    return _sparse(request, "hessian", with_value=with_value)
 
 
 def traced_dense(request: Request, kind: str, *, with_value: bool) -> Result | None:
@@ -71,7 +72,8 @@ def _blocks(run: Sequence[Any], flat: FlatMap, prepared: Prepared) -> Blocks:
     return row_blocks(run, prepared.outputs.shapes)
 
 
-def _sparse(request: Request, prepared: Prepared, *, with_value: bool) -> Result:
+def _sparse(request: Request, kind: str, *, with_value: bool) -> Result:
+    prepared = prepare_within(request, kind, with_value=with_value or request.options.has_aux)
     (values,), result = _run(request, prepared, with_value=with_value)
     derivative = _packed(Jacobian(values, prepared.layout), request.options)
     again = prepared if prepared.is_kept else None

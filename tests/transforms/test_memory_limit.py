@@ -131,3 +131,89 @@ def test_bottlenecks_are_split(x64):
     value, found = jaxcalc.value_and_jacobian(lambda x: (f(x), {"n": 3, "y": x[0]}), has_aux=True)(x)
     assert value[1]["n"] == 3
     np.testing.assert_allclose(found, jax.jacfwd(f)(x), rtol=1e-10, atol=1e-14)
+
+
+def samples(x):
+    """A batch of 32 samples that do not mix, with hidden layers far wider than both ends."""
+    w = WIDE.astype(x.dtype)
+    return jnp.tanh(jnp.tanh(x @ w[:6]) @ w / 9) @ w[:, :5]
+
+
+def stencil(x):
+    for _ in range(2):
+        x = jnp.sin(x) * (jnp.roll(x, 1) - jnp.roll(x, -1))
+    return {"y": x, "sum": x[::7] * x[0]}
+
+
+def energy(x):
+    return jnp.sum(samples(x) ** 2)
+
+
+WIDE = RNG.normal(size=(96, 96))
+SPARSE = {
+    "samples": (jaxcalc.jacobian, samples, (32, 6), 95_000),
+    "stencil": (jaxcalc.jacobian, stencil, (2_000,), 120_000),
+    "energy": (jaxcalc.hessian, energy, (32, 6), 210_000),
+}
+
+
+def compiled_temporary(f, x):
+    return jax.jit(f).lower(x).compile().memory_analysis().temp_size_in_bytes
+
+
+@pytest.mark.parametrize("kind", ["structured", "bcoo"])
+@pytest.mark.parametrize("name", ["samples", "energy"])
+def test_sparse_formats_stay_inside_too(name, kind):
+    transform, f, shape, limit = SPARSE[name]
+    x = jnp.sin(jnp.arange(np.prod(shape), dtype=jnp.float32)).reshape(shape)
+    free = transform(f, format=kind)
+    assert compiled_temporary(free, x) > limit
+    bounded = transform(f, format=kind, memory_limit=limit)
+    assert compiled_temporary(bounded, x) <= limit
+    expected = jax.tree.leaves(free(x))
+    for found in (bounded(x), bounded(x), jax.jit(bounded)(x)):
+        for a, b in zip(jax.tree.leaves(found), expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_sparse_results_are_the_same_for_every_block(name, x64):
+    transform, f, shape, limit = SPARSE[name]
+    x = jnp.sin(jnp.arange(np.prod(shape), dtype=jnp.float64)).reshape(shape)
+    expected = transform(f, format="structured")(x)
+    for factor in (2, 2.5, 3, 4, 5, 20):
+        found = transform(f, format="structured", memory_limit=int(factor * limit))(x)
+        assert found.layout == expected.layout
+        np.testing.assert_allclose(found.values, expected.values, rtol=1e-9, atol=1e-9)
+
+
+def test_sparse_values_gradients_and_modes_with_a_limit(x64):
+    _, f, shape, limit = SPARSE["samples"]
+    x = jnp.linspace(-1, 1, np.prod(shape)).reshape(shape)
+    expected = jax.jacfwd(f)(x).reshape(160, 192)
+    for mode in ("forward", "reverse"):
+        value, J = jaxcalc.value_and_jacobian(
+            f, format="structured", mode=mode, memory_limit=3 * limit
+        )(x)
+        np.testing.assert_allclose(value, f(x), rtol=1e-12)
+        np.testing.assert_allclose(J.matrix(), expected, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(J.blocks(), jax.vmap(jax.jacfwd(f))(x), rtol=1e-9, atol=1e-12)
+    value, slope, H = jaxcalc.value_gradient_and_hessian(
+        energy, format="structured", memory_limit=6 * limit
+    )(x)
+    np.testing.assert_allclose(value, energy(x), rtol=1e-12)
+    np.testing.assert_allclose(slope, jax.grad(energy)(x), rtol=1e-9, atol=1e-12)
+    full = jax.hessian(energy)(x).reshape(192, 192)
+    np.testing.assert_allclose(H.matrix(), full, rtol=1e-8, atol=1e-9)
+    diagonal = jaxcalc.jacobian(f, format="structured", memory_limit=3 * limit)(x).diagonal()
+    np.testing.assert_allclose(diagonal, np.diagonal(expected), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_a_limit_below_what_a_sparse_format_needs(name):
+    transform, f, shape, _ = SPARSE[name]
+    message = (
+        rf"jaxcalc.{transform.__name__}: memory_limit=2000 \(1.95 KiB\) is less than the workspace"
+    )
+    with pytest.raises(ValueError, match=rf"{message} that format='bcoo' takes here, about .* KiB"):
+        transform(f, format="bcoo", memory_limit=2_000)(jnp.ones(shape))
