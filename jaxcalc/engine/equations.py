@@ -219,6 +219,11 @@ def programs(eqn: JaxprEqn) -> list[Jaxpr]:
     return found
 
 
+def label(eqn: JaxprEqn) -> str:
+    """What a `jax.ad_checkpoint.checkpoint_name` calls its operand."""
+    return str(eqn.params["name"])
+
+
 def count(jaxpr: Jaxpr) -> int:
     """How many equations a program has, those of the programs inside it included."""
     return sum(1 + sum(count(inner) for inner in programs(eqn)) for eqn in jaxpr.eqns)
@@ -331,11 +336,6 @@ def keeps(eqn: JaxprEqn, a: Any, b: Any) -> Any:
 def selects_largest(eqn: JaxprEqn) -> bool:
     """Whether a `select_and_scatter_add` selects the largest element, rather than the smallest."""
     return bool(eqn.params["select_prim"].name == "ge")
-
-
-def solves_from_left(eqn: JaxprEqn) -> bool:
-    """Whether a `triangular_solve` solves A y = t rather than y A = t."""
-    return bool(eqn.params["left_side"])
 
 
 def fft_rank(eqn: JaxprEqn) -> int:

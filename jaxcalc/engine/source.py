@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from jax.extend.core import JaxprEqn
+
+_OWN = str(PurePath(__file__).parents[1])
 
 
 class Place(NamedTuple):
@@ -37,12 +39,17 @@ def named_with_line(eqn: JaxprEqn) -> str:
     return f"{eqn.primitive.name} ({line})" if line else eqn.primitive.name
 
 
+def is_own(eqn: JaxprEqn) -> bool:
+    """Whether this library made the equation, rather than the user's code by way of JAX."""
+    made_by = next(_frames_outside_of_jax(eqn), None)
+    return made_by is not None and made_by.file_name.startswith(_OWN)
+
+
 def _user_frame(eqn: JaxprEqn) -> Any:
+    return next((f for f in _frames_outside_of_jax(eqn) if not f.file_name.startswith(_OWN)), None)
+
+
+def _frames_outside_of_jax(eqn: JaxprEqn) -> Iterator[Any]:
     traceback = eqn.source_info.traceback
     frames: Sequence[Any] = traceback.frames if traceback is not None else ()
-    own = str(PurePath(__file__).parents[1])
-    for frame in frames:
-        path = PurePath(frame.file_name)
-        if not (frame.file_name.startswith(own) or {"jax", "jaxlib"} & set(path.parts)):
-            return frame
-    return None
+    return (f for f in frames if not {"jax", "jaxlib"} & set(PurePath(f.file_name).parts))

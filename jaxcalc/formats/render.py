@@ -13,14 +13,19 @@ if TYPE_CHECKING:
 
 _CELLS = 48  # a picture of the pattern has at most this many cells a side
 _PIXELS = 144
+_SHADES = 6
 
 
 def size_in_words(pattern: SparsityPattern) -> str:
     """`"1,000 x 1,000, 2,998 nonzeros (0.3 %), tridiagonal"`."""
     m, n = pattern.shape
     noun = "nonzero" if pattern.nnz == 1 else "nonzeros"
-    share = f"{100 * pattern.density:.2g} %"
-    return f"{m:,} x {n:,}, {pattern.nnz:,} {noun} ({share}), {pattern.structure}"
+    return f"{m:,} x {n:,}, {pattern.nnz:,} {noun} ({_share(pattern)}), {pattern.structure}"
+
+
+def _share(pattern: SparsityPattern) -> str:
+    percent = 100 * pattern.density
+    return f"{percent:.0f} %" if percent >= 99.5 else f"{percent:.2g} %"
 
 
 def jacobian_line(values: Any, layout: Layout) -> str:
@@ -56,7 +61,7 @@ def _pattern_rows(pattern: SparsityPattern) -> list[tuple[str, str]]:
     m, n = pattern.shape
     return [
         ("shape", f"{m:,} x {n:,}"),
-        ("nonzeros", f"{pattern.nnz:,} ({100 * pattern.density:.2g} %)"),
+        ("nonzeros", f"{pattern.nnz:,} ({_share(pattern)})"),
         ("structure", str(pattern.structure)),
     ]
 
@@ -69,29 +74,39 @@ def _html(title: str, rows: list[tuple[str, str]], pattern: SparsityPattern) -> 
     )
     return (
         "<div style='display:flex;gap:1em;align-items:center'>"
-        f"<table><caption>{escape(title)}</caption>{cells}</table>{_picture(pattern)}</div>"
+        f"<table><caption>{escape(title)}</caption>{cells}</table>{picture(pattern)}</div>"
     )
 
 
-def _picture(pattern: SparsityPattern) -> str:
-    """An SVG of the pattern: each cell is as dark as it is full."""
+def picture(pattern: SparsityPattern) -> str:
+    """An SVG of the pattern, in the colour of the text around it: a cell is as dark as it is full."""
     m, n = pattern.shape
     if pattern.nnz == 0:
         return ""
-    fullness = binned(pattern, _CELLS)
-    pixel = _PIXELS / max(fullness.shape)
-    height, width = (size * pixel for size in fullness.shape)
     # a cell with one entry among thousands must still be seen
-    squares = "".join(
-        f"<rect x='{j * pixel:.1f}' y='{i * pixel:.1f}' width='{pixel:.1f}' height='{pixel:.1f}' "
-        f"fill-opacity='{0.25 + 0.75 * fullness[i, j]:.2f}'/>"
-        for i, j in zip(*np.nonzero(fullness), strict=True)
+    shades = np.ceil(_SHADES * binned(pattern, _CELLS)).astype(int)
+    height, width = shades.shape
+    pixel = _PIXELS / max(shades.shape)
+    paths = "".join(
+        f"<path fill-opacity='{0.25 + 0.75 * shade / _SHADES:.2f}' d='{_runs(shades == shade)}'/>"
+        for shade in np.unique(shades[shades > 0])
     )
     return (
-        f"<svg width='{width:.0f}' height='{height:.0f}' role='img' "
-        f"aria-label='sparsity pattern, {m} x {n}'>"
-        f"<rect width='100%' height='100%' fill='none' stroke='currentColor' stroke-opacity='0.4'/>"
-        f"<g fill='currentColor'>{squares}</g></svg>"
+        f"<svg width='{width * pixel:.0f}' height='{height * pixel:.0f}' "
+        f"viewBox='0 0 {width} {height}' preserveAspectRatio='none' role='img' "
+        f"aria-label='sparsity pattern, {m} x {n}' "
+        "style='outline:1px solid rgba(128,128,128,0.5)'>"
+        f"<g fill='currentColor' shape-rendering='crispEdges'>{paths}</g></svg>"
+    )
+
+
+def _runs(marked: np.ndarray) -> str:
+    """The path around the marked cells, those side by side in one piece."""
+    edges = np.diff(np.pad(marked.astype(int), ((0, 0), (1, 1))), axis=1)
+    begins, ends = np.argwhere(edges == 1), np.argwhere(edges == -1)
+    return "".join(
+        f"M{begin} {row}h{end - begin}v1h{begin - end}z"
+        for (row, begin), (_, end) in zip(begins.tolist(), ends.tolist(), strict=True)
     )
 
 

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from html import escape
-from io import StringIO
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from jaxcalc.formats import render
 from jaxcalc.formats.pattern import SparsityPattern
-from jaxcalc.planning.memory import in_words
-
-_WIDTH = 100  # columns of the text
+from jaxcalc.planning import report
 
 
 @dataclass(frozen=True)
@@ -21,24 +16,50 @@ class Way:
 
     Attributes:
         name: what is done, such as "structured, forward".
-        products: how many products with a vector, or lanes, it takes.
+        products: how many products with a vector, or lanes, it takes; None where that is not known.
         work: estimated nanoseconds of a run on a small CPU, beside f itself.
         workspace: estimated bytes beside the result.
         is_chosen: whether this way is the one that is taken.
-        note: why it is not possible, or what is special about it.
+        note: what is special about it, or why it is not possible.
+        is_possible: whether it can be taken at all.
+        block: how many of the products are done at a time.
     """
 
     name: str
-    products: int
-    work: float
-    workspace: int
+    products: int | None
+    work: float | None
+    workspace: int | None
     is_chosen: bool = False
     note: str = ""
+    is_possible: bool = True
+    block: int | None = None
+
+    @property
+    def blocks(self) -> int:
+        """In how many turns the products are done."""
+        return -(-self.products // self.block) if self.products and self.block else 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of f between two bottlenecks, whose Jacobian is one factor of the product.
+
+    Attributes:
+        ends: the source line that makes what goes out of it.
+        inputs: how many numbers come in.
+        outputs: how many go out: the width of the cut.
+        direction: "forward" or "reverse".
+    """
+
+    ends: str
+    inputs: int
+    outputs: int
+    direction: str
 
 
 @dataclass(frozen=True)
 class Line:
-    """What a line of the source adds to the cost of the chosen way.
+    """What a line of the source adds to the cost of the walk.
 
     Attributes:
         place: file and line, empty for what JAX adds by itself.
@@ -46,6 +67,7 @@ class Line:
         lanes: the most inputs that an element of a value made here is kept for.
         entries: the most entries of a value made here.
         work: estimated nanoseconds.
+        note: whether the derivative has its most lanes from here on.
     """
 
     place: str
@@ -53,15 +75,74 @@ class Line:
     lanes: int
     entries: int
     work: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A branch of a `cond`, or the body or condition of a loop, in the program that runs.
+
+    Attributes:
+        place: file and line, empty for what JAX adds by itself.
+        operation: "cond", "while" or "scan".
+        branch: "branch 0", "body", "condition".
+        computes: "values" for what f computes and the coefficients, "tangents" for the derivative,
+            "both" where one program does both.
+        peak_bytes: the most that its values take at one time, its results among them; of a loop, in
+            one step. Nothing is assumed to be fused.
+    """
+
+    place: str
+    operation: str
+    branch: str
+    computes: str
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """The derivative of one output leaf by one input leaf.
+
+    Attributes:
+        output: the path of the output leaf, such as "['a']".
+        input: that of the input leaf.
+        shape: of the block, the shape of the output leaf and then that of the input leaf.
+        nonzeros: how many entries it has.
+        structure: in words.
+    """
+
+    output: str
+    input: str
+    shape: tuple[int, ...]
+    nonzeros: int
+    structure: str
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a run took: seconds (the median), and the bytes that the compiled program allocates."""
+    """What a run took.
+
+    Attributes:
+        seconds: the median of several runs.
+        seconds_of_f: that of f alone.
+        seconds_to_compile: for tracing and compiling.
+        estimated_seconds: what `work` says of the whole program, f included.
+        workspace: bytes that the compiled program allocates beside its results; None where the
+            platform does not say.
+        output: bytes of the results.
+    """
 
     seconds: float
     seconds_of_f: float
+    seconds_to_compile: float
+    estimated_seconds: float
     workspace: int | None
+    output: int | None
+
+    @property
+    def error(self) -> float:
+        """How many times longer the run took than was estimated."""
+        return self.seconds / self.estimated_seconds if self.estimated_seconds else float("inf")
 
 
 @dataclass(frozen=True)
@@ -73,8 +154,12 @@ class Explanation:
         map: what it maps, such as "float32[3] -> float32[2]".
         format: the format that was asked about.
         pattern: which entries there are; None where it is not known.
-        ways: the ways that were compared; the chosen one first.
+        ways: the ways that were compared; the chosen one first, impossible ones last.
+        parts: the pieces of f, in order, where it can be cut at bottlenecks.
+        blocks: the derivative of each output leaf by each input leaf, where there are several.
         lines: one for each line of the source, in the order in which they run.
+        lines_of: the name of the way that they belong to.
+        branches: what branches and loops of the chosen way hold at a time.
         fallbacks: what was treated as dense, with its place.
         measured: what a run took, where that was asked for.
     """
@@ -84,27 +169,45 @@ class Explanation:
     format: str
     pattern: SparsityPattern | None
     ways: Sequence[Way]
+    parts: Sequence[Part] = ()
+    blocks: Sequence[Block] = ()
     lines: Sequence[Line] = ()
+    lines_of: str = ""
+    branches: Sequence[Branch] = ()
     fallbacks: Sequence[str] = ()
-    measured: Measured | None = field(default=None)
+    measured: Measured | None = None
 
     @property
     def chosen(self) -> Way:
         """The way that is taken."""
         return next(way for way in self.ways if way.is_chosen)
 
+    @property
+    def peak_of_branches(self) -> int:
+        """The most bytes that any branch or loop body holds at a time; 0 where there is none."""
+        return max((branch.peak_bytes for branch in self.branches), default=0)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts, as for JSON; the pattern by its counts."""
-        found = {
+        found: dict[str, Any] = {
             "term": self.term,
             "map": self.map,
             "format": self.format,
-            "ways": [asdict(way) for way in self.ways],
+            "ways": [asdict(way) | {"blocks": way.blocks} for way in self.ways],
+            "parts": [asdict(part) for part in self.parts],
+            "blocks": [asdict(block) | {"shape": list(block.shape)} for block in self.blocks],
             "lines": [asdict(line) | {"operations": list(line.operations)} for line in self.lines],
+            "lines_of": self.lines_of,
+            "control_flow": {
+                "branches": [asdict(branch) for branch in self.branches],
+                "peak_bytes": self.peak_of_branches,
+            },
             "fallbacks": list(self.fallbacks),
-            "measured": None if self.measured is None else asdict(self.measured),
+            "measured": None,
             "pattern": None,
         }
+        if self.measured is not None:
+            found["measured"] = asdict(self.measured) | {"error": self.measured.error}
         if self.pattern is not None:
             found["pattern"] = {
                 "shape": list(self.pattern.shape),
@@ -115,107 +218,7 @@ class Explanation:
         return found
 
     def __str__(self) -> str:
-        from rich.console import Console
-
-        console = Console(file=StringIO(), width=_WIDTH, color_system=None)
-        facts = self._facts()
-        width = max(len(label) for label, _ in facts) + 2
-        for label, text in facts:
-            console.print(f"{label:<{width}}{text}", highlight=False, markup=False, soft_wrap=True)
-        for title, header, rows in self._tables():
-            console.print()
-            console.print(_text_table(title, header, rows))
-        output = console.file
-        assert isinstance(output, StringIO)
-        return "\n".join(line.rstrip() for line in output.getvalue().rstrip().splitlines())
+        return report.as_text(self)
 
     def _repr_html_(self) -> str:
-        facts = "".join(f"<tr><th>{escape(a)}</th><td>{escape(b)}</td></tr>" for a, b in self._facts())
-        tables = "".join(_html_table(*each) for each in self._tables())
-        picture = "" if self.pattern is None else render.pattern_html(self.pattern)
-        return f"<div><table>{facts}</table>{tables}{picture}</div>"
-
-    def _facts(self) -> list[tuple[str, str]]:
-        facts = [(self.term, self.map)]
-        if self.pattern is not None:
-            facts.append(("entries", render.size_in_words(self.pattern)))
-        facts.append(("format", self.format))
-        way = self.chosen
-        facts.append(("plan", f"{way.name}, {_count(way.products, way.name)}"))
-        facts.append(("fallbacks", ", ".join(self.fallbacks) or "none"))
-        if self.measured is not None:
-            m = self.measured
-            ratio = m.seconds / m.seconds_of_f if m.seconds_of_f else float("inf")
-            text = f"{_time(1e9 * m.seconds)}, {ratio:.3g} times f"
-            if m.workspace is not None:
-                text += f"; workspace {in_words(m.workspace)}"
-            facts.append(("measured", text))
-        return facts
-
-    def _tables(self) -> list[tuple[str, list[str], list[list[str]]]]:
-        ways = [
-            [
-                "chosen" if way.is_chosen else "",
-                way.name,
-                f"{way.products:,}",
-                _time(way.work),
-                in_words(way.workspace),
-                way.note,
-            ]
-            for way in self.ways
-        ]
-        tables = [("ways", ["", "way", "products", "work (est.)", "workspace (est.)", "note"], ways)]
-        if self.lines:
-            lines = [
-                [
-                    line.place or "(made by JAX)",
-                    _short(line.operations),
-                    f"{line.lanes:,}",
-                    f"{line.entries:,}",
-                    _time(line.work),
-                ]
-                for line in self.lines
-            ]
-            tables.append(("steps", ["line", "operations", "lanes", "entries", "work (est.)"], lines))
-        return tables
-
-
-def _count(products: int, name: str) -> str:
-    noun = "lane" if name.startswith("structured") else "product"
-    return f"{products:,} {noun}{'' if products == 1 else 's'}"
-
-
-def _short(operations: Sequence[str]) -> str:
-    shown = ", ".join(operations[:3])
-    return shown if len(operations) <= 3 else f"{shown} and {len(operations) - 3} more"
-
-
-def _time(nanoseconds: float) -> str:
-    for unit, size in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
-        if nanoseconds >= size:
-            return f"{nanoseconds / size:.3g} {unit}"
-    return f"{nanoseconds:.3g} ns"
-
-
-def _text_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(
-        title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="", pad_edge=False
-    )
-    numbers = {"products", "lanes", "entries", "work (est.)", "workspace (est.)"}
-    for name in header:
-        table.add_column(name, justify="right" if name in numbers else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
-
-
-def _html_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in header)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    return f"<table><caption>{escape(title)}</caption><tr>{head}</tr>{body}</table>"
+        return report.as_html(self)

@@ -28,11 +28,11 @@ def size_in_bytes(aval: Any) -> int:
     return prod(aval.shape) * getattr(dtype, "itemsize", np.dtype(np.uint32).itemsize)
 
 
-def peak_bytes(jaxpr: Jaxpr) -> int:
+def peak_bytes(jaxpr: Jaxpr, *, with_results: bool = False) -> int:
     """The largest sum of the intermediate values that live at one time.
 
-    Inputs are not counted, nor are the outputs, which belong to the caller; branches count as the
-    largest of them, a loop as one step.
+    Inputs are not counted, nor are the outputs, which belong to the caller, unless `with_results` is
+    set; branches count as the largest of them, a loop as one step.
     """
     uses = Counter(v for eqn in jaxpr.eqns for v in eqn.invars if not isinstance(v, Literal))
     kept = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
@@ -42,7 +42,9 @@ def peak_bytes(jaxpr: Jaxpr) -> int:
         inner = max((peak_bytes(program) for program in equations.programs(eqn)), default=0)
         if eqn.primitive.name not in _FREE:
             for v in eqn.outvars:
-                if v not in kept and uses[v]:
+                if v in kept:
+                    live += with_results * size_in_bytes(v.aval)
+                elif uses[v]:
                     held.add(v)
                     live += size_in_bytes(v.aval)
         peak = max(peak, live + inner)

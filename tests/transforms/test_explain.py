@@ -1,6 +1,7 @@
 """What `explain` says, and that what it says is what runs."""
 
 import json
+from xml.etree import ElementTree as ET
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,11 @@ import pytest
 from jax import lax
 
 import jaxcalc
+
+
+def vector(n):
+    return jax.ShapeDtypeStruct((n,), jnp.float32)
+
 
 W = np.random.default_rng(0).normal(size=(6, 6)).astype(np.float32)
 
@@ -96,21 +102,36 @@ def test_dense_formats_compare_with_plain_jax():
     assert found.chosen.name.startswith(("structured", "dense"))
     tiny = jaxcalc.explain(lambda x: x**2, jnp.ones(3), format="dense")
     assert tiny.chosen.name.startswith("dense")
-    assert tiny.lines == []
+    assert tiny.lines_of.startswith("structured"), "its steps are shown though another way is taken"
+    assert "steps, if it were structured" in str(tiny)
 
 
 def test_it_measures_when_asked():
-    found = jaxcalc.explain(stencil, jax.ShapeDtypeStruct((50,), jnp.float32), analyze=True)
-    assert found.measured.seconds > 0
-    assert found.measured.seconds_of_f > 0
-    assert "measured" in str(found)
+    found = jaxcalc.explain(stencil, vector(50), analyze=True)
+    m = found.measured
+    assert min(m.seconds, m.seconds_of_f, m.seconds_to_compile, m.estimated_seconds) > 0
+    assert m.error == m.seconds / m.estimated_seconds
+    assert m.output == 4 * found.pattern.nnz
+    for word in ("measured", "estimated", "compiled", "times f", "workspace", "result 576 B"):
+        assert word in str(found)
     assert found.to_dict()["measured"]["workspace"] >= 0
+    assert "measured" not in str(jaxcalc.explain(stencil, vector(50)))
 
 
 def test_notebooks_show_a_table_and_the_pattern():
     html = jaxcalc.explain(lambda x: x[1:] * x[:-1], jnp.ones(5))._repr_html_()
-    assert html.count("<table>") >= 3
+    tables = ET.fromstring(html).findall(".//table")
+    captions = [table.findtext("caption") for table in tables]
+    assert captions == [None, "ways", "steps"]
     assert "structured, forward" in html
+    svg = ET.fromstring(html).find(".//svg")
+    assert svg.get("aria-label") == "sparsity pattern, 4 x 5"
+    assert "color" not in html.replace("currentColor", "").lower(), "the page's own colours do"
+
+
+def test_a_picture_stays_small():
+    for f in (lambda x: x * 2, lambda x: x[:50] * x.reshape(-1, 50).sum(0)):
+        assert len(jaxcalc.explain(f, vector(1_000_000))._repr_html_()) < 20_000
 
 
 def test_bad_requests():
@@ -122,3 +143,14 @@ def test_bad_requests():
         jaxcalc.explain(lambda x: x if x > 0 else -x, 1.0)
     with pytest.raises(TypeError, match="expected a function"):
         jaxcalc.explain(3, 1.0)
+    with pytest.raises(ValueError, match=r"jaxcalc.explain: unknown mode 'up'.*auto.*forward.*reverse"):
+        jaxcalc.explain(jnp.sin, 1.0, mode="up")
+    for limit in (0, -1, "1 GiB"):
+        with pytest.raises(
+            ValueError, match=r"jaxcalc.explain: memory_limit must be a positive number"
+        ):
+            jaxcalc.explain(jnp.sin, 1.0, memory_limit=limit)
+    with pytest.raises(ValueError, match=r"jaxcalc.explain: memory_limit=8 \(8 B\) is less than"):
+        jaxcalc.explain(layers, jnp.ones((8, 6)), format="dense", memory_limit=8)
+    with pytest.raises(ValueError, match=r"jaxcalc.explain: the dense derivative, 10000000 x 10000000"):
+        jaxcalc.explain(jnp.sin, vector(10_000_000), format="dense", memory_limit=10**9)

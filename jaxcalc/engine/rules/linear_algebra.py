@@ -17,7 +17,7 @@ def triangular_solve(eqn: JaxprEqn, operands: Operands) -> Lanes:
     """y = A^-1 t: mixes the rows of t (the columns when A stands on the right), batch by batch."""
     matrix, right_side = operands
     rank = len(right_side.shape)
-    axis = rank - 2 if equations.solves_from_left(eqn) else rank - 1
+    axis = rank - 2 if equations.triangular_solve(eqn).left_side else rank - 1
     return along_axes(eqn, right_side, [axis], lambda lane: _bind(eqn, matrix, lane))
 
 

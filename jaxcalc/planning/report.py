@@ -1,0 +1,216 @@
+"""An explanation as a text, and as HTML for notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from io import StringIO
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jaxcalc.formats import render
+from jaxcalc.planning.memory import in_words
+
+if TYPE_CHECKING:
+    from jaxcalc.planning.explanation import Explanation, Way
+
+_WIDTH = 110  # columns of the text
+_LISTED = 20  # blocks of a pytree that are listed
+_NUMBERS = frozenset(
+    {"products", "lanes", "entries", "nonzeros", "work (est.)", "workspace (est.)", "peak"}
+    | {"inputs", "outputs"}
+)
+# colours are those of the page around it, so that it is read on light and on dark alike
+_TABLE = "border-collapse:collapse;margin:0.5em 0"
+_CELL = "text-align:{};padding:0.1em 0.7em;border-bottom:1px solid rgba(128,128,128,0.3)"
+
+
+class Table(NamedTuple):
+    """A titled table of strings."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def as_text(found: Explanation) -> str:
+    """Facts, then tables, in lines of at most about a hundred characters."""
+    from rich.console import Console
+
+    console = Console(file=StringIO(), width=_WIDTH, color_system=None)
+    known = facts(found)
+    width = max(len(label) for label, _ in known) + 2
+    for label, text in known:
+        console.print(f"{label:<{width}}{text}", highlight=False, markup=False, soft_wrap=True)
+    for table in tables(found):
+        console.print()
+        console.print(_text_table(table))
+    output = console.file
+    assert isinstance(output, StringIO)
+    return "\n".join(line.rstrip() for line in output.getvalue().rstrip().splitlines())
+
+
+def as_html(found: Explanation) -> str:
+    """The same facts and tables, with a picture of the pattern."""
+    cells = "".join(_html_row("td", pair, {0: "left", 1: "left"}) for pair in facts(found))
+    picture = "" if found.pattern is None else render.picture(found.pattern)
+    shown = "".join(map(_html_table, tables(found)))
+    return (
+        "<div><div style='display:flex;flex-wrap:wrap;gap:1.5em;align-items:center'>"
+        f"<table style='{_TABLE}'>{cells}</table>{picture}</div>{shown}</div>"
+    )
+
+
+def facts(found: Explanation) -> list[tuple[str, str]]:
+    """What is said in a line each, with a label."""
+    known = [(found.term, found.map)]
+    if found.pattern is not None:
+        known.append(("entries", render.size_in_words(found.pattern)))
+    known += [("format", found.format), ("plan", _plan(found.chosen))]
+    impossible = [f"{way.name}: {way.note}" for way in found.ways if not way.is_possible]
+    known += [("not possible", text) for text in impossible]
+    known.append(("fallbacks", ", ".join(found.fallbacks) or "none"))
+    if found.branches:
+        known.append(("control flow", f"at most {in_words(found.peak_of_branches)} at a time"))
+    if found.measured is not None:
+        m = found.measured
+        ratio = m.seconds / m.seconds_of_f if m.seconds_of_f else float("inf")
+        known.append(("measured", f"{_time(1e9 * m.seconds)}, {ratio:.3g} times f"))
+        known.append(
+            ("estimated", f"{_time(1e9 * m.estimated_seconds)}, of which it took {m.error:.2g} times")
+        )
+        known.append(("compiled", f"in {_time(1e9 * m.seconds_to_compile)}{_memory(m)}"))
+    return known
+
+
+def tables(found: Explanation) -> list[Table]:
+    """The ways, and what there is of parts, blocks, steps and branches."""
+    shown = [
+        Table(
+            "ways",
+            ["", "way", "products", "work (est.)", "workspace (est.)", "note"],
+            [_way_row(way) for way in found.ways if way.is_possible],
+        ),
+        Table(
+            "parts, to be multiplied",
+            ["inputs", "outputs", "direction", "ends at"],
+            [[f"{p.inputs:,}", f"{p.outputs:,}", p.direction, p.ends] for p in found.parts],
+        ),
+        Table("blocks", ["output", "input", "shape", "nonzeros", "structure"], _block_rows(found)),
+        Table(
+            "steps" if found.lines_of == found.chosen.name else f"steps, if it were {found.lines_of}",
+            ["line", "operations", "lanes", "entries", "work (est.)", "note"],
+            [
+                [
+                    _place(line.place),
+                    _short(line.operations),
+                    f"{line.lanes:,}",
+                    f"{line.entries:,}",
+                    _time(line.work),
+                    line.note,
+                ]
+                for line in found.lines
+            ],
+        ),
+        Table(
+            "control flow",
+            ["line", "operation", "branch", "computes", "peak"],
+            [
+                [_place(b.place), b.operation, b.branch, b.computes, in_words(b.peak_bytes)]
+                for b in found.branches
+            ],
+        ),
+    ]
+    return [table for table in shown if table.rows]
+
+
+def _plan(way: Way) -> str:
+    products = way.products or 0
+    noun = "lane" if way.name.startswith("structured") else "product"
+    count = f"{products:,} {noun}{'' if products == 1 else 's'}"
+    turns = f" in {way.blocks:,} blocks of {way.block:,}" if way.blocks > 1 else ""
+    return f"{way.name}, {count}{turns}"
+
+
+def _way_row(way: Way) -> list[str]:
+    turns = f"{way.blocks:,} blocks of {way.block:,}" if way.blocks > 1 else ""
+    return [
+        "chosen" if way.is_chosen else "",
+        way.name,
+        "" if way.products is None else f"{way.products:,}",
+        "" if way.work is None else _time(way.work),
+        "" if way.workspace is None else in_words(way.workspace),
+        "; ".join(filter(None, (turns, way.note))),
+    ]
+
+
+def _block_rows(found: Explanation) -> list[list[str]]:
+    rows = [
+        [
+            block.output or "(output)",
+            block.input or "(input)",
+            f"[{','.join(map(str, block.shape))}]",
+            f"{block.nonzeros:,}",
+            block.structure,
+        ]
+        for block in found.blocks[:_LISTED]
+    ]
+    if len(found.blocks) > _LISTED:
+        rows.append([f"... and {len(found.blocks) - _LISTED:,} more", "", "", "", ""])
+    return rows
+
+
+def _memory(measured: Any) -> str:
+    if measured.workspace is None:
+        return ""
+    return f"; workspace {in_words(measured.workspace)}, result {in_words(measured.output)}"
+
+
+def _place(place: str) -> str:
+    return place or "(made by JAX)"
+
+
+def _short(operations: Sequence[str]) -> str:
+    shown = ", ".join(operations[:3])
+    return shown if len(operations) <= 3 else f"{shown} and {len(operations) - 3} more"
+
+
+def _time(nanoseconds: float) -> str:
+    for unit, size in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
+        if nanoseconds >= size:
+            return f"{nanoseconds / size:.3g} {unit}"
+    return f"{nanoseconds:.3g} ns"
+
+
+def _text_table(table: Table) -> Any:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    shown = RichTable(
+        title=table.title, box=box.SIMPLE_HEAD, title_justify="left", title_style="", pad_edge=False
+    )
+    for name in table.header:
+        shown.add_column(name, justify=_alignment(name), no_wrap=name != "note")
+    for row in table.rows:
+        shown.add_row(*map(Text, row))
+    return shown
+
+
+def _html_table(table: Table) -> str:
+    alignments = {i: _alignment(name) for i, name in enumerate(table.header)}
+    rows = "".join(_html_row("td", row, alignments) for row in table.rows)
+    head = _html_row("th", table.header, alignments)
+    title = f"<caption style='text-align:left'>{escape(table.title)}</caption>"
+    return f"<table style='{_TABLE}'>{title}{head}{rows}</table>"
+
+
+def _html_row(tag: str, cells: Sequence[str], alignments: dict[int, str]) -> str:
+    shown = (
+        f"<{tag} style='{_CELL.format(alignments[i])}'>{escape(cell)}</{tag}>"
+        for i, cell in enumerate(cells)
+    )
+    return f"<tr>{''.join(shown)}</tr>"
+
+
+def _alignment(name: str) -> Any:
+    return "right" if name in _NUMBERS else "left"

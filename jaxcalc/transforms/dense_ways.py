@@ -1,0 +1,285 @@
+"""The ways to a dense derivative through JAX's own transformations, as `transforms.dense` goes them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import ClosedJaxpr, Jaxpr
+
+from jaxcalc.engine import cost
+from jaxcalc.engine.chunks import BlockOf
+from jaxcalc.engine.dense import Wrap, cheaper_direction, hessian_blocks, jacobian_blocks
+from jaxcalc.engine.directions import Direction, Obstacles, obstacles
+from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
+from jaxcalc.engine.registry import Context
+from jaxcalc.engine.source import named_with_line
+from jaxcalc.flat import FlatMap
+from jaxcalc.planning import bottleneck
+from jaxcalc.planning.blocks import block_within, needs_blocks
+from jaxcalc.planning.branches import branches
+from jaxcalc.planning.explanation import Branch, Part, Way
+from jaxcalc.planning.liveness import peak_bytes
+from jaxcalc.transforms.options import is_far_cheaper_forward
+from jaxcalc.transforms.request import Request
+from jaxcalc.transforms.split import chain_of
+from jaxcalc.transforms.split_ways import BY_PARTS, branches_of_parts, described, way_by_parts
+
+
+class Traced(NamedTuple):
+    """f as a program of its chosen leaves and all else, and what forbids a direction."""
+
+    flat: FlatMap
+    program: ClosedJaxpr
+    output: list[Any]
+    forbidden: Obstacles
+
+    @classmethod
+    def of(cls, request: Request) -> Traced:
+        """Trace f, whose arguments may be shapes."""
+        flat = request.flat(request.call.traced)
+        program, output = jax.make_jaxpr(
+            lambda traced, leaves: request.evaluate(request.flat(traced), leaves)[0], return_shape=True
+        )(request.call.traced, flat.leaves)
+        variables = program.jaxpr.invars[len(program.jaxpr.invars) - len(flat.leaves) :]
+        return cls(flat, program, output, obstacles(program.jaxpr, variables))
+
+    @property
+    def allowed(self) -> set[Direction]:
+        """The directions that JAX differentiates f in."""
+        both: set[Direction] = {"forward", "reverse"}
+        return both - self.forbidden.keys()
+
+
+class _Run(NamedTuple):
+    """A direction, for a Hessian the outer and the inner one, and what gives f a forward mode."""
+
+    directions: tuple[Direction, ...]
+    wrap: Wrap | None = None
+
+
+@dataclass
+class Dense:
+    """What was found of the dense ways.
+
+    Attributes:
+        ways: those that are possible, the chosen one marked.
+        reasons: for the others, by name, why not.
+        parts: the pieces of f, where it has a bottleneck.
+        branches: what loops and branches of the chosen way hold.
+    """
+
+    ways: list[Way] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+    parts: Sequence[Part] = ()
+    branches: Sequence[Branch] = ()
+
+
+def dense_ways(request: Request, kind: str, traced: Traced, *, choose: bool) -> Dense:
+    """The dense ways, with what they take; with `choose`, the one that `jacobian` takes is marked.
+
+    Raises:
+        ValueError: no dense derivative is possible, as `jacobian` and `hessian` say.
+    """
+    found = Dense()
+    runs = _hessian_run(request, traced) if kind == "hessian" else _runs(request, traced, found.reasons)
+    errors: dict[str, ValueError] = {}
+    for name, run in runs.items():
+        try:
+            found.ways.append(_way(request, traced, name, run))
+        except NoForwardModeError as error:
+            found.reasons[name] = reason(error)
+        except ValueError as error:  # a product does not fit in memory_limit
+            found.reasons[name] = reason(error)
+            errors[name] = error
+    parts = _parts(request, traced) if kind == "jacobian" and _may_split(request, traced) else []
+    if parts:
+        found.ways.append(way_by_parts(parts, traced.output))
+        found.parts = [described(part) for part in parts]
+    if not choose:
+        return found
+    name = BY_PARTS if parts else _chosen(request, kind, traced, found, list(runs))
+    if name in errors:
+        raise errors[name]
+    if name in found.reasons:
+        raise ValueError(f"{request.options.api}: {name} is not possible: {found.reasons[name]}.")
+    found.ways = [replace(way, is_chosen=way.name == name) for way in found.ways]
+    if branches(traced.program.eqns):
+        found.branches = _branches(request, traced, runs.get(name), parts)
+    return found
+
+
+def reason(error: Exception) -> str:
+    """What an error says, in one line and without the name of the public function."""
+    text = str(error).split("\n", 1)[0]
+    return (text.split(": ", 1)[1] if text.startswith("jaxcalc.") else text).rstrip(".")
+
+
+def why_not(request: Request, traced: Traced, direction: Direction) -> str:
+    """Why a derivative cannot be taken in this direction; empty where it can."""
+    mode = request.options.mode
+    if mode not in {"auto", direction}:
+        return f"mode={mode!r} was asked for"
+    if direction == "forward" and any(map(jnp.iscomplexobj, traced.flat.leaves)):
+        return "a complex input has a forward derivative only where f is holomorphic"
+    if direction in traced.forbidden:
+        return f"{named_with_line(traced.forbidden[direction])} has no {direction} mode"
+    return ""
+
+
+def _runs(request: Request, traced: Traced, reasons: dict[str, str]) -> dict[str, _Run]:
+    """The directions of a Jacobian that can be taken; the reasons for the others are noted."""
+    runs = {}
+    directions: tuple[Direction, ...] = ("forward", "reverse")
+    for direction in directions:
+        name, obstacle = f"dense, {direction}", why_not(request, traced, direction)
+        run = _Run((direction,))
+        if obstacle and direction == "forward" and _gets_forward_mode(request, traced):
+            only = request.options.mode == "auto" and "reverse" in traced.allowed
+            run, obstacle = _Run(("forward",), _both_ways(request, traced, transposed_only=only)), ""
+        if obstacle:
+            reasons[name] = obstacle
+        else:
+            runs[name] = run
+    return runs
+
+
+def _gets_forward_mode(request: Request, traced: Traced) -> bool:
+    """Whether what stands in the way of forward mode is a `custom_vjp` rule that gets transposed."""
+    mode, leaves = request.options.mode, traced.flat.leaves
+    if mode == "reverse" or "forward" not in traced.forbidden or any(map(jnp.iscomplexobj, leaves)):
+        return False
+    must = mode == "forward" or not traced.allowed
+    return must or is_far_cheaper_forward(leaves, traced.output, request.options)
+
+
+def _hessian_run(request: Request, traced: Traced) -> dict[str, _Run]:
+    """The one way to a dense Hessian."""
+    mode, allowed = request.options.mode, traced.allowed
+    if mode != "auto":
+        outer: Direction = mode
+        inner: Direction = mode
+    elif not allowed:
+        outer = inner = "forward"
+    else:
+        outer = "forward" if "forward" in allowed else "reverse"
+        inner = "reverse" if "reverse" in allowed else "forward"
+    is_replaced = "forward" in traced.forbidden and (mode == "forward" or not allowed)
+    wrap = _both_ways(request, traced) if is_replaced else None
+    return {f"dense, {outer} over {inner}": _Run((outer, inner), wrap)}
+
+
+def _both_ways(request: Request, traced: Traced, *, transposed_only: bool = False) -> Wrap:
+    context = Context(request.options.api, request.options.strict)
+    has_reverse = "reverse" in traced.allowed
+    return lambda call: with_forward_mode(
+        call, context, has_reverse=has_reverse, transposed_only=transposed_only
+    )
+
+
+def _program(request: Request, traced: Traced, run: _Run, block_of: BlockOf | None) -> Jaxpr:
+    """The program of the whole derivative, as it will run."""
+
+    def derivative(others: Any, leaves: Any) -> Any:
+        flat = request.flat(others)
+
+        def call(leaves: Any) -> Any:
+            return request.evaluate(flat, leaves)
+
+        options: dict[str, Any] = {"holomorphic": False, "forward": run.wrap, "block_of": block_of}
+        if len(run.directions) == 1:
+            return jacobian_blocks(call, leaves, run.directions[0], **options)[0]
+        outer, inner = run.directions
+        return hessian_blocks(call, leaves, (outer, inner), **options)[0]
+
+    return jax.make_jaxpr(derivative)(request.call.traced, traced.flat.leaves).jaxpr
+
+
+def _block_of(request: Request, traced: Traced, run: _Run) -> BlockOf | None:
+    """What says how many products are done at a time; None where all are without being counted."""
+    options, leaves = request.options, traced.flat.leaves
+    # a direction that was asked for is taken before the outputs are known
+    known = traced.output if options.mode == "auto" else []
+    output = leaves if len(run.directions) == 2 else known
+    sides = [*leaves, *output]
+    if any(map(jnp.iscomplexobj, sides)):
+        return None
+    seeds = size_of(leaves if run.directions[0] == "forward" else output)
+    if not needs_blocks(seeds, sides, options.memory_limit):
+        return None
+    return block_within(options.api, options.memory_limit)
+
+
+def _way(request: Request, traced: Traced, name: str, run: _Run) -> Way:
+    """What a run takes: so many times what one product with a vector takes."""
+    one: list[Jaxpr] = []
+
+    def all_at_once(product: Jaxpr) -> int:
+        one.append(product)
+        return sys.maxsize
+
+    _program(request, traced, run, all_at_once)
+    is_forward = run.directions[0] == "forward" or len(run.directions) == 2
+    seeds = size_of(traced.flat.leaves if is_forward else traced.output)
+    note = ""
+    if run.wrap is not None:
+        note = f"{named_with_line(traced.forbidden['forward'])} by the transpose of its rule"
+    if not one:
+        return Way(name, seeds, 0.0, 0, note=note, block=seeds)
+    block_of = _block_of(request, traced, run)
+    block = seeds if block_of is None else min(seeds, block_of(one[0]))
+    held = peak_bytes(one[0], with_results=block < seeds)
+    return Way(name, seeds, seeds * cost.work(one[0]), block * held, note=note, block=block)
+
+
+def _chosen(request: Request, kind: str, traced: Traced, found: Dense, names: Sequence[str]) -> str:
+    """The name of the way that `transforms.dense` goes where it cuts no bottleneck."""
+    options, allowed = request.options, traced.allowed
+    if kind == "hessian":
+        return names[0]
+    if options.mode != "auto":
+        return f"dense, {options.mode}"
+    possible = {way.name for way in found.ways}
+    if not allowed or (allowed == {"reverse"} and "dense, forward" in possible):
+        return "dense, forward"
+    if len(allowed) == 1:
+        return f"dense, {next(iter(allowed))}"
+    return f"dense, {cheaper_direction(traced.flat.leaves, traced.output)}"
+
+
+def _may_split(request: Request, traced: Traced) -> bool:
+    o = request.options
+    is_asked = o.format == "dense" and o.mode == "auto" and o.memory_limit is None
+    return is_asked and len(traced.allowed) == 2
+
+
+def _parts(request: Request, traced: Traced) -> list[bottleneck.Part]:
+    """The pieces of a function with a bottleneck; none for any other."""
+    found: list[bottleneck.Part] = []
+
+    def split(others: Any, leaves: Any) -> None:
+        flat = request.flat(others)
+        chain = chain_of(lambda *xs: (request.evaluate(flat, xs)[0], []), leaves, traced.output)
+        found.extend(() if chain is None else chain.parts)
+
+    jax.eval_shape(split, request.call.traced, traced.flat.leaves)
+    return found
+
+
+def _branches(
+    request: Request, traced: Traced, run: _Run | None, parts: Sequence[bottleneck.Part]
+) -> list[Branch]:
+    """What branches hold in the chosen way."""
+    if run is not None:
+        return branches(_program(request, traced, run, _block_of(request, traced, run)).eqns)
+    return branches_of_parts(parts)
+
+
+def size_of(leaves: Sequence[Any]) -> int:
+    """The number of elements of all leaves together."""
+    return sum(prod(jnp.shape(x)) for x in leaves)

@@ -1,0 +1,192 @@
+"""All ways to a derivative: what each takes, which one a call under `jax.jit` goes, why not another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from jaxcalc.engine.dense import UNTRACEABLE
+from jaxcalc.engine.directions import Direction
+from jaxcalc.engine.interpret import TooDenseError
+from jaxcalc.engine.source import named_with_line
+from jaxcalc.planning.blocks import require_fitting_result
+from jaxcalc.planning.branches import branches
+from jaxcalc.planning.explanation import Branch, Line, Part, Way
+from jaxcalc.planning.lines import LineCosts
+from jaxcalc.planning.liveness import peak_bytes
+from jaxcalc.transforms.dense_ways import Traced, dense_ways, reason, why_not
+from jaxcalc.transforms.prepare import (
+    Attempt,
+    Prepared,
+    attempts_for,
+    prepare,
+    prepare_by,
+    prepare_dense,
+)
+from jaxcalc.transforms.request import Request
+from jaxcalc.transforms.split_ways import BY_PARTS
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known about a derivative before it runs.
+
+    Attributes:
+        ways: the chosen one first, impossible ones last.
+        known: the structured way whose steps are shown: the chosen one, or the first that is possible;
+            None where there is none.
+        lines: its steps by line.
+        lines_of: its name.
+        parts: the pieces of f, where it can be cut at bottlenecks.
+        branches: what branches and loops of the chosen way hold.
+    """
+
+    ways: Sequence[Way]
+    known: Prepared | None
+    lines: Sequence[Line]
+    lines_of: str
+    parts: Sequence[Part]
+    branches: Sequence[Branch]
+
+
+def survey(request: Request, kind: str) -> Survey:
+    """Make every way ready, the chosen one once, and say which one is taken.
+
+    Args:
+        request: what is asked for; for the dense format, as it runs under `jax.jit`.
+        kind: "jacobian" or "hessian".
+
+    Raises:
+        ConcretizationTypeError and its kin: f needs concrete values.
+        TypeError, ValueError: what `jacobian` or `hessian` raises, where no way is possible.
+    """
+    traced = Traced.of(request)
+    is_dense = request.options.format == "dense"
+    if is_dense:
+        _require_fitting_result(request, kind, traced)
+    structured = _structured_ways(request, kind, traced)
+    walks = {name: LineCosts() for name in structured.prepared}
+    programs = {name: p.derivative.visit(walks[name]) for name, p in structured.prepared.items()}
+    dense = dense_ways(request, kind, traced, choose=is_dense and not structured.chosen)
+    ways = [
+        Way(
+            name,
+            max(1, walks[name].most),
+            prepared.derivative.work,
+            peak_bytes(prepared.derivative.program),
+            name == structured.chosen,
+            structured.notes.get(name, ""),
+        )
+        for name, prepared in structured.prepared.items()
+    ]
+    ways += [way if is_dense else replace(way, note="for format='dense'") for way in dense.ways]
+    impossible = structured.reasons | dense.reasons
+    shown = structured.chosen or next(iter(structured.prepared), "")
+    known = structured.prepared.get(shown)
+    found = dense.branches
+    if structured.chosen and known is not None:
+        primal = [step.eqn for step in known.derivative.primal_program]
+        found = [*branches(primal, computes="values"), *walks[shown].branches(programs[shown])]
+    return Survey(
+        [
+            *_compared(ways),
+            *(Way(name, None, None, None, False, why, False) for name, why in impossible.items()),
+        ],
+        known,
+        walks[shown].lines(known.derivative.seeds) if known is not None else (),
+        shown,
+        dense.parts,
+        tuple(dict.fromkeys(found)),
+    )
+
+
+def _require_fitting_result(request: Request, kind: str, traced: Traced) -> None:
+    require_fitting_result(
+        request.options.api,
+        traced.flat.leaves,
+        traced.flat.leaves if kind == "hessian" else traced.output,
+        lambda: "format='structured' explains what its structure takes",
+    )
+
+
+@dataclass
+class _Structured:
+    """The structured ways by name: made ready, with a note, or with the reason why there is none."""
+
+    prepared: dict[str, Prepared] = field(default_factory=dict)
+    chosen: str = ""
+    notes: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def _structured_ways(request: Request, kind: str, traced: Traced) -> _Structured:
+    found = _Structured()
+    options, flat = request.options, traced.flat
+    is_dense = options.format == "dense"
+    attempts = [Attempt("hessian")] if kind == "hessian" else attempts_for(request, flat)
+    chosen = None
+    if not is_dense:
+        chosen = prepare(request, kind)
+    elif options.mode == "auto":
+        chosen = prepare_dense(request, kind)
+    for attempt in attempts:
+        name = _name(attempt, traced)
+        if chosen is not None and chosen.derivative.way == attempt.way:
+            found.prepared[name], found.chosen = chosen, name
+        else:
+            try:
+                found.prepared[name] = prepare_by(request, flat, attempt, is_dense=is_dense)
+            except UNTRACEABLE:
+                raise
+            except TooDenseError as error:
+                found.reasons[name] = f"too dense: {reason(error)}"
+            except TypeError as error:  # no forward mode, or no scalar
+                found.reasons[name] = reason(error)
+        if attempt.replaces:
+            rule = named_with_line(traced.forbidden["forward"])
+            found.notes[name] = f"{rule} by the transpose of its rule"
+    if is_dense:
+        _compare_with_limits(request, found)
+    if kind == "jacobian":
+        _note_missing(request, traced, found)
+    return found
+
+
+def _name(attempt: Attempt, traced: Traced) -> str:
+    if attempt.way != "hessian":
+        return f"structured, {attempt.way}"
+    return f"structured, forward over {'reverse' if 'reverse' in traced.allowed else 'forward'}"
+
+
+def _compare_with_limits(request: Request, found: _Structured) -> None:
+    """Note what keeps a dense derivative from going through its structure."""
+    limit = request.options.memory_limit
+    for name, prepared in found.prepared.items():
+        if request.options.mode != "auto":
+            found.notes[name] = "for mode='auto'"
+        elif limit is not None and peak_bytes(prepared.derivative.program) > limit:
+            found.notes[name] = "takes more than memory_limit"
+            if name == found.chosen:
+                found.chosen = ""
+
+
+def _note_missing(request: Request, traced: Traced, found: _Structured) -> None:
+    """The reasons for the directions that are not tried."""
+    directions: tuple[Direction, ...] = ("forward", "reverse")
+    for direction in directions:
+        name = f"structured, {direction}"
+        if name not in found.prepared and name not in found.reasons:
+            why = why_not(request, traced, direction)
+            found.reasons[name] = why or "a complex output has a derivative forward only"
+
+
+def _compared(ways: Sequence[Way]) -> list[Way]:
+    """The chosen way first; others that seem to take less get a note."""
+    chosen = next(way for way in ways if way.is_chosen)
+    noted = []
+    for way in ways:
+        is_less = way is not chosen and not way.note and (way.work or 0.0) < (chosen.work or 0.0)
+        # parts are looked for where no structured way is taken
+        why = "not compared with it" if way.name == BY_PARTS else "gains too little"
+        noted.append(replace(way, note=why) if is_less else way)
+    return sorted(noted, key=lambda way: not way.is_chosen)

@@ -1,0 +1,212 @@
+"""That `explain` names the way which a call under `jax.jit` takes, and why the others are not taken."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import jaxcalc
+from jaxcalc.engine import chunks
+from jaxcalc.engine.derivative import Derivative
+from jaxcalc.transforms import dense
+
+W = np.random.default_rng(0).normal(size=(70, 70)).astype(np.float32)
+
+
+@jax.custom_vjp
+def reverse_rule(x):
+    return x**2
+
+
+reverse_rule.defvjp(lambda x: (x**2, x), lambda x, c: (2 * x * c,))
+
+
+def layers(x):
+    return jnp.tanh(jnp.tanh(x @ W) @ W)
+
+
+def stencil(x):
+    return jnp.sin(x[1:]) * jnp.exp(x[:-1])
+
+
+def doubled_until_large(x):
+    return lax.while_loop(lambda y: jnp.sum(y) < 10.0, lambda y: 2 * y, x)
+
+
+def hourglass(x):
+    return layers(jnp.tanh(x @ W[:, :1]) @ W[:1])
+
+
+CALLS = {
+    "structure pays": (stencil, 400, {}),
+    "too small": (jnp.sin, 5, {}),
+    "wide": (lambda x: layers(x)[:7], 70, {}),
+    "tall": (lambda x: layers(jnp.tile(x, 10)), 7, {}),
+    "one direction": (doubled_until_large, 9, {}),
+    "the other direction": (lambda x: reverse_rule(x) * 2, 9, {}),
+    "many outputs of a rule for reverse": (lambda x: jnp.tile(reverse_rule(x), 40), 9, {}),
+    "neither": (lambda x: reverse_rule(doubled_until_large(x)), 9, {}),
+    "forward on demand": (stencil, 400, {"mode": "forward"}),
+    "reverse on demand": (stencil, 400, {"mode": "reverse"}),
+    "forward by a transpose": (lambda x: reverse_rule(x) * 2, 9, {"mode": "forward"}),
+    "little memory": (stencil, 400, {"memory_limit": 20_000}),
+    "less memory": (layers, 70, {"memory_limit": 3_000}),
+    "bottleneck": (hourglass, 70, {}),
+    "curvature": (lambda x: jnp.sum(stencil(x) ** 2), 400, {"order": 2}),
+    "curvature of little": (lambda x: jnp.sum(x**3), 4, {"order": 2}),
+    "curvature in little memory": (
+        lambda x: jnp.sum(layers(x)),
+        70,
+        {"order": 2, "memory_limit": 9_000},
+    ),
+    "curvature by reverse": (lambda x: jnp.sum(x**3), 4, {"order": 2, "mode": "reverse"}),
+    "curvature by forward": (lambda x: jnp.sum(x**3), 4, {"order": 2, "mode": "forward"}),
+    "curvature of a loop": (lambda x: jnp.sum(doubled_until_large(x) ** 2), 4, {"order": 2}),
+    "curvature of a vector": (lambda x: x**3, 4, {"order": 2}),
+}
+
+
+class Seen:
+    """What a call does, seen from inside."""
+
+    def __init__(self, monkeypatch):
+        self.name = ""
+        self.blocks = 1
+        self._patch(monkeypatch, dense, "jacobian_blocks", self.jacobian)
+        self._patch(monkeypatch, dense, "hessian_blocks", self.hessian)
+        self._patch(monkeypatch, dense, "split_jacobian", self.split)
+        self._patch(monkeypatch, Derivative, "__call__", self.structured)
+        self._patch(monkeypatch, chunks, "products_with_basis", self.products)
+
+    def _patch(self, monkeypatch, owner, name, look):
+        original = getattr(owner, name)
+
+        def patched(*args, **kwargs):
+            result = original(*args, **kwargs)
+            look(args, kwargs, result)
+            return result
+
+        monkeypatch.setattr(owner, name, patched)
+
+    def jacobian(self, args, kwargs, result):
+        self.name = f"dense, {args[2]}"
+
+    def hessian(self, args, kwargs, result):
+        self.name = "dense, {} over {}".format(*args[2])
+
+    def split(self, args, kwargs, result):
+        if result is not None:
+            self.name = "dense, product of parts"
+
+    def structured(self, args, kwargs, result):
+        way = args[0].way
+        self.name = f"structured, {'forward over reverse' if way == 'hessian' else way}"
+
+    def products(self, args, kwargs, result):
+        total = sum(np.size(x) for x in args[1])
+        self.blocks = -(-total // min(total, kwargs["block"]))
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_it_says_is_what_runs(name, monkeypatch):
+    f, size, options = CALLS[name]
+    order, rest = options.get("order", 1), {k: v for k, v in options.items() if k != "order"}
+    x = jnp.linspace(0.1, 0.9, size)
+    found = jaxcalc.explain(f, x, format="dense", **options)
+    seen = Seen(monkeypatch)
+    transform = jaxcalc.jacobian if order == 1 else jaxcalc.hessian
+    jax.make_jaxpr(transform(f, **rest))(x)
+    assert (found.chosen.name, found.chosen.blocks) == (seen.name, seen.blocks)
+    assert seen.name
+    if "memory_limit" in options:
+        assert found.chosen.workspace <= options["memory_limit"]
+        assert found.chosen.blocks > 1 or found.chosen.name.startswith("structured")
+
+
+def test_every_kind_of_way_is_among_them():
+    names = {
+        jaxcalc.explain(f, jnp.ones(n), format="dense", **o).chosen.name for f, n, o in CALLS.values()
+    }
+    assert {"structured, forward", "dense, forward", "dense, reverse"} <= names
+    assert {"structured, forward over reverse", "dense, forward over reverse"} <= names
+    assert {"dense, reverse over reverse", "dense, forward over forward"} <= names
+
+
+def reasons(found):
+    return {way.name: way.note for way in found.ways if not way.is_possible}
+
+
+def test_impossible_ways_say_why():
+    found = jaxcalc.explain(doubled_until_large, jnp.ones(3))
+    assert set(reasons(found)) == {"structured, reverse", "dense, reverse"}
+    for text in reasons(found).values():
+        assert text.startswith("while (test_explain_ways.py:")
+        assert text.endswith(") has no reverse mode")
+        assert text in str(found)
+        assert text in found._repr_html_()
+    impossible = [way for way in found.to_dict()["ways"] if not way["is_possible"]]
+    assert [way["work"] for way in impossible] == [None, None]
+
+    found = jaxcalc.explain(lambda x: reverse_rule(x), jnp.ones(3), format="dense")  # noqa: PLW0108
+    assert reasons(found)["dense, forward"].startswith("custom_vjp_call (test_explain_ways.py:")
+    forward = next(way for way in found.ways if way.name == "structured, forward")
+    assert forward.note.endswith("by the transpose of its rule")
+
+    found = jaxcalc.explain(stencil, jnp.ones(3), mode="reverse")
+    assert reasons(found) == dict.fromkeys(
+        ["structured, forward", "dense, forward"], "mode='reverse' was asked for"
+    )
+    found = jaxcalc.explain(lambda x: x**3, jnp.ones(3), order=2, format="dense")
+    assert "needs a scalar output" in reasons(found)["structured, forward over reverse"]
+
+    found = jaxcalc.explain(jnp.abs, jnp.ones(3, complex))
+    assert "only where f is holomorphic" in reasons(found)["structured, forward"]
+
+
+def test_what_is_too_dense_for_its_structure_says_where(monkeypatch):
+    from jaxcalc.engine import registry
+
+    defaults = registry.Context.__init__.__defaults__
+    lowered = tuple(3_000 if value == 1 << 28 else value for value in defaults)
+    monkeypatch.setattr(registry.Context.__init__, "__defaults__", lowered)
+
+    def fresh(x):
+        return jnp.tanh(jnp.tanh(x @ W) @ W)
+
+    found = jaxcalc.explain(fresh, jnp.ones(70), format="dense")
+    assert "too dense: " in reasons(found)["structured, forward"]
+    assert "test_explain_ways.py:" in reasons(found)["structured, forward"]
+    assert found.chosen.name == "dense, forward"
+    assert (found.pattern, found.lines) == (None, ())
+    with pytest.raises(ValueError, match=r"jaxcalc.explain: .* too dense .*test_explain_ways.py:"):
+        jaxcalc.explain(fresh, jnp.ones(70))
+
+
+def test_bottlenecks_are_shown_with_their_cuts():
+    found = jaxcalc.explain(hourglass, jnp.ones(70), format="dense")
+    assert [(p.inputs, p.outputs, p.direction) for p in found.parts] == [
+        (70, 1, "reverse"),
+        (1, 70, "forward"),
+    ]
+    assert found.parts[0].ends.startswith("test_explain_ways.py:")
+    way = next(way for way in found.ways if way.name == "dense, product of parts")
+    assert way.products == 2
+    assert way.work < min(other.work for other in found.ways if other is not way)
+    assert not jaxcalc.explain(hourglass, jnp.ones(70)).parts, "a question of dense derivatives"
+
+
+def test_ways_are_prepared_once(monkeypatch):
+    made = []
+    original = Derivative.__init__
+
+    def counted(self, *args, **kwargs):
+        made.append((args[2], kwargs["is_dense"]))
+        original(self, *args, **kwargs)
+
+    monkeypatch.setattr(Derivative, "__init__", counted)
+    jaxcalc.explain(lambda x: x[1:] * x[:-1], jnp.ones(50))
+    assert sorted(made) == [("forward", False), ("reverse", False)]
+    made.clear()
+    jaxcalc.explain(lambda x: jnp.sum(x**4), jnp.ones(50), order=2)
+    assert made == [("hessian", False)]
