@@ -19,14 +19,17 @@ from jaxcalc.transforms import (
 
 if _typing.TYPE_CHECKING:
     from jaxcalc import descent, numerical
+    from jaxcalc.checking import check, diagnose
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Kind",
+    "check",
     "classify",
     "derivative",
     "descent",
+    "diagnose",
     "explain",
     "gradient",
     "hessian",
@@ -40,11 +43,16 @@ __all__ = [
 ]
 
 _WHEN_USED = ("descent", "numerical")  # a third of the time that the import would take
+_IN_MODULES = {"check": "checking", "diagnose": "checking"}  # functions of modules that are imported when used
 
 
 def __getattr__(name: str) -> _typing.Any:
     if name in _WHEN_USED:
         return _importlib.import_module(f"{__name__}.{name}")
+    if name in _IN_MODULES:
+        found = getattr(_importlib.import_module(f"{__name__}.{_IN_MODULES[name]}"), name)
+        globals()[name] = found
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -53,8 +53,11 @@ def with_bodies(eqn: JaxprEqn, new: Sequence[ClosedJaxpr]) -> JaxprEqn:
 
 
 def name(eqn: JaxprEqn) -> str:
-    """The name of the function that a call such as a nested jit or a `custom_jvp` runs; may be empty."""
-    return str(eqn.params.get("name") or "")
+    """The name of the function that a nested jit, a `custom_jvp` and their kin run; may be empty."""
+    found = eqn.params.get("name")
+    if found is None and "call_jaxpr" in eqn.params:
+        found = getattr(_closed(eqn.params["call_jaxpr"]).jaxpr.debug_info, "func_name", "")
+    return str(found or "")
 
 
 class ShardMap(NamedTuple):

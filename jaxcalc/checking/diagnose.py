@@ -1,0 +1,188 @@
+"""Where NaN, infinities and zero gradients come from: f and its derivative, equation by equation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcalc.arguments import (
+    Argnames,
+    Argnums,
+    Chosen,
+    choose,
+    dtype_of,
+    function_name,
+    is_inexact,
+    require_callable,
+    require_differentiable,
+)
+from jaxcalc.checking.doctor.casts import cast_findings
+from jaxcalc.checking.doctor.derivatives import derivative_findings
+from jaxcalc.checking.doctor.kinks import kink_findings
+from jaxcalc.checking.doctor.paths import zero_findings
+from jaxcalc.checking.doctor.precision import precision_findings
+from jaxcalc.checking.doctor.pullback import pull_back
+from jaxcalc.checking.doctor.runner import Runner
+from jaxcalc.checking.doctor.scales import scale_findings
+from jaxcalc.checking.doctor.tape import Tape
+from jaxcalc.checking.doctor.values import value_findings
+from jaxcalc.checking.findings import Diagnosis, Finding, in_order
+from jaxcalc.engine.dense import UNTRACEABLE
+from jaxcalc.flat import FlatMap
+
+_API = "jaxcalc.diagnose"
+
+
+def diagnose(
+    f: Callable[..., Any],
+    *args: Any,
+    argnums: Argnums = 0,
+    argnames: Argnames | None = None,
+    has_aux: bool = False,
+    **kwargs: Any,
+) -> Diagnosis:
+    """Find where NaN, infinities and zero gradients come from, by the line of the user's code.
+
+    f is traced and evaluated equation by equation, into `jit`, `scan` and `while_loop` (step by step),
+    `cond` (the branch that is taken), `vmap`, `remat` and `custom_jvp`; then its derivative goes back
+    through the same equations. A NaN that reaches neither the output nor the derivative is no finding.
+
+    Errors are what makes the value, or only the derivative, NaN or infinite: the first equation that
+    does so. Warnings are gradients that are exactly zero, with the operation at which the path from
+    the argument ends; gradients that explode or vanish along a long chain; and results that rounding
+    has spoilt. Notes tell of kinks at this very point, with the slopes on both sides and the one that
+    JAX takes, and of casts to a smaller dtype; they are no faults.
+
+    Args:
+        f: a function that JAX can trace, of any pytrees, with outputs of any shape.
+        *args: where to look at it: arrays, numbers or pytrees of them.
+        argnums: positions of the arguments to differentiate by, as in `jax.grad`.
+        argnames: their names, in the place of `argnums`.
+        has_aux: f returns `(output, aux)`; aux is not looked at.
+        **kwargs: arguments passed by keyword.
+
+    Returns:
+        A `Diagnosis`: `healthy` is True where there is neither an error nor a warning, and each of its
+        `findings` has a severity, a cause, a file, a line and a piece of advice. It prints as text,
+        renders in notebooks, and `to_dict()` gives plain values.
+
+    Raises:
+        TypeError: f cannot be traced, since it branches on values in Python; an argument is no array,
+            or has no known value, as inside of `jit`.
+        ValueError: argnums or argnames do not fit the call.
+
+    Cost: f and its gradient are evaluated once, and f once more in double precision, equation by
+    equation without compilation, some 0.1 to 1 ms for each; all values are kept in memory. Loops of
+    more than 20,000 equations, all steps together, are run as one equation. Method: the record of an
+    evaluation that is read backward is that of Griewank and Walther, *Evaluating Derivatives*, 2008,
+    chapter 3.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxcalc
+        >>> root = lambda x: jnp.sum(jnp.where(x > 0, jnp.sqrt(x), 0.0))
+        >>> found = jaxcalc.diagnose(root, jnp.zeros(2))
+        >>> found.healthy, found.findings[0].operation
+        (False, 'sqrt')
+        >>> found.findings[0].cause[:35]
+        'sqrt has an infinite derivative at '
+    """
+    require_callable(_API, f)
+    call = choose(_API, f, argnums, argnames, args, kwargs)
+    _require_values(args, kwargs)
+    require_differentiable(call, holomorphic=False, allow_int=True)
+    flat = FlatMap(call, has_aux)
+    with jax.debug_nans(False), jax.debug_infs(False):
+        tape = _evaluated(flat)
+        findings = _findings(tape, flat)
+    return Diagnosis(function_name(f), in_order(findings), len(tape.events))
+
+
+def _findings(tape: Tape, flat: FlatMap) -> list[Finding]:
+    given = [(name, leaf) for name, leaf in flat.chosen.leaves() if is_inexact(leaf)]
+    names = [name for name, _ in given]
+    seeds = _seeds(tape)
+    pullback = pull_back(tape, seeds)
+    return [
+        *_integers(flat.chosen),
+        *value_findings(tape, names),
+        *derivative_findings(tape, pullback, names),
+        *zero_findings(tape, pullback, names),
+        *scale_findings(tape, pullback, names),
+        *precision_findings(tape, pullback),
+        *cast_findings(tape, given),
+        *kink_findings(tape, pullback, seeds),
+        *_loops_cut_short(tape),
+    ]
+
+
+def _loops_cut_short(tape: Tape) -> list[Finding]:
+    return [
+        Finding(
+            "note",
+            "limit",
+            f"this {event.name} has too many steps to be run equation by equation: it was run as one",
+            "diagnose it with fewer steps, or diagnose its body alone.",
+            *(event.place or ("", 0)),
+            "",
+            event.name,
+            event.step,
+        )
+        for event in tape.cut_short
+    ]
+
+
+def _require_values(args: Any, kwargs: Any) -> None:
+    for leaf in jax.tree.leaves((args, kwargs)):
+        if isinstance(leaf, jax.core.Tracer | jax.ShapeDtypeStruct):
+            raise TypeError(
+                f"{_API}: an argument is {leaf}, whose value is not known. Call it outside of jit, "
+                "vmap and other transformations, with arrays; f itself may use them."
+            )
+
+
+def _evaluated(flat: FlatMap) -> Tape:
+    leaves = [jnp.asarray(x) for x in flat.leaves]
+    try:
+        closed = jax.make_jaxpr(lambda *xs: flat(xs)[0])(*flat.leaves)
+    except UNTRACEABLE as error:
+        raise TypeError(
+            f"{_API}: {function_name(flat.chosen.call)} branches on values in Python, so that it "
+            "cannot be traced, and its equations are not known; use jax.lax.cond, or jnp.where, in the "
+            "place of `if`."
+        ) from error
+    return Runner().start(closed, leaves)
+
+
+def _seeds(tape: Tape) -> dict[int, Any]:
+    """A cotangent for each output: ones for a number, and weights without symmetries for others.
+
+    The gradient of a sum may vanish where no part does, as for the sum of a softmax.
+    """
+    seeds: dict[int, Any] = {}
+    for k, number in enumerate(tape.outputs):
+        value = tape.values[number]
+        if not tape.is_active[number]:
+            continue
+        size = np.size(value)
+        weights = np.ones(1) if size == 1 else 1 + np.modf((np.arange(size) + k) * 0.6180339887)[0]
+        seed = jnp.asarray(weights.reshape(np.shape(value)), jnp.result_type(value))
+        seeds[number] = seeds[number] + seed if number in seeds else seed
+    return seeds
+
+
+def _integers(chosen: Chosen) -> list[Finding]:
+    return [
+        Finding(
+            "warning",
+            "zero gradient",
+            f"{name} is {dtype_of(leaf)}: a derivative by an integer or boolean does not exist",
+            "convert it to a floating dtype, or leave it out of what is differentiated by.",
+            argument=name,
+        )
+        for name, leaf in chosen.leaves()
+        if not is_inexact(leaf)
+    ]

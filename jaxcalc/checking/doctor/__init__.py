@@ -1,0 +1,1 @@
+"""What `diagnose` does: a function and its derivative run equation by equation, and looked at."""

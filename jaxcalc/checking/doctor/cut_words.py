@@ -1,0 +1,185 @@
+"""How to call the operation at which a path of derivatives ends, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxcalc.checking.doctor.tape import Event, Tape
+from jaxcalc.checking.findings import Severity
+from jaxcalc.engine import bodies, equations
+from jaxcalc.engine.source import Place
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where a path ends.
+
+    Attributes:
+        what: the operation in words.
+        advice: what to do about it.
+        place: the user's line.
+        is_structural: whether the path ends for every value of the arguments.
+        severity: a note where the point is a stationary one, as at a minimum.
+        operation: the primitive.
+        step: the steps of the loops that it is in.
+    """
+
+    what: str
+    advice: str
+    place: Place | None
+    is_structural: bool
+    severity: Severity
+    operation: str
+    step: str
+
+    @property
+    def text(self) -> str:
+        """The operation and its line, as `argmax, model.py:41`."""
+        return f"{self.what}, {self.place}" if self.place else self.what
+
+
+_SMOOTH = "has no derivative: use a smooth function in its place, or keep the argument constant"
+_STRAIGHT = "let the gradient pass it by, as x + jax.lax.stop_gradient(f(x) - x) does"
+_STRUCTURAL: dict[str, tuple[str, str]] = {
+    "stop_gradient": ("stop_gradient", "take jax.lax.stop_gradient away if the gradient is wanted."),
+    "argmax": ("argmax", f"argmax {_SMOOTH}, such as softmax."),
+    "argmin": ("argmin", f"argmin {_SMOOTH}, such as softmax of the negative."),
+    "round": ("rounding (round)", f"rounding is piecewise constant: leave it out, or {_STRAIGHT}."),
+    "floor": ("rounding (floor)", f"rounding is piecewise constant: leave it out, or {_STRAIGHT}."),
+    "ceil": ("rounding (ceil)", f"rounding is piecewise constant: leave it out, or {_STRAIGHT}."),
+    "sign": ("sign", "sign is piecewise constant: use jnp.tanh(x / width) in its place."),
+    "sort": ("the order of a sort (argsort)", "an order has no derivative: use sorted values instead."),
+    "top_k": ("the places of top_k", "places have no derivative: use the values of top_k instead."),
+    "bitcast_convert_type": ("the bits of a number", "compute with the number instead of its bits."),
+    "is_finite": ("a comparison (isfinite)", "a truth value has no derivative."),
+}
+_COMPARISONS = frozenset({"gt", "lt", "ge", "le", "eq", "ne"})
+_FLAT = frozenset({"max", "min", "clamp"})
+_SATURATING = frozenset({"tanh", "logistic", "erf", "exp", "exp2", "atan", "expm1", "erfc", "log1p"})
+_OVERWRITING = frozenset({"scatter", "dynamic_update_slice"})
+
+
+def ends_at(tape: Tape, event: Event, moving: Sequence[int], *, structural: bool) -> Cut:
+    """The end of a path at an event, whose operands `moving` depend on the argument."""
+    if structural:
+        what, advice = _structural(event)
+        severity: Severity = "warning"
+    else:
+        what, advice, severity = _local(tape, event, moving)
+    return Cut(what, advice, event.place, structural, severity, event.name, event.step)
+
+
+def _structural(event: Event) -> tuple[str, str]:
+    if event.name in _STRUCTURAL:
+        return _STRUCTURAL[event.name]
+    if event.name in _COMPARISONS:
+        return (
+            f"a comparison ({event.name})",
+            "a truth value has no derivative: use a soft one, jax.nn.sigmoid((x - threshold) / width).",
+        )
+    if event.name == "convert_element_type":
+        assert event.eqn is not None
+        dtype = np.dtype(equations.new_dtype(event.eqn))
+        what = "boolean" if dtype == np.bool_ else "integer"
+        return (
+            f"a cast to {what} ({dtype})",
+            f"{what} values have no derivative: leave the cast out, or {_STRAIGHT}.",
+        )
+    return event.name, f"what {event.name} makes has no derivative here: find another way to write it."
+
+
+def _local(tape: Tape, event: Event, moving: Sequence[int]) -> tuple[str, str, Severity]:
+    operands = [tape.array(event.inputs[slot]) for slot in moving]
+    if event.name in _FLAT or _is_rectifier(event):
+        name = called(event)
+        return (
+            f"saturated {name}",
+            f"{name} is flat where all of its operands are: start elsewhere, or use one with a slope "
+            "everywhere, such as jax.nn.softplus or leaky_relu.",
+            "warning",
+        )
+    if event.name == "select_n":
+        return (
+            "a dead where",
+            "where takes the other branch in all elements: look at its condition, or start elsewhere.",
+            "warning",
+        )
+    if event.name in _SATURATING or "custom" in event.name:
+        name = called(event)
+        return (
+            f"saturated {name}",
+            f"{name} is flat to the last digit at such values: scale its operand down.",
+            "warning",
+        )
+    if event.name in _OVERWRITING:
+        return (
+            "values that are overwritten",
+            "everything that was made of it is replaced here: look at the places that are set.",
+            "warning",
+        )
+    if event.name in {"reduce_max", "reduce_min", "argmax"}:
+        return (
+            f"{event.name}, where others win",
+            "only the winning element has a derivative.",
+            "warning",
+        )
+    return _product_or_stationary(event, moving, operands)
+
+
+def _product_or_stationary(
+    event: Event, moving: Sequence[int], operands: Sequence[np.ndarray]
+) -> tuple[str, str, Severity]:
+    others = [i for slot, i in enumerate(event.inputs) if slot not in moving]
+    if event.name in {"mul", "dot_general", "div", "conv_general_dilated"} and others:
+        return (
+            f"a product with zeros ({event.name})",
+            "the other factor is zero where this one is not: initialise it with other numbers, or look "
+            "at the mask.",
+            "warning",
+        )
+    if all(not x.any() for x in operands) or event.name in {"cos", "sin", "square", "mul", "cosh"}:
+        return (
+            f"a stationary point of {event.name}",
+            "the derivative is zero at this very point, as at a minimum: start elsewhere to move away.",
+            "note",
+        )
+    if event.name in {"add", "sub", "add_any", "reduce_sum"}:
+        return (
+            f"parts that cancel ({event.name})",
+            "the output is the same for all values of the argument: look at what is subtracted.",
+            "note",
+        )
+    if event.name in {"slice", "gather", "dynamic_slice"}:
+        return (
+            "parts that are not selected",
+            "only the selected elements have a derivative.",
+            "warning",
+        )
+    return (
+        f"{event.name}, which is flat here",
+        "its derivative is zero, or too small for the dtype, at this point: start elsewhere.",
+        "warning",
+    )
+
+
+def _is_rectifier(event: Event) -> bool:
+    return event.eqn is not None and event.name == "custom_jvp_call" and "relu" in called(event)
+
+
+def called(event: Event) -> str:
+    """The name that the user knows: of the innermost function around it, or of the primitive."""
+    own = bodies.name(event.eqn) if event.eqn is not None and event.name.startswith("custom") else ""
+    known = [name for name in (*event.calls, own) if name and "<" not in name]
+    library = [name for name in known if name in _KNOWN]
+    if library:
+        return library[-1]
+    return own or event.name
+
+
+_KNOWN = frozenset(
+    {"relu", "relu6", "clip", "hard_tanh", "hard_sigmoid", "leaky_relu", "maximum", "minimum", "silu",
+     "sigmoid", "gelu", "selu", "elu", "celu"}
+)  # fmt: skip

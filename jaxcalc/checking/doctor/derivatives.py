@@ -1,0 +1,186 @@
+"""Where a NaN or an infinity in the derivative of f comes from, when the value is fine there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxcalc.checking.doctor.derivative_causes import masked, why_derivative
+from jaxcalc.checking.doctor.pullback import Pullback
+from jaxcalc.checking.doctor.runner import Where, run_inside
+from jaxcalc.checking.doctor.sample import sample_at
+from jaxcalc.checking.doctor.tape import JOIN, Event, Tape, finite, not_finite
+from jaxcalc.checking.doctor.value_causes import Why
+from jaxcalc.checking.doctor.values import first_maker
+from jaxcalc.checking.findings import Finding
+from jaxcalc.engine import equations
+
+_MOST = 8  # findings of one kind
+_FAR = 200  # events after an equation that are searched for the branch it is in
+
+
+def derivative_findings(tape: Tape, pullback: Pullback, names: Sequence[str]) -> list[Finding]:
+    """The first equations, in the order of the derivative, whose part in it is not finite."""
+    makers: dict[tuple[Event, int], set[str]] = {}
+    for leaf, name in zip(tape.leaves, names, strict=True):
+        if not_finite(pullback.of_value.get(leaf)):
+            for maker in _makers(tape, pullback, leaf):
+                makers.setdefault(maker, set()).add(name)
+    found = []
+    is_value_bad = any(tape.is_bad(i) for i in tape.outputs)
+    for (event, slot), reached in _in_reverse(tape, makers):
+        if is_value_bad and any(tape.is_bad(i) for i in (*event.inputs, *event.outputs)):
+            continue  # what makes the value bad has been told
+        found.append(_finding(tape, pullback, event, slot, sorted(reached)))
+    return [*_once(found)[:_MOST], *_refusals(pullback)]
+
+
+def _in_reverse(
+    tape: Tape, makers: dict[tuple[Event, int], set[str]]
+) -> list[tuple[tuple[Event, int], set[str]]]:
+    order = {event: n for n, event in enumerate(tape.events)}
+    return sorted(makers.items(), key=lambda item: -order[item[0][0]])
+
+
+def _once(findings: Sequence[Finding]) -> list[Finding]:
+    """One finding for each line and cause: a loop has it at every step."""
+    return list({(f.file, f.line, f.operation, f.cause): f for f in reversed(findings)}.values())[::-1]
+
+
+def _makers(tape: Tape, pullback: Pullback, leaf: int) -> list[tuple[Event, int]]:
+    """The events that give something bad to an operand while nothing bad arrives at their results."""
+    uses = tape.uses()
+    found: list[tuple[Event, int]] = []
+    waiting, seen = [leaf], {leaf}
+    while waiting:
+        number = waiting.pop()
+        for event, slot in uses.get(number, ()):
+            pulled = pullback.of_operand.get(event)
+            if pulled is None or not not_finite(pulled[slot]):
+                continue
+            before = _arrived(pullback, event, slot, pulled[slot])
+            if not before:
+                found.append((event, slot))
+            for i in before:
+                if i not in seen:
+                    seen.add(i)
+                    waiting.append(i)
+    return found
+
+
+def _arrived(pullback: Pullback, event: Event, slot: int, pulled: Any) -> list[int]:
+    """The results with a bad cotangent that makes the operand's one bad."""
+    if event.name == JOIN:
+        return [event.outputs[slot]]
+    bad = [i for i in event.outputs if not_finite(pullback.of_value.get(i))]
+    where = ~finite(pulled)
+    found = []
+    for i in bad:
+        there = ~finite(pullback.of_value[i])
+        if there.shape == where.shape and event.name in _ELEMENTWISE and not (there & where).any():
+            continue
+        found.append(i)
+    return found
+
+
+_ELEMENTWISE = frozenset(
+    {"add", "sub", "mul", "div", "neg", "exp", "log", "sqrt", "rsqrt", "select_n", "pow", "integer_pow",
+     "square", "tanh", "logistic", "sin", "cos", "abs", "max", "min", "convert_element_type"}
+)  # fmt: skip
+
+
+def _finding(
+    tape: Tape, pullback: Pullback, event: Event, slot: int, reached: Sequence[str]
+) -> Finding:
+    pulled = pullback.of_operand[event][slot]
+    bad = ~finite(pulled)
+    sample = sample_at(tape, event, bad)
+    why, place = why_derivative(tape, event, slot, sample), event.place
+    if event.name in {"custom_jvp_call", "custom_vjp_call"}:
+        inside = _inside_rule(tape, event)
+        if inside is not None:
+            why, place = inside
+    arriving = [pullback.of_value.get(i) for i in event.outputs]
+    if _is_zero_at(arriving, bad, sample.index):
+        branch = _branch(tape, event)
+        if branch is not None:
+            why = masked(why, branch)
+    whose = f" (derivative by {', '.join(reached[:3])}{', ...' if len(reached) > 3 else ''})"
+    return Finding(
+        "error",
+        "derivative",
+        why.cause + whose,
+        why.advice,
+        *(place or ("", 0)),
+        reached[0] if len(reached) == 1 else "",
+        event.name,
+        event.step,
+    )
+
+
+def _is_zero_at(cotangents: Sequence[Any], bad: np.ndarray, index: tuple[int, ...]) -> bool:
+    """Whether the cotangent that arrives is zero at an element: only a branch not taken reads it."""
+    for c in cotangents:
+        if c is None:
+            continue
+        array = np.asarray(c)
+        if array.shape == bad.shape and array[index] == 0:
+            return True
+        if array.shape != bad.shape and not array.any():
+            return True
+    return False
+
+
+def _branch(tape: Tape, event: Event) -> str | None:
+    """The selection that what an event makes goes into, such as "`where` (model.py:4)"."""
+    start = tape.events.index(event)
+    reached = set(event.outputs)
+    for later in tape.events[start + 1 : start + 1 + _FAR]:
+        if reached.isdisjoint(later.inputs):
+            continue
+        if later.name == "select_n":
+            return f"where ({later.place})" if later.place else "where"
+        reached.update(later.outputs)
+    return None
+
+
+def _inside_rule(tape: Tape, event: Event) -> tuple[Why, Any] | None:
+    """The equation in a `custom_jvp` rule that makes the NaN, where one does so by its values."""
+    if event.eqn is None or event.name != "custom_jvp_call":
+        return None
+    values = [tape.values[i] for i in event.inputs]
+    active = [s for s, i in enumerate(event.inputs) if tape.is_active[i]]
+
+    def rule(*xs: Any) -> Any:
+        def call(*chosen: Any) -> Any:
+            operands = list(values)
+            for s, x in zip(active, chosen, strict=True):
+                operands[s] = x
+            return equations.bind(event.eqn, operands)  # type: ignore[arg-type]
+
+        return jax.jvp(call, xs, tuple(np.ones_like(np.asarray(x)) for x in xs))
+
+    chosen = [values[s] for s in active]
+    inside = run_inside(
+        jax.make_jaxpr(rule)(*chosen), chosen, Where(event.place, event.calls, event.step)
+    )
+    return first_maker(inside)
+
+
+def _refusals(pullback: Pullback) -> list[Finding]:
+    return [
+        Finding(
+            "error",
+            "derivative",
+            f"JAX has no derivative of {event.name}: {said}",
+            "give the function around it a jax.custom_jvp, or keep it out of what is differentiated.",
+            *(event.place or ("", 0)),
+            "",
+            event.name,
+            event.step,
+        )
+        for event, said in list(pullback.refused.items())[:_MOST]
+    ]

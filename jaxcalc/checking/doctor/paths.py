@@ -1,0 +1,108 @@
+"""Why a gradient is exactly zero: where each path from the argument to the output ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcalc.checking.doctor.cut_words import Cut, ends_at
+from jaxcalc.checking.doctor.pullback import Pullback, push_forward
+from jaxcalc.checking.doctor.tape import CONSTANT, JOIN, Event, Tape, is_zero
+from jaxcalc.checking.findings import Finding, Severity
+
+_NAMED = 3  # cuts that one finding names
+
+
+def zero_findings(tape: Tape, pullback: Pullback, names: Sequence[str]) -> list[Finding]:
+    """A finding for each argument whose gradient is zero in every element."""
+    found = []
+    reaching: set[int] | None = None
+    for leaf, name in zip(tape.leaves, names, strict=True):
+        if not np.size(tape.values[leaf]) or not is_zero(pullback.of_value.get(leaf)):
+            continue
+        reaching = tape.reaching() if reaching is None else reaching
+        found.append(_finding(tape, leaf, name, reaching))
+    return found
+
+
+def _finding(tape: Tape, leaf: int, name: str, reaching: set[int]) -> Finding:
+    if leaf not in reaching:
+        used = any(leaf in event.inputs for event in tape.events)
+        why = "it is used, but nothing made of it reaches the output" if used else "it is not used"
+        return Finding(
+            "warning",
+            "zero gradient",
+            f"the output does not depend on {name}: {why}",
+            "use it, or leave it out of what is differentiated by.",
+            argument=name,
+        )
+    tangents = push_forward(tape, {leaf: _tangent(tape.values[leaf])})
+    cuts = list(dict.fromkeys(_cuts(tape, leaf, tangents, reaching)))
+    if not cuts:
+        return Finding(
+            "note",
+            "zero gradient",
+            f"the gradient by {name} is zero: the parts that it is the sum of cancel",
+            "this is a stationary point, or the output is the same for all values of the argument.",
+            argument=name,
+        )
+    return _of_cuts(name, cuts)
+
+
+def _of_cuts(name: str, cuts: Sequence[Cut]) -> Finding:
+    """The finding for an argument whose every path ends."""
+    worst = next((cut for cut in cuts if cut.severity == "warning"), cuts[0])
+    severity: Severity = worst.severity
+    # a constant in the middle of a path says more than a place where the value happens to be flat
+    told = [worst, *(cut for cut in cuts if cut.text != worst.text)][:_NAMED]
+    ends = " and ".join(dict.fromkeys(cut.text for cut in told))
+    more = f" and {len(cuts) - _NAMED} more" if len(cuts) > _NAMED else ""
+    if all(cut.is_structural for cut in cuts):
+        cause = f"no differentiable path from {name}: cut at {ends}{more}"
+    else:
+        cause = f"the gradient by {name} is zero at this point: {ends}{more}"
+    return Finding(
+        severity,
+        "zero gradient",
+        cause,
+        worst.advice,
+        *(worst.place or ("", 0)),
+        name,
+        worst.operation,
+        worst.step,
+    )
+
+
+def _tangent(value: Any) -> Any:
+    """A direction without symmetries, so that nothing cancels by accident."""
+    drawn = np.random.default_rng(0).uniform(0.5, 1.5, np.shape(value))
+    return jnp.asarray(drawn, jnp.result_type(value))
+
+
+def _cuts(tape: Tape, leaf: int, tangents: Mapping[int, Any], reaching: set[int]) -> list[Cut]:
+    """The events at which what depends on the argument stops to change with it."""
+    alive = {leaf}
+    found = []
+    for event in tape.events:
+        moving = [slot for slot, i in enumerate(event.inputs) if i in alive]
+        outputs = [i for i in event.outputs if i in reaching]
+        if not moving or not outputs:
+            continue
+        if event.name == JOIN:  # an operand that decides how long or which was cut before
+            moving = [slot for slot in moving if slot < len(event.outputs)]
+            if not moving:
+                continue
+        live = [i for i in outputs if not is_zero(tangents.get(i))]
+        alive.update(live)
+        if not live and not _passes_on(event, moving, outputs):
+            structural = event.name in CONSTANT or not any(tape.is_active[i] for i in outputs)
+            found.append(ends_at(tape, event, moving, structural=structural))
+    return found
+
+
+def _passes_on(event: Event, moving: Sequence[int], outputs: Sequence[int]) -> bool:
+    """Whether a join's results that move are not among those that matter."""
+    return event.name == JOIN and not any(event.outputs[slot] in outputs for slot in moving)

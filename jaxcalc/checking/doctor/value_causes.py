@@ -1,0 +1,234 @@
+"""Why an equation makes NaN or an infinity of finite numbers, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxcalc.checking.doctor.sample import Sample, shown
+from jaxcalc.checking.doctor.tape import Event, Tape
+from jaxcalc.engine import equations
+
+
+class Why(NamedTuple):
+    """A cause and what to do about it."""
+
+    cause: str
+    advice: str
+
+
+_OVERFLOWS = {"exp", "exp2", "expm1", "sinh", "cosh"}
+_GROWS = frozenset(
+    {"mul", "add", "add_any", "sub", "square", "integer_pow", "pow", "div", "reduce_sum", "reduce_prod",
+     "dot_general", "cumsum", "cumprod", "conv_general_dilated", "reduce_window_sum"}
+)  # fmt: skip
+_FACTORS = frozenset({"cholesky", "eigh", "svd", "qr", "lu", "eig", "triangular_solve"})
+
+
+def why_value(tape: Tape, event: Event, sample: Sample) -> Why:
+    """The cause of a result that is not finite, at one element where it is not."""
+    for cause in (_by_name, _of_infinities, _overflow):
+        found = cause(tape, event, sample)
+        if found is not None:
+            return found
+    return Why(
+        f"{event.name} makes {_kind(sample)} of finite numbers",
+        "look at what goes into this line, and keep its operands inside of the operation's domain.",
+    )
+
+
+def _kind(sample: Sample) -> str:
+    known = [r for r in sample.results if r is not None]
+    if any(np.isnan(r) for r in known if np.issubdtype(type(r), np.inexact)):
+        return "NaN"
+    return "an infinity" if known else "NaN or an infinity"
+
+
+def _by_name(tape: Tape, event: Event, sample: Sample) -> Why | None:
+    if event.name in _FACTORS or event.name == "custom_linear_solve":
+        return _matrices(event)
+    rule = _RULES.get(event.name)
+    return None if rule is None else rule(tape, event, sample)
+
+
+def _log(tape: Tape, event: Event, sample: Sample) -> Why | None:
+    del tape
+    x, edge = sample.operand(), -1.0 if event.name == "log1p" else 0.0
+    if np.iscomplexobj(x):
+        return None
+    safe = (
+        "keep it away from there, as in jnp.log(jnp.maximum(x, tiny)), or use jax.scipy.special.xlogy"
+    )
+    if x == edge:
+        return Why(f"{event.name}({shown(edge)}) is -inf", f"{safe} for x * log(y).")
+    if x < edge:
+        return Why(
+            f"{event.name} of {shown(x)}, below {shown(edge)}, is NaN",
+            "make the operand positive, as softplus or exp does, or take the logarithm of its square.",
+        )
+    return None
+
+
+def _root(tape: Tape, event: Event, sample: Sample) -> Why | None:
+    del tape
+    x = sample.operand()
+    if np.iscomplexobj(x):
+        return None
+    if x < 0:
+        return Why(
+            f"{event.name} of {shown(x)}, a negative number, is NaN",
+            "keep the operand from falling below 0, as in jnp.sqrt(jnp.maximum(x, 0)).",
+        )
+    if x == 0 and event.name == "rsqrt":
+        return Why("rsqrt(0) is inf", "add a small number inside of the root: rsqrt(x + epsilon).")
+    return None
+
+
+def _division(tape: Tape, event: Event, sample: Sample) -> Why | None:
+    del tape, event
+    x, y = sample.operand(0), sample.operand(1)
+    if y != 0:
+        return None
+    return Why(
+        "division by zero: 0 / 0 is NaN" if x == 0 else "division by zero gives an infinity",
+        "keep the divisor away from 0, as in x / jnp.where(y == 0, 1, y), or add a small number to it.",
+    )
+
+
+def _power(tape: Tape, event: Event, sample: Sample) -> Why | None:
+    del tape
+    x = sample.operand(0)
+    y = sample.operand(1) if event.name == "pow" else -1
+    if np.iscomplexobj(x):
+        return None
+    if x == 0 and y < 0:
+        return Why("0 to a negative power is inf", "keep the base away from 0.")
+    if x < 0 and event.name == "pow" and y != np.floor(y):
+        return Why(
+            f"a negative number, {shown(x)}, to the power {shown(y)} is NaN",
+            "keep the base positive, or write jnp.sign(x) * jnp.abs(x)**y if that is meant.",
+        )
+    return None
+
+
+def _domain(low: float, high: float) -> Callable[[Tape, Event, Sample], Why | None]:
+    def rule(tape: Tape, event: Event, sample: Sample) -> Why | None:
+        del tape
+        x = sample.operand()
+        if np.iscomplexobj(x) or low < x < high:
+            return None
+        made = "an infinity" if x in {low, high} else "NaN"
+        return Why(
+            f"{event.name} of {shown(x)}, at the edge of its domain or outside of it, is {made}",
+            f"keep the operand between {shown(low)} and {shown(high)}, with jnp.clip.",
+        )
+
+    return rule
+
+
+def _gamma(tape: Tape, event: Event, sample: Sample) -> Why | None:
+    del tape
+    x = sample.operand()
+    if x <= 0 and x == np.floor(x):
+        return Why(f"{event.name} has a pole at {shown(x)}", "keep the operand positive.")
+    return None
+
+
+def _cast(tape: Tape, event: Event, sample: Sample) -> Why | None:
+    del tape
+    assert event.eqn is not None
+    dtype = np.dtype(equations.new_dtype(event.eqn))
+    return Why(
+        f"{shown(sample.operand())} is too large for {dtype}: the cast gives an infinity",
+        f"scale the values down before the cast, or keep a dtype of a wider range than {dtype} here.",
+    )
+
+
+def _matrices(event: Event) -> Why:
+    if event.name == "cholesky":
+        return Why(
+            "cholesky of a matrix that is not positive definite is NaN",
+            "add a small multiple of the identity (jitter), or make the matrix as B @ B.T + epsilon I.",
+        )
+    if event.name in {"custom_linear_solve", "triangular_solve", "lu"}:
+        return Why(
+            "a linear system with a singular matrix has no solution",
+            "add a small multiple of the identity to the matrix, or use jnp.linalg.lstsq.",
+        )
+    return Why(f"{event.name} does not converge on this matrix", "look at the matrix that goes in.")
+
+
+def _of_infinities(tape: Tape, event: Event, sample: Sample) -> Why | None:
+    """NaN of operands that hold infinities: these were put there on purpose, or come as arguments."""
+    if not any(tape.is_bad(i) for i in event.inputs):
+        return None
+    words = {"sub": "inf - inf", "add": "inf - inf", "mul": "0 * inf", "div": "inf / inf"}
+    what = words.get(event.name, f"{event.name} of an infinity")
+    if event.name == "dot_general":
+        what = "0 * inf in a matrix product"
+    del sample
+    return Why(
+        f"{what} is NaN",
+        "put a large finite number in the place of the infinity, or handle a row that is masked "
+        "throughout apart.",
+    )
+
+
+def _overflow(tape: Tape, event: Event, sample: Sample) -> Why | None:
+    if event.name not in _OVERFLOWS | _GROWS:
+        return None
+    dtype = np.asarray(tape.values[event.outputs[0]]).dtype
+    if event.name in _OVERFLOWS:
+        cause = f"overflow in {event.name}: {event.name}({shown(sample.operand())}) exceeds {dtype}"
+        return Why(cause, _exp_advice(tape, event))
+    return Why(
+        f"overflow in {event.name}: the result exceeds the largest {dtype}",
+        "scale the values down, work with logarithms, or use a dtype of a wider range.",
+    )
+
+
+def _exp_advice(tape: Tape, event: Event) -> str:
+    following = _names_after(tape, event)
+    if event.name == "exp" and "reduce_sum" in following and "div" in following:
+        return (
+            "this is a softmax without a shift: use jax.nn.softmax, which subtracts the maximum first."
+        )
+    if event.name == "exp" and "reduce_sum" in following and "log" in following:
+        return "use jax.scipy.special.logsumexp, which subtracts the maximum first."
+    if event.name == "exp" and "log" in following:
+        return "use jax.nn.softplus or jnp.logaddexp, which do not overflow, for log(1 + exp(x))."
+    return "keep the operand small, as in jnp.exp(jnp.minimum(x, limit)), or work with logarithms."
+
+
+def _names_after(tape: Tape, event: Event, most: int = 60) -> set[str]:
+    """The primitives of the next events that what an event made goes into."""
+    start = tape.events.index(event)
+    reached, names = set(event.outputs), set[str]()
+    for later in tape.events[start + 1 : start + 1 + most]:
+        if not reached.isdisjoint(later.inputs):
+            reached.update(later.outputs)
+            names.add(later.name)
+    return names
+
+
+_Rule = Callable[[Tape, Event, Sample], Why | None]
+_RULES: dict[str, _Rule] = {
+    "log": _log,
+    "log1p": _log,
+    "sqrt": _root,
+    "rsqrt": _root,
+    "div": _division,
+    "pow": _power,
+    "integer_pow": _power,
+    "asin": _domain(-1.0, 1.0),
+    "acos": _domain(-1.0, 1.0),
+    "atanh": _domain(-1.0, 1.0),
+    "erf_inv": _domain(-1.0, 1.0),
+    "acosh": _domain(1.0, np.inf),
+    "lgamma": _gamma,
+    "digamma": _gamma,
+    "convert_element_type": _cast,
+}
+"""By primitive: a cause where the numbers fit, None where it must be something else."""

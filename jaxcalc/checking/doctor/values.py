@@ -1,0 +1,146 @@
+"""Where a NaN or an infinity in the value of f comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from jaxcalc.checking.doctor.runner import Where, of_call, run_inside
+from jaxcalc.checking.doctor.sample import sample_at
+from jaxcalc.checking.doctor.tape import Event, Tape, finite
+from jaxcalc.checking.doctor.value_causes import Why, why_value
+from jaxcalc.checking.findings import Finding
+from jaxcalc.engine.source import Place
+
+_MOST = 8  # findings of one kind
+
+
+def value_findings(tape: Tape, names: Sequence[str]) -> list[Finding]:
+    """The first equations on the way to each part of the output that is not finite."""
+    origins = _Origins(tape)
+    for number in tape.outputs:
+        if tape.is_bad(number):
+            origins.follow(number)
+    return origins.findings(names)
+
+
+@dataclass
+class _Origins:
+    """Goes back from values that are not finite to what made them."""
+
+    tape: Tape
+    makers: list[Event] = field(default_factory=list)
+    leaves: list[int] = field(default_factory=list)
+    constants: list[int] = field(default_factory=list)
+    turned: list[Event] = field(default_factory=list)  # infinity into NaN
+    readers: dict[int, Event] = field(default_factory=dict)  # of constants that are not finite
+    _seen: set[int] = field(default_factory=set)
+
+    def follow(self, number: int) -> None:
+        """Go back from one value."""
+        waiting = [number]
+        while waiting:
+            current = waiting.pop()
+            if current in self._seen:
+                continue
+            self._seen.add(current)
+            event = self.tape.made_by[current]
+            if event is None:
+                (self.leaves if current in self.tape.leaves else self.constants).append(current)
+                continue
+            bad = _responsible(self.tape, event, current)
+            if not bad and event not in self.makers:
+                self.makers.append(event)
+            elif bad and _has_nan(self.tape, current) and not any(_has_nan(self.tape, i) for i in bad):
+                self.turned.append(event)
+            for i in bad:
+                self.readers.setdefault(i, event)
+            waiting.extend(bad)
+
+    def findings(self, names: Sequence[str]) -> list[Finding]:
+        """One for each origin."""
+        tape = self.tape
+        found = []
+        for number in self.leaves:
+            name = names[tape.leaves.index(number)]
+            what = "NaN" if _has_nan(tape, number) else "an infinity"
+            found.append(
+                Finding(
+                    "error",
+                    "value",
+                    f"the argument {name} holds {what}, which reaches the output",
+                    "look at where this argument is made.",
+                    argument=name,
+                )
+            )
+        order = {event: n for n, event in enumerate(tape.events)}
+        makers = sorted(self.makers, key=order.__getitem__)
+        if not makers and not self.leaves:
+            makers = sorted(self.turned, key=order.__getitem__)[:1]
+        found += [_finding(tape, event) for event in makers[:_MOST]]
+        return found or [self._constant(number) for number in self.constants[:1]]
+
+    def _constant(self, number: int) -> Finding:
+        what = "NaN" if _has_nan(self.tape, number) else "an infinity"
+        place = self.readers[number].place if number in self.readers else None
+        return Finding(
+            "error",
+            "value",
+            f"a constant that is {what} reaches the output",
+            "put a finite number in its place, or keep it from the output.",
+            *(place or ("", 0)),
+        )
+
+
+def _responsible(tape: Tape, event: Event, result: int) -> list[int]:
+    """The operands that hold what makes a result bad, element by element where that can be told."""
+    bad = [i for i in event.inputs if tape.is_bad(i)]
+    shape = tape.array(result).shape
+    where = ~finite(tape.values[result])
+    taken = tape.array(event.inputs[0]) if event.name == "select_n" else None
+    found = []
+    for slot, number in enumerate(event.inputs):
+        if number not in bad:
+            continue
+        there = ~finite(tape.values[number])
+        if taken is not None:
+            there = there & (taken.astype(int) == slot - 1)
+        if there.shape in {shape, ()} and not (there & where).any():
+            continue
+        found.append(number)
+    return found
+
+
+def _has_nan(tape: Tape, number: int) -> bool:
+    return bool(np.isnan(tape.array(number)).any())
+
+
+def _finding(tape: Tape, event: Event) -> Finding:
+    why, place = explained(tape, event)
+    return Finding(
+        "error", "value", why.cause, why.advice, *(place or ("", 0)), "", event.name, event.step
+    )
+
+
+def explained(tape: Tape, event: Event) -> tuple[Why, Place | None]:
+    """Why an event makes NaN or an infinity, and where: inside of a `custom_jvp` function, its line."""
+    inner = of_call(event)
+    if inner is not None:
+        where = Where(event.place, event.calls, event.step)
+        found = first_maker(run_inside(inner, [tape.values[i] for i in event.inputs], where))
+        if found is not None:
+            return found
+    bad = next(i for i in event.outputs if tape.is_bad(i))
+    return why_value(tape, event, sample_at(tape, event, ~finite(tape.values[bad]))), event.place
+
+
+def first_maker(tape: Tape) -> tuple[Why, Place | None] | None:
+    """The first equation that makes an output of a program bad; None where none does."""
+    origins = _Origins(tape)
+    for number in tape.outputs:
+        if tape.is_bad(number):
+            origins.follow(number)
+    makers = sorted(origins.makers or origins.turned, key=tape.events.index)
+    return explained(tape, makers[0]) if makers else None
