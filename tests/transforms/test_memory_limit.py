@@ -6,13 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxpr_sizes import largest_value
 
 import jaxcalc
 from jaxcalc.planning import memory
 
 RNG = np.random.default_rng(0)
 FIRST, SECOND = RNG.normal(size=(2, 37, 37)) / 6
-PLACES = RNG.integers(0, 37, 90)
+
+
+def compiled_temporary(f, x):
+    return jax.jit(f).lower(x).compile().memory_analysis().temp_size_in_bytes
 
 
 def layers(x):
@@ -102,15 +106,57 @@ def test_a_result_that_does_not_fit_is_an_error_before_it_is_made(monkeypatch):
     assert memory.in_words(64 << 30) == "64 GiB"
 
 
-def test_a_wide_function_of_few_outputs_takes_its_rows(x64):
-    """Ten million inputs that are gathered from: nothing far larger than they are is made."""
+@pytest.mark.parametrize("kind", ["dense", "structured", "bcoo"])
+def test_a_wide_gather_takes_its_rows(kind):
+    """jax issue 719: ten million inputs of which ten are used; forward mode runs out of memory."""
+    size = 10_000_000
+    places, weights = RNG.integers(0, size, 10), np.asarray(RNG.random((10, 10)), np.float32)
+    found = jaxcalc.jacobian(lambda x: jnp.sum(x[places] @ weights), format=kind)
+    x = jax.ShapeDtypeStruct((size,), jnp.float32)
+    assert largest_value(jax.make_jaxpr(found)(x).jaxpr) <= 5 * size
+    assert compiled_temporary(found, x) <= 5 * 4 * size
+    slope = jax.tree.leaves(found(jnp.ones(size)))[0]
+    expected = np.zeros(size if kind == "dense" else 0, np.float32)
+    if kind == "dense":
+        np.add.at(expected, places, weights.sum(axis=1))
+        np.testing.assert_allclose(slope, expected, rtol=1e-5)
+    else:
+        assert slope.shape == (len(set(places)),)
+        np.testing.assert_allclose(np.sum(slope), weights.sum(), rtol=1e-5)
 
-    def f(x):
-        return jnp.sum(x[PLACES].reshape(3, 30) ** 2, axis=1)
 
-    x = jax.ShapeDtypeStruct((1_000_000,), jnp.float32)
-    compiled = jax.jit(jaxcalc.jacobian(f)).lower(x).compile()
-    assert compiled.memory_analysis().temp_size_in_bytes <= 5 * 4_000_000
+@pytest.mark.parametrize("kind", ["dense", "structured", "bcoo"])
+def test_a_tall_function_takes_its_columns(kind):
+    """jax issue 215: 20 inputs, 20,480 outputs; reverse mode makes a basis of 20,480 vectors."""
+
+    def delays(lm):
+        l, m = lm[:, 0, None, None], lm[:, 1, None, None]
+        return (u * l + v * m + w * (jnp.sqrt(1 - l**2 - m**2) - 1)) * frequencies
+
+    u, v, w = jnp.asarray(RNG.normal(size=(3, 1, 128, 1)), jnp.float32)
+    frequencies = jnp.linspace(1, 2, 16)
+    found = jaxcalc.jacobian(delays, format=kind)
+    lm = jnp.linspace(0, 0.3, 20).reshape(10, 2)
+    assert largest_value(jax.make_jaxpr(found)(lm).jaxpr) <= 20 * 20_480
+    assert compiled_temporary(found, lm) <= 2 * 4 * 20 * 20_480
+    J = found(lm)
+    whole = J if kind == "dense" else J.todense()
+    np.testing.assert_allclose(whole, jax.jacfwd(delays)(lm), rtol=1e-4, atol=1e-5)
+
+
+def test_a_dense_derivative_of_a_deep_network_stays_inside():
+    """A small one of R^4000 to R^4000 within 256 MiB, which is a benchmark."""
+    layers = jnp.asarray(RNG.normal(size=(4, 250, 250)), jnp.float32) / 16
+
+    def network(x):
+        for layer in layers:
+            x = jnp.tanh(layer @ x)
+        return x
+
+    x, limit = jnp.linspace(-1, 1, 250), 62_500
+    bounded = jaxcalc.jacobian(network, memory_limit=limit)
+    assert compiled_temporary(bounded, x) <= limit < compiled_temporary(jaxcalc.jacobian(network), x)
+    np.testing.assert_allclose(bounded(x), jax.jacrev(network)(x), rtol=1e-4, atol=1e-5)
 
 
 def test_bottlenecks_are_split(x64):
@@ -155,10 +201,6 @@ SPARSE = {
     "stencil": (jaxcalc.jacobian, stencil, (2_000,), 120_000),
     "energy": (jaxcalc.hessian, energy, (32, 6), 210_000),
 }
-
-
-def compiled_temporary(f, x):
-    return jax.jit(f).lower(x).compile().memory_analysis().temp_size_in_bytes
 
 
 @pytest.mark.parametrize("kind", ["structured", "bcoo"])

@@ -1,0 +1,116 @@
+"""Memory: what a limit costs in time, and two cases where the wrong direction takes gigabytes.
+
+- A dense Jacobian of a deep network, R^n to R^n, with limits of 256 MiB and 64 MiB: temporary memory of
+  the compiled program, and time beside that without a limit. All are timed in turns.
+- jax's issue 719: ten of ten million inputs are used; the derivative has to go in reverse.
+- jax's issue 215: 20 inputs and 20,480 outputs; it has to go forward.
+
+Run `python -m benchmarks.memory [--size N] [--rounds N]`. The exit status is 1 when a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+import jaxcalc
+
+if __package__:
+    from benchmarks.problems import normal, phases
+else:
+    from problems import normal, phases
+
+LIMITS = (256 << 20, 64 << 20)  # at 4000 numbers
+SLOWER = 1.3  # times the run without a limit
+MOST_OF_INPUT = 5  # temporary memory of the wide case
+MOST_OF_RESULT = 2  # temporary memory of the tall case
+LAYERS = 4
+WIDE = 10_000_000
+
+
+def compiled(f: Callable[..., Any], *args: Any) -> tuple[Callable[..., Any], int]:
+    """The compiled function, and its temporary memory in bytes."""
+    program = jax.jit(f).lower(*args).compile()
+    return program, program.memory_analysis().temp_size_in_bytes
+
+
+def deep(size: int, rounds: int) -> bool:
+    layers = normal(LAYERS, size, size) / size**0.5
+
+    def network(x: Any, layers: Any) -> Any:
+        for layer in layers:
+            x = jnp.tanh(layer @ x)
+        return x
+
+    x = normal(size, seed=1)
+    limits = [int(limit * (size / 4000) ** 2) for limit in LIMITS]
+    programs = [compiled(jaxcalc.jacobian(network, memory_limit=n), x, layers) for n in (None, *limits)]
+    times: list[list[float]] = []
+    for _ in range(rounds):
+        times.append([])
+        for run, _ in programs:
+            began = time.perf_counter()
+            run(x, layers).block_until_ready()
+            times[-1].append(time.perf_counter() - began)
+    seconds = [statistics.median(each) for each in zip(*times, strict=True)]
+    print(
+        f"deep network, R^{size} to R^{size}, no limit: temporary memory "
+        f"{programs[0][1] / 2**20:.0f} MiB, {seconds[0]:.2f} s"
+    )
+    met = True
+    for i, limit in enumerate(limits, start=1):
+        memory = programs[i][1]
+        ratio = statistics.median(each[i] / each[0] for each in times)
+        print(
+            f"  limit {limit / 2**20:.0f} MiB: temporary memory {memory / 2**20:.0f} MiB, "
+            f"{seconds[i]:.2f} s, {ratio:.2f} times as long (target {SLOWER})"
+        )
+        met = met and memory <= limit and ratio <= SLOWER
+    return met
+
+
+def wide(size: int = WIDE) -> bool:
+    places = jnp.arange(10) * (size // 10)
+    weights = normal(10, 10)
+    ratios = []
+    for kind in ("dense", "structured", "bcoo"):
+        found = jaxcalc.jacobian(lambda x: jnp.sum(x[places] @ weights), format=kind)
+        _, memory = compiled(found, jnp.ones(size))
+        ratios.append(memory / (4 * size))
+        print(
+            f"jax's issue 719, {size:,} inputs, {kind}: temporary memory {ratios[-1]:.2g} x the input"
+        )
+    return max(ratios) <= MOST_OF_INPUT
+
+
+def tall() -> bool:
+    problem = phases(10)
+    ratios = []
+    for kind in ("dense", "structured", "bcoo"):
+        found = jaxcalc.jacobian(problem.f, format=kind)
+        _, memory = compiled(found, *problem.args)
+        ratios.append(memory / (4 * 20 * 20_480))
+        print(f"jax's issue 215, {kind}: temporary memory {ratios[-1]:.2g} x the dense result")
+    return max(ratios) <= MOST_OF_RESULT
+
+
+def main() -> int:
+    """Run all three, and say whether the targets are met."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=4000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    met = [wide(), tall(), deep(options.size, options.rounds)]
+    print(f"{sum(met)} of {len(met)} targets met")
+    return 0 if all(met) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
