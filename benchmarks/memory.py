@@ -1,7 +1,8 @@
 """Memory: what a limit costs in time, and two cases where the wrong direction takes gigabytes.
 
-- A dense Jacobian of a deep network, R^n to R^n, with limits of 256 MiB and 64 MiB: temporary memory of
-  the compiled program, and time beside that without a limit. All are timed in turns.
+- A dense Jacobian of a deep network, R^n to R^n, with limits of 256 MiB and 48 MiB: temporary memory of
+  the compiled program, and time beside that without a limit. All are timed in turns. The smaller limit
+  leaves no room for the structured way, which spares the first of the layers; it has no target.
 - jax's issue 719: ten of ten million inputs are used; the derivative has to go in reverse.
 - jax's issue 215: 20 inputs and 20,480 outputs; it has to go forward.
 
@@ -27,7 +28,7 @@ if __package__:
 else:
     from problems import normal, phases
 
-LIMITS = (256 << 20, 64 << 20)  # at 4000 numbers
+LIMITS = (256 << 20, 48 << 20)  # at 4000 numbers; the first one has a target
 SLOWER = 1.3  # times the run without a limit
 MOST_OF_INPUT = 5  # temporary memory of the wide case
 MOST_OF_RESULT = 2  # temporary memory of the tall case
@@ -42,7 +43,7 @@ def compiled(f: Callable[..., Any], *args: Any) -> tuple[Callable[..., Any], int
 
 
 def deep(size: int, rounds: int) -> bool:
-    layers = normal(LAYERS, size, size) / size**0.5
+    layers = [normal(size, size, seed=seed) / size**0.5 for seed in range(LAYERS)]
 
     def network(x: Any, layers: Any) -> Any:
         for layer in layers:
@@ -70,9 +71,9 @@ def deep(size: int, rounds: int) -> bool:
         ratio = statistics.median(each[i] / each[0] for each in times)
         print(
             f"  limit {limit / 2**20:.0f} MiB: temporary memory {memory / 2**20:.0f} MiB, "
-            f"{seconds[i]:.2f} s, {ratio:.2f} times as long (target {SLOWER})"
+            f"{seconds[i]:.2f} s, {ratio:.2f} times as long{f' (target {SLOWER})' if i == 1 else ''}"
         )
-        met = met and memory <= limit and ratio <= SLOWER
+        met = met and memory <= limit and (ratio <= SLOWER or i > 1)
     return met
 
 
