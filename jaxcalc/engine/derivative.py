@@ -39,6 +39,13 @@ class Evaluated(NamedTuple):
     values: list[Any]
 
 
+class Turns(NamedTuple):
+    """How many products with vectors there are, and how many of them are done at a time."""
+
+    products: int
+    block: int
+
+
 class Derivative:
     """One derivative of one function, at inputs of given shapes and dtypes.
 
@@ -51,6 +58,7 @@ class Derivative:
         is_dense: whether the values are dense arrays, one for each leaf of the linear map's result,
             with an axis for the seeds, the first one in reverse mode and else the last; otherwise
             they are one line of entries.
+        turns: where products with vectors give the values, how many there are; else None.
         is_pure: whether nothing that an outer transformation traces is baked in, so that it may be
             kept and used again.
     """
@@ -67,6 +75,7 @@ class Derivative:
     ) -> None:
         self.way = way
         self.is_dense = is_dense
+        self.turns: Turns | None = None
         self._context = context
         self.fallbacks = context.fallbacks
         self._traced: Linearized = linearize(
@@ -159,7 +168,7 @@ class Derivative:
         block = max(1, min(block_of(one, beside), coloured.products))
         run_all = Staged(lambda xs: [coloured.entries(product(xs), size, block)], shapes)
         other = copy(self)
-        vars(other).update(_compiled={}, _tangent_pass=run_all)
+        vars(other).update(_compiled={}, _tangent_pass=run_all, turns=Turns(coloured.products, block))
         return other
 
     def locate(self, row: int, col: int) -> str | None:
@@ -192,7 +201,8 @@ class Derivative:
     @property
     def primal_program(self) -> list[Step]:
         """What computes the coefficients of the linear map."""
-        return self._traced.program.primal
+        program = self._traced.program
+        return program.live(program.primal, self._residuals)
 
     @property
     def tangent_program(self) -> list[Step]:

@@ -13,7 +13,7 @@ from jaxcalc.planning.memory import in_words
 if TYPE_CHECKING:
     from jaxcalc.planning.explanation import Explanation, Way
 
-_WIDTH = 110  # columns of the text
+_WIDTH = 120  # columns of the text
 _LISTED = 20  # blocks of a pytree that are listed
 _NUMBERS = frozenset(
     {"products", "lanes", "entries", "nonzeros", "work (est.)", "workspace (est.)", "peak"}
@@ -125,7 +125,9 @@ def tables(found: Explanation) -> list[Table]:
 
 def _plan(way: Way) -> str:
     products = way.products or 0
-    noun = "lane" if way.name.startswith("structured") else "product"
+    noun = (
+        "lane" if way.name.startswith("structured") and not way.name.endswith("in turns") else "product"
+    )
     count = f"{products:,} {noun}{'' if products == 1 else 's'}"
     turns = f" in {way.blocks:,} blocks of {way.block:,}" if way.blocks > 1 else ""
     return f"{way.name}, {count}{turns}"

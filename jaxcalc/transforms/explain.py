@@ -50,7 +50,7 @@ def explain(
         order: 1 for `jacobian`, 2 for `hessian`.
         format: the format of the result; `"dense"` is explained as it runs under `jax.jit`.
         mode: the direction, as for `jacobian`.
-        memory_limit: bytes of workspace, as for `jacobian`; it decides on dense derivatives.
+        memory_limit: bytes of workspace, as for `jacobian`.
         analyze: also compile and run it, and put times and the compiled program's memory beside the
             estimates. Shapes are filled with zeros.
         **kwargs: keyword arguments of f.

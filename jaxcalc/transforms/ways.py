@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from jax.extend.core import Jaxpr
+
 from jaxcalc.engine.dense import UNTRACEABLE
+from jaxcalc.engine.derivative import Derivative, Turns
 from jaxcalc.engine.directions import Direction
 from jaxcalc.engine.interpret import TooDenseError
 from jaxcalc.engine.source import named_with_line
@@ -15,16 +18,18 @@ from jaxcalc.planning.explanation import Branch, Line, Part, Way
 from jaxcalc.planning.lines import LineCosts
 from jaxcalc.planning.liveness import peak_bytes
 from jaxcalc.transforms.dense_ways import Traced, dense_ways, reason, why_not
+from jaxcalc.transforms.fitting import prepare_within, workspace
 from jaxcalc.transforms.prepare import (
     Attempt,
     Prepared,
     attempts_for,
-    prepare,
     prepare_by,
     prepare_dense,
 )
 from jaxcalc.transforms.request import Request
 from jaxcalc.transforms.split_ways import BY_PARTS
+
+_IN_TURN = ", in turns"
 
 
 @dataclass(frozen=True)
@@ -68,25 +73,14 @@ def survey(request: Request, kind: str) -> Survey:
     walks = {name: LineCosts() for name in structured.prepared}
     programs = {name: p.derivative.visit(walks[name]) for name, p in structured.prepared.items()}
     dense = dense_ways(request, kind, traced, choose=is_dense and not structured.chosen)
-    ways = [
-        Way(
-            name,
-            max(1, walks[name].most),
-            prepared.derivative.work,
-            peak_bytes(prepared.derivative.program),
-            name == structured.chosen,
-            structured.notes.get(name, ""),
-        )
-        for name, prepared in structured.prepared.items()
-    ]
+    ways = [_way(name, structured, walks[name]) for name in structured.prepared]
     ways += [way if is_dense else replace(way, note="for format='dense'") for way in dense.ways]
     impossible = structured.reasons | dense.reasons
     shown = structured.chosen or next(iter(structured.prepared), "")
     known = structured.prepared.get(shown)
     found = dense.branches
     if structured.chosen and known is not None:
-        primal = [step.eqn for step in known.derivative.primal_program]
-        found = [*branches(primal, computes="values"), *walks[shown].branches(programs[shown])]
+        found = _branches(known.derivative, walks[shown], programs[shown])
     return Survey(
         [
             *_compared(ways),
@@ -109,6 +103,36 @@ def _require_fitting_result(request: Request, kind: str, traced: Traced) -> None
     )
 
 
+def _way(name: str, structured: _Structured, costs: LineCosts) -> Way:
+    derivative = structured.prepared[name].derivative
+    turns = derivative.turns or Turns(max(1, costs.most), max(1, costs.most))
+    return Way(
+        name,
+        turns.products,
+        derivative.work,
+        _held(structured.prepared[name]),
+        name == structured.chosen,
+        structured.notes.get(name, ""),
+        block=turns.block,
+    )
+
+
+def _held(prepared: Prepared) -> int:
+    """The estimated bytes that are compared with `memory_limit`."""
+    if prepared.derivative.is_dense:
+        return peak_bytes(prepared.derivative.program)
+    return workspace(prepared, with_value=False)
+
+
+def _branches(derivative: Derivative, walk: LineCosts, program: Jaxpr) -> list[Branch]:
+    """What branches and loops hold: those of f, and those of the walk or of the products."""
+    primal = branches([step.eqn for step in derivative.primal_program], computes="values")
+    if derivative.turns is None:
+        return [*primal, *walk.branches(program)]
+    linear = [step.eqn for step in derivative.tangent_program]
+    return [*primal, *branches(linear, computes="tangents", times=derivative.turns.block)]
+
+
 @dataclass
 class _Structured:
     """The structured ways by name: made ready, with a note, or with the reason why there is none."""
@@ -121,32 +145,32 @@ class _Structured:
 
 def _structured_ways(request: Request, kind: str, traced: Traced) -> _Structured:
     found = _Structured()
-    options, flat = request.options, traced.flat
-    is_dense = options.format == "dense"
-    attempts = [Attempt("hessian")] if kind == "hessian" else attempts_for(request, flat)
+    is_dense = request.options.format == "dense"
+    attempts = [Attempt("hessian")] if kind == "hessian" else attempts_for(request, traced.flat)
     chosen = None
     if not is_dense:
-        chosen = prepare(request, kind)
-    elif options.mode == "auto":
+        chosen = prepare_within(request, kind, with_value=False)
+    elif request.options.mode == "auto":
         chosen = prepare_dense(request, kind)
     for attempt in attempts:
         name = _name(attempt, traced)
-        if chosen is not None and chosen.derivative.way == attempt.way:
-            found.prepared[name], found.chosen = chosen, name
-        else:
-            try:
-                found.prepared[name] = prepare_by(request, flat, attempt, is_dense=is_dense)
-            except UNTRACEABLE:
-                raise
-            except TooDenseError as error:
-                found.reasons[name] = f"too dense: {reason(error)}"
-            except TypeError as error:  # no forward mode, or no scalar
-                found.reasons[name] = reason(error)
         if attempt.replaces:
             rule = named_with_line(traced.forbidden["forward"])
             found.notes[name] = f"{rule} by the transpose of its rule"
-    if is_dense:
-        _compare_with_limits(request, found)
+        if chosen is not None and chosen.derivative.way == attempt.way:
+            found.chosen = name if chosen.derivative.turns is None else f"{name}{_IN_TURN}"
+            found.prepared[found.chosen] = chosen
+            if found.chosen == name:
+                continue
+        try:
+            found.prepared[name] = prepare_by(request, traced.flat, attempt, is_dense=is_dense)
+        except UNTRACEABLE:
+            raise
+        except TooDenseError as error:
+            found.reasons[name] = f"too dense: {reason(error)}"
+        except TypeError as error:  # no forward mode, or no scalar
+            found.reasons[name] = reason(error)
+    _compare_with_limits(request, found)
     if kind == "jacobian":
         _note_missing(request, traced, found)
     return found
@@ -159,13 +183,13 @@ def _name(attempt: Attempt, traced: Traced) -> str:
 
 
 def _compare_with_limits(request: Request, found: _Structured) -> None:
-    """Note what keeps a dense derivative from going through its structure."""
-    limit = request.options.memory_limit
+    """Note what keeps a derivative from going through its structure."""
+    options = request.options
     for name, prepared in found.prepared.items():
-        if request.options.mode != "auto":
+        if options.format == "dense" and options.mode != "auto":
             found.notes[name] = "for mode='auto'"
-        elif limit is not None and peak_bytes(prepared.derivative.program) > limit:
-            found.notes[name] = "takes more than memory_limit"
+        elif options.memory_limit is not None and _held(prepared) > options.memory_limit:
+            found.notes[name] = "above memory_limit"
             if name == found.chosen:
                 found.chosen = ""
 

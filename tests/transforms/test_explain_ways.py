@@ -102,6 +102,9 @@ class Seen:
     def structured(self, args, kwargs, result):
         way = args[0].way
         self.name = f"structured, {'forward over reverse' if way == 'hessian' else way}"
+        if args[0].turns is not None:
+            self.name += ", in turns"
+            self.blocks = -(-args[0].turns.products // args[0].turns.block)
 
     def products(self, args, kwargs, result):
         total = sum(np.size(x) for x in args[1])
@@ -122,6 +125,40 @@ def test_what_it_says_is_what_runs(name, monkeypatch):
     if "memory_limit" in options:
         assert found.chosen.workspace <= options["memory_limit"]
         assert found.chosen.blocks > 1 or found.chosen.name.startswith("structured")
+
+
+def batch(x):
+    return layers(x.reshape(10, 70))
+
+
+SPARSE_CALLS = {
+    "stencil": (stencil, 400, {}),
+    "loop": (doubled_until_large, 9, {}),
+    "in little memory": (batch, 700, {"memory_limit": 300_000}),
+    "in less memory": (batch, 700, {"memory_limit": 250_000, "mode": "reverse"}),
+    "wide in little memory": (lambda x: batch(x)[:, 0], 700, {"memory_limit": 60_000}),
+    "curvature": (lambda x: jnp.sum(stencil(x) ** 2), 400, {"order": 2}),
+}
+
+
+@pytest.mark.parametrize("name", SPARSE_CALLS)
+def test_what_it_says_of_sparse_formats_is_what_runs(name, monkeypatch):
+    f, size, options = SPARSE_CALLS[name]
+    order, rest = options.get("order", 1), {k: v for k, v in options.items() if k != "order"}
+    x = jnp.linspace(0.1, 0.9, size)
+    found = jaxcalc.explain(f, x, **options)
+    seen = Seen(monkeypatch)
+    transform = jaxcalc.jacobian if order == 1 else jaxcalc.hessian
+    jax.make_jaxpr(transform(f, format="structured", **rest))(x)
+    assert (found.chosen.name, found.chosen.blocks) == (seen.name, seen.blocks)
+    if "memory_limit" in options:
+        assert found.chosen.workspace <= options["memory_limit"]
+        assert found.chosen.name.endswith("in turns")
+        turns = f"products in {found.chosen.blocks} blocks of {found.chosen.block}"
+        assert turns in str(found) or found.chosen.products == 1
+        assert {way.note for way in found.ways if way.name.startswith("structured")} >= {
+            "above memory_limit"
+        }
 
 
 def test_every_kind_of_way_is_among_them():
