@@ -26,7 +26,7 @@ Indices = Sequence[int] | np.ndarray | jax.Array
 Evaluate = Callable[..., Result]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """The rows and columns that a call asks for, perhaps negative; None for all of them."""
 
@@ -41,6 +41,29 @@ class Part:
             for x in (self.rows, self.columns)
         )
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Part) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+@dataclass(frozen=True)
+class EvaluatePart:
+    """Makes a part of a Jacobian for a request, by `evaluate`, which makes whole ones."""
+
+    part: Part
+    evaluate: Evaluate
+
+    def __call__(self, request: Request, *, with_value: bool) -> Result:
+        """Value, aux and the part, in the format asked for."""
+        wants_value = with_value or request.options.has_aux
+        found = self.evaluate(_PartRequest.narrowed(request, self.part, wants_value), with_value=False)
+        if not wants_value:
+            return found
+        value, aux = found.aux
+        return Result(value, None, aux, found.derivative)  # a call like it has to bring the value too
+
 
 def evaluate_part(
     api: str, rows: Indices | None, columns: Indices | None, evaluate: Evaluate
@@ -53,17 +76,7 @@ def evaluate_part(
     """
     if rows is None and columns is None:
         return evaluate
-    part = Part(_known(api, "rows", rows), _known(api, "columns", columns))
-
-    def evaluate_it(request: Request, *, with_value: bool) -> Result:
-        wants_value = with_value or request.options.has_aux
-        found = evaluate(_PartRequest.narrowed(request, part, wants_value), with_value=False)
-        if not wants_value:
-            return found
-        value, aux = found.aux
-        return Result(value, None, aux, found.derivative)  # a call like it has to bring the value too
-
-    return evaluate_it
+    return EvaluatePart(Part(_known(api, "rows", rows), _known(api, "columns", columns)), evaluate)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from jaxpr_sizes import largest_value
 import jaxcalc
 from jaxcalc.engine.derivative import Derivative
 from jaxcalc.transforms import prepare
+from jaxcalc.transforms.parts import evaluate_part
 
 FORMATS = ["dense", "bcoo", "structured"]
 INDICES = [None, [3, -1, 0, 3], [], np.arange(4, 0, -1, dtype=np.int8)]
@@ -233,6 +234,14 @@ def test_what_is_kept_goes_with_the_function():
     del f
     gc.collect()
     assert gone() is None
+
+
+def test_equal_parts_are_equal():
+    one, other = (evaluate_part("jaxcalc.jacobian", x, None, max) for x in ([1, 2], np.array([1, 2])))
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one != evaluate_part("jaxcalc.jacobian", None, [1, 2], max)
+    assert evaluate_part("jaxcalc.jacobian", None, None, max) is max
 
 
 def test_indices_are_copied():
