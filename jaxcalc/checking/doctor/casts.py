@@ -33,7 +33,11 @@ def _is_narrowing(tape: Tape, event: Event) -> bool:
     if event.name != "convert_element_type" or not tape.is_active[event.inputs[0]]:
         return False
     before, after = tape.values[event.inputs[0]], tape.values[event.outputs[0]]
-    return is_inexact(after) and _bits(after) < _bits(before)
+    if not is_inexact(after) or _bits(after) >= _bits(before):
+        return False
+    is_weak = event.eqn is not None and getattr(event.eqn.invars[0].aval, "weak_type", False)
+    # a sum of float16 is computed in float32 and cast back: no digit of an argument is lost there
+    return is_weak or _bits(after) < min(_bits(tape.values[i]) for i in tape.leaves)
 
 
 def _finding(tape: Tape, event: Event) -> Finding:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxcalc.checking.doctor.derivative_causes import masked, why_derivative
@@ -17,6 +18,7 @@ from jaxcalc.checking.doctor.value_causes import Why
 from jaxcalc.checking.doctor.values import first_maker
 from jaxcalc.checking.findings import Finding
 from jaxcalc.engine import equations
+from jaxcalc.engine.source import Place
 
 _MOST = 8  # findings of one kind
 _FAR = 200  # events after an equation that are searched for the branch it is in
@@ -103,6 +105,12 @@ def _finding(
         inside = _inside_rule(tape, event)
         if inside is not None:
             why, place = inside
+    origin = None if any(tape.is_bad(i) for i in tape.outputs) else _origin(tape, event)
+    if origin is not None:
+        why = Why(
+            f"{origin[0].cause}, and then {event.name} has no finite derivative", origin[0].advice
+        )
+        place = origin[1]
     arriving = [pullback.of_value.get(i) for i in event.outputs]
     if _is_zero_at(arriving, bad, sample.index):
         branch = _branch(tape, event)
@@ -119,6 +127,11 @@ def _finding(
         event.name,
         event.step,
     )
+
+
+def _origin(tape: Tape, event: Event) -> tuple[Why, Place | None] | None:
+    """What made the operands of an event infinite before, though the output is finite."""
+    return first_maker(tape, [i for i in event.inputs if tape.is_bad(i)])
 
 
 def _is_zero_at(cotangents: Sequence[Any], bad: np.ndarray, index: tuple[int, ...]) -> bool:
@@ -147,7 +160,7 @@ def _branch(tape: Tape, event: Event) -> str | None:
     return None
 
 
-def _inside_rule(tape: Tape, event: Event) -> tuple[Why, Any] | None:
+def _inside_rule(tape: Tape, event: Event) -> tuple[Why, Place | None] | None:
     """The equation in a `custom_jvp` rule that makes the NaN, where one does so by its values."""
     if event.eqn is None or event.name != "custom_jvp_call":
         return None
@@ -161,13 +174,13 @@ def _inside_rule(tape: Tape, event: Event) -> tuple[Why, Any] | None:
                 operands[s] = x
             return equations.bind(event.eqn, operands)  # type: ignore[arg-type]
 
-        return jax.jvp(call, xs, tuple(np.ones_like(np.asarray(x)) for x in xs))
+        return jax.jvp(call, xs, tuple(jnp.ones_like(x) for x in xs))
 
     chosen = [values[s] for s in active]
     inside = run_inside(
         jax.make_jaxpr(rule)(*chosen), chosen, Where(event.place, event.calls, event.step)
     )
-    return first_maker(inside)
+    return first_maker(inside, inside.outputs)
 
 
 def _refusals(pullback: Pullback) -> list[Finding]:

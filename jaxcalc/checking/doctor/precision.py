@@ -22,17 +22,14 @@ _ALLOWANCE = 64.0  # times the error that rounding of the arguments alone may ca
 def precision_findings(tape: Tape, pullback: Pullback) -> list[Finding]:
     """A finding for each line that loses most digits of the output."""
     narrow = [i for i in tape.outputs if tape.made_by[i] and _is_narrow(tape.values[i])]
-    if not narrow or any(not_finite(pullback.of_value.get(i)) for i in tape.leaves):
-        return []
+    results = [*(tape.values[i] for i in tape.outputs), *map(pullback.of_value.get, tape.leaves)]
+    if not narrow or any(map(not_finite, results)):
+        return []  # there are worse things to mend first
     with jax.enable_x64(True):
         shadows = _shadows(tape, {i: wide(tape.values[i]) for i in tape.leaves})
-    found = []
-    for number in narrow:
-        if _is_lost(tape, pullback, shadows, number):
-            event = _loser(tape, shadows, number)
-            if event is not None:
-                found.append(_finding(tape, shadows, event))
-    return found
+        lost = [i for i in narrow if _is_lost(tape, pullback, shadows, i)]
+    losers = [_loser(tape, shadows, i) for i in lost]
+    return [_finding(tape, shadows, event) for event in losers if event is not None]
 
 
 def _is_narrow(x: Any) -> bool:
@@ -85,17 +82,15 @@ def _is_lost(tape: Tape, pullback: Pullback, shadows: dict[int, Any], number: in
     eps = float(jnp.finfo(value.dtype).eps)
     error = np.abs(value.astype(exact.dtype) - exact)
     inherent = eps * sum(
-        float(
-            np.sum(
-                np.abs(
-                    np.asarray(g).astype(exact.dtype) * np.asarray(tape.values[i]).astype(exact.dtype)
-                )
-            )
-        )
+        float(np.sum(_magnitude(g) * _magnitude(tape.values[i])))
         for i in tape.leaves
         if (g := pullback.of_value.get(i)) is not None
     )
     return bool(np.any(error > np.maximum(np.sqrt(eps) * np.abs(exact), _ALLOWANCE * inherent)))
+
+
+def _magnitude(x: Any) -> np.ndarray:
+    return np.abs(np.asarray(wide(x)))
 
 
 def _loser(tape: Tape, shadows: dict[int, Any], number: int) -> Event | None:

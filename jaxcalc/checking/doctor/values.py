@@ -129,17 +129,18 @@ def explained(tape: Tape, event: Event) -> tuple[Why, Place | None]:
     inner = of_call(event)
     if inner is not None:
         where = Where(event.place, event.calls, event.step)
-        found = first_maker(run_inside(inner, [tape.values[i] for i in event.inputs], where))
+        inside = run_inside(inner, [tape.values[i] for i in event.inputs], where)
+        found = first_maker(inside, inside.outputs)
         if found is not None:
             return found
     bad = next(i for i in event.outputs if tape.is_bad(i))
     return why_value(tape, event, sample_at(tape, event, ~finite(tape.values[bad]))), event.place
 
 
-def first_maker(tape: Tape) -> tuple[Why, Place | None] | None:
-    """The first equation that makes an output of a program bad; None where none does."""
+def first_maker(tape: Tape, numbers: Sequence[int]) -> tuple[Why, Place | None] | None:
+    """The first equation that makes one of these values bad; None where none does."""
     origins = _Origins(tape)
-    for number in tape.outputs:
+    for number in numbers:
         if tape.is_bad(number):
             origins.follow(number)
     makers = sorted(origins.makers or origins.turned, key=tape.events.index)

@@ -1,0 +1,39 @@
+"""Every fault of the catalogue is found with its cause and line, and no healthy function is accused."""
+
+import jax
+import pytest
+
+import jaxcalc
+from tests.checking import catalogue
+
+HEALTHY = catalogue.healthy()
+
+
+def test_the_catalogue_is_large_enough_and_names_are_unique() -> None:
+    names = [f.name for f in catalogue.FAULTS]
+    assert len(set(names)) == len(names) >= 40
+    assert len(HEALTHY) >= 40
+    kinds = {f.kind for f in catalogue.FAULTS}
+    assert kinds == {"value", "derivative", "zero gradient", "kink", "scale", "precision"}
+
+
+@pytest.mark.parametrize("f", catalogue.FAULTS, ids=lambda f: f.name)
+def test_a_fault_is_found_with_its_cause_and_line(f: catalogue.Fault) -> None:
+    found = jaxcalc.diagnose(f.function, *f.args, **f.options)
+    matching = [x for x in found.findings if catalogue.matches(f, x)]
+    assert matching, f"line {f.line} wanted:\n{found}"
+    assert (matching[0].file == catalogue.__file__) == bool(f.line)
+    assert found.healthy == (f.severity == "note")
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_nothing_is_found_in_a_healthy_function(name: str) -> None:
+    f, *args = HEALTHY[name]
+    found = jaxcalc.diagnose(f, *args)
+    assert not found.findings, str(found)
+
+
+@pytest.mark.parametrize("f", catalogue.FAULTS[::9], ids=lambda f: f.name)
+def test_faults_are_found_under_an_outer_jit(f: catalogue.Fault) -> None:
+    found = jaxcalc.diagnose(jax.jit(f.function), *f.args, **f.options)
+    assert any(catalogue.matches(f, x) for x in found.findings), str(found)
