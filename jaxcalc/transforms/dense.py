@@ -31,6 +31,7 @@ from jaxcalc.transforms.options import (
     require_complex_fits,
     trace_directions,
 )
+from jaxcalc.transforms.progress import watching
 from jaxcalc.transforms.split import split_jacobian
 
 Result = TypeVar("Result")
@@ -51,14 +52,16 @@ def dense_jacobian(
     ) -> tuple[Any, Any, Any]:
         require_complex_fits(flat, options, direction)
         call = _reversible(flat, options) if direction == "reverse" else flat
-        blocks, values, aux = jacobian_blocks(
-            call,
-            flat.leaves,
-            direction,
-            holomorphic=options.holomorphic,
-            forward=forward,
-            block_of=_block_of(flat, options, direction, output),
-        )
+        with watching(options, flat.leaves) as watch:
+            blocks, values, aux = jacobian_blocks(
+                call,
+                flat.leaves,
+                direction,
+                holomorphic=options.holomorphic,
+                forward=forward,
+                block_of=_block_of(flat, options, direction, output),
+                watch=watch,
+            )
         return flat.value(values), aux, flat.jacobian(blocks, [jnp.shape(y) for y in values])
 
     if options.mode == "reverse":
@@ -85,13 +88,15 @@ def dense_jacobian(
 def dense_hessian(
     chosen: Chosen,
     options: Options,
+    in_other_formats: Callable[[], str],
     require_output: Callable[[Any, Any], None] | None = None,
 ) -> tuple[Any, Any, Any, Any]:
     """Value, gradient, aux and dense Hessian, as `jax.hessian` computes it.
 
-    `require_output(primal, output)` may refuse an output that does not fit.
+    `in_other_formats` is as for a Jacobian. `require_output(primal, output)` may refuse an output.
     """
     flat = _flat_map(chosen, options)
+    require_fitting_result(options.api, flat.leaves, flat.leaves, in_other_formats)
     directions, has_neither = _hessian_directions(flat, options)
     require_complex_fits(flat, options, directions[0])
     inner = _reversible(flat, options) if directions[1] == "reverse" else flat
@@ -103,14 +108,16 @@ def dense_hessian(
         return output, aux
 
     def run(forward: Wrap | None) -> tuple[Any, Any, Any, Any]:
-        second, first, output, aux = hessian_blocks(
-            call,
-            flat.leaves,
-            directions,
-            holomorphic=options.holomorphic,
-            forward=forward,
-            block_of=_block_of(flat, options, directions[0], flat.leaves),
-        )
+        with watching(options, flat.leaves) as watch:
+            second, first, output, aux = hessian_blocks(
+                call,
+                flat.leaves,
+                directions,
+                holomorphic=options.holomorphic,
+                forward=forward,
+                block_of=_block_of(flat, options, directions[0], flat.leaves),
+                watch=watch,
+            )
         shapes = [jnp.shape(y) for y in output]
         gradient = flat.inputs(first[0]) if shapes == [()] else None
         return flat.value(output), gradient, aux, flat.hessian(second, shapes)
@@ -182,10 +189,8 @@ def _hessian_directions(flat: FlatMap, options: Options) -> tuple[tuple[Directio
 def _block_of(flat: FlatMap, options: Options, direction: Direction, output: Leaves) -> BlockOf | None:
     """How many products are done at a time; None where there is no need to count."""
     sides = [*flat.leaves, *output]
-    if any(jnp.iscomplexobj(x) for x in sides) and not options.holomorphic:
-        return None
     seeds = sum(prod(jnp.shape(x)) for x in (flat.leaves if direction == "forward" else output))
-    if not needs_blocks(seeds, sides, options.memory_limit):
+    if not (options.progress or needs_blocks(seeds, sides, options.memory_limit)):
         return None
     return block_within(options.api, options.memory_limit)
 

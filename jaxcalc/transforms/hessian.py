@@ -9,10 +9,10 @@ from typing import Any
 from jaxcalc.arguments import Argnames, Argnums, require_callable
 from jaxcalc.kinds import is_scalar, not_scalar
 from jaxcalc.transforms.dense import dense_hessian
+from jaxcalc.transforms.direct import Direct
 from jaxcalc.transforms.options import Format, Mode, Options
-from jaxcalc.transforms.recall import Recall
 from jaxcalc.transforms.request import Request
-from jaxcalc.transforms.structured import Result, recalled, structured_hessian, traced_dense
+from jaxcalc.transforms.structured import Result, in_other_formats, structured_hessian, traced_dense
 
 
 def hessian(
@@ -72,16 +72,17 @@ def hessian(
     require_callable(api, f)
     options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
 
-    recall = Recall()
+    def outcome(found: Result) -> Any:
+        return (found.derivative, found.aux) if has_aux else found.derivative
+
+    direct = Direct(_evaluate, outcome)
 
     @wraps(f)
     def hessian_f(*args: Any, **kwargs: Any) -> Any:
-        again = recall.find(args, kwargs)
+        again = direct.recall.find(args, kwargs)
         if again is not None:
             return again
-        request = Request.of(f, options, argnums, argnames, args, kwargs)
-        found = recalled(recall, request, args, kwargs, _evaluate, with_value=False)
-        return (found.derivative, found.aux) if has_aux else found.derivative
+        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs), args, kwargs)
 
     return hessian_f
 
@@ -119,18 +120,29 @@ def value_gradient_and_hessian(
     require_callable(api, f)
     options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
 
-    def require_scalar(primal: Any, output: Any) -> None:
-        if not is_scalar(output):
-            raise not_scalar(api, f, primal, output)
+    def outcome(found: Result) -> Any:
+        return ((found.value, found.aux) if has_aux else found.value), found.gradient, found.derivative
+
+    direct = Direct(_evaluate_all, outcome, with_value=True)
 
     @wraps(f)
     def value_gradient_and_hessian_f(*args: Any, **kwargs: Any) -> Any:
-        request = Request.of(f, options, argnums, argnames, args, kwargs)
-        found = _evaluate(request, require_scalar, with_value=True)
-        value = (found.value, found.aux) if has_aux else found.value
-        return value, found.gradient, found.derivative
+        again = direct.recall.find(args, kwargs)
+        if again is not None:
+            return again
+        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs), args, kwargs)
 
     return value_gradient_and_hessian_f
+
+
+def _evaluate_all(request: Request, *, with_value: bool) -> Result:
+    """As `_evaluate`, for outputs that have a gradient."""
+
+    def require_scalar(primal: Any, output: Any) -> None:
+        if not is_scalar(output):
+            raise not_scalar(request.options.api, request.f, primal, output)
+
+    return _evaluate(request, require_scalar, with_value=with_value)
 
 
 def _evaluate(
@@ -146,5 +158,7 @@ def _evaluate(
     if found is not None:
         return found
     chosen = request.chosen(request.call.traced)
-    value, slope, aux, derivative = dense_hessian(chosen, request.options, require_output)
+    value, slope, aux, derivative = dense_hessian(
+        chosen, request.options, lambda: in_other_formats(request, "hessian"), require_output
+    )
     return Result(value, slope, aux, derivative)

@@ -7,14 +7,12 @@ from functools import wraps
 from typing import Any
 
 from jaxcalc.arguments import Argnames, Argnums, require_callable
-from jaxcalc.planning.memory import in_words
 from jaxcalc.transforms.dense import dense_jacobian
+from jaxcalc.transforms.direct import Direct
 from jaxcalc.transforms.options import Format, Mode, Options
 from jaxcalc.transforms.parts import Indices, evaluate_part
-from jaxcalc.transforms.prepare import prepare
-from jaxcalc.transforms.recall import Recall
 from jaxcalc.transforms.request import Request
-from jaxcalc.transforms.structured import Result, recalled, structured_jacobian, traced_dense
+from jaxcalc.transforms.structured import Result, in_other_formats, structured_jacobian, traced_dense
 
 
 def jacobian(
@@ -95,16 +93,17 @@ def jacobian(
     options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
     evaluate = evaluate_part(api, rows, columns, _evaluate)
 
-    recall = Recall()
+    def outcome(found: Result) -> Any:
+        return (found.derivative, found.aux) if has_aux else found.derivative
+
+    direct = Direct(evaluate, outcome)
 
     @wraps(f)
     def jacobian_f(*args: Any, **kwargs: Any) -> Any:
-        again = recall.find(args, kwargs)
+        again = direct.recall.find(args, kwargs)
         if again is not None:
             return again
-        request = Request.of(f, options, argnums, argnames, args, kwargs)
-        found = recalled(recall, request, args, kwargs, evaluate, with_value=False)
-        return (found.derivative, found.aux) if has_aux else found.derivative
+        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs), args, kwargs)
 
     return jacobian_f
 
@@ -143,16 +142,17 @@ def value_and_jacobian(
     options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
     evaluate = evaluate_part(api, rows, columns, _evaluate)
 
-    recall = Recall()
+    def outcome(found: Result) -> Any:
+        return ((found.value, found.aux) if has_aux else found.value), found.derivative
+
+    direct = Direct(evaluate, outcome, with_value=True)
 
     @wraps(f)
     def value_and_jacobian_f(*args: Any, **kwargs: Any) -> Any:
-        again = recall.find(args, kwargs)
+        again = direct.recall.find(args, kwargs)
         if again is not None:
             return again
-        request = Request.of(f, options, argnums, argnames, args, kwargs)
-        found = recalled(recall, request, args, kwargs, evaluate, with_value=True)
-        return ((found.value, found.aux) if has_aux else found.value), found.derivative
+        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs), args, kwargs)
 
     return value_and_jacobian_f
 
@@ -165,15 +165,7 @@ def _evaluate(request: Request, *, with_value: bool) -> Result:
     if found is not None:
         return found
     chosen = request.chosen(request.call.traced)
-    value, aux, derivative = dense_jacobian(chosen, request.options, lambda: _in_other_formats(request))
+    value, aux, derivative = dense_jacobian(
+        chosen, request.options, lambda: in_other_formats(request, "jacobian")
+    )
     return Result(value, None, aux, derivative)
-
-
-def _in_other_formats(request: Request) -> str:
-    """What the sparse formats take, for a message."""
-    try:
-        layout = prepare(request, "jacobian").layout
-    except (TypeError, ValueError):  # it cannot be traced, or is dense
-        return "use products with a vector (jax.jvp, jax.vjp) instead"
-    needed = layout.nnz * (layout.dtype.itemsize + layout.rows.itemsize + layout.cols.itemsize)
-    return f"format='bcoo' and format='structured' need {in_words(needed)}"

@@ -8,8 +8,7 @@ function captures is probed; anything that is not the same goes the long way.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
-from operator import attrgetter
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import jax
@@ -20,10 +19,9 @@ from jaxcalc.engine import registry
 from jaxcalc.engine.captured import Probe
 from jaxcalc.engine.staged import Staged
 from jaxcalc.transforms.call import is_input
-from jaxcalc.transforms.request import CONFIGURATION
+from jaxcalc.transforms.request import settings
 
 _KEPT = 4  # calls of one transformed function
-_settings = attrgetter(*CONFIGURATION)
 Fits = Callable[[Any], bool]
 
 
@@ -34,7 +32,7 @@ class Sighting(NamedTuple):
     fits: list[Fits]
     traced: list[int] | None  # the places of the traced leaves; None for all
     probe: Probe
-    settings: tuple[Any, ...]
+    settings: Hashable
     revision: int
 
 
@@ -76,22 +74,20 @@ class Recall:
         self._calls = (_Call(seen, compiled, pack), *self._calls[: _KEPT - 1])
 
 
-def sight(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Sighting | None:
-    """A look at a call before it is made; None where it could not be recognised again."""
+def sight(probe: Probe, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sighting | None:
+    """What a call looks like, to a function that `probe` watches; None where it may look the same."""
     leaves, treedef = tree_flatten((args, kwargs))
     fits = [fit for fit in map(_fits, leaves) if fit is not None]
     if len(fits) < len(leaves):
         return None
     places = [i for i, leaf in enumerate(leaves) if is_input(leaf)]
     traced = None if len(places) == len(leaves) else places
-    return Sighting(treedef, fits, traced, Probe(function), _settings(jax.config), registry.revision())
+    return Sighting(treedef, fits, traced, probe, settings(), registry.revision())
 
 
 def _is_current(seen: Sighting) -> bool:
     return (
-        seen.settings == _settings(jax.config)
+        seen.settings == settings()
         and seen.revision == registry.revision()
         and seen.probe.is_unchanged()
     )

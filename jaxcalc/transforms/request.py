@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxcalc.arguments import Argnames, Argnums, Chosen, choose, function_name
@@ -14,14 +16,25 @@ from jaxcalc.flat import FlatMap, require_differentiable_output
 from jaxcalc.transforms.call import Call, take_apart
 from jaxcalc.transforms.options import Options
 
-# what a trace depends on beside its arguments
-CONFIGURATION = (
+_configuration = attrgetter(
     "jax_enable_x64",
     "jax_default_matmul_precision",
     "jax_numpy_dtype_promotion",
     "jax_numpy_rank_promotion",
     "jax_default_prng_impl",
+    "jax_disable_jit",
 )
+_jit_disabled = attrgetter("jax_disable_jit")
+
+
+def settings() -> Hashable:
+    """What a trace depends on beside its arguments: JAX's configuration, and the mesh around it."""
+    return _configuration(jax.config), jax.sharding.get_abstract_mesh()
+
+
+def is_jit_disabled() -> bool:
+    """Whether `jax.disable_jit` is on, which is for looking into f while it runs."""
+    return bool(_jit_disabled(jax.config))
 
 
 class NotScalarError(TypeError):
@@ -61,10 +74,9 @@ class Request:
         if self.call.key is None:
             return None
         which = repr(self.argnums), repr(self.argnames)  # whatever they are, wrong ones too
-        settings = tuple(getattr(jax.config, name) for name in CONFIGURATION)
         o = self.options
         flags = (o.has_aux, o.holomorphic, o.allow_int, o.mode, o.strict)
-        return kind, which, flags, settings, self.call.key
+        return kind, which, flags, settings(), self.call.key
 
     def flat(self, traced: Sequence[Any]) -> FlatMap:
         """f as a map of leaves, with `traced` in the place of the call's arrays."""
@@ -88,6 +100,13 @@ class Request:
                 f"{function_name(self.f)} returns {len(output)} leaves of shapes "
                 f"{[list(np.shape(y)) for y in output]}. Use format='dense', or the jacobian of a "
                 "gradient of one of them."
+            )
+        is_complex = jnp.iscomplexobj(output[0])
+        if is_complex and not (self.options.holomorphic or any(map(jnp.iscomplexobj, flat.leaves))):
+            raise NotScalarError(
+                f"{self.options.api}: format={self.options.format!r} needs a real output, but "
+                f"{function_name(self.f)} returns {output[0].dtype}. Take the Hessians of its real and "
+                "imaginary parts, or use format='dense'."
             )
 
     def untraceable(self, error: Exception) -> TypeError:

@@ -10,11 +10,12 @@ import jax
 
 from jaxcalc.flat import Blocks, FlatMap, column_blocks, row_blocks
 from jaxcalc.formats.matrix import Jacobian
+from jaxcalc.planning.blocks import require_fitting_result
 from jaxcalc.planning.liveness import peak_bytes
+from jaxcalc.planning.memory import in_words
 from jaxcalc.transforms.fitting import prepare_within
 from jaxcalc.transforms.options import Options
-from jaxcalc.transforms.prepare import Prepared, prepare_dense
-from jaxcalc.transforms.recall import Recall, sight
+from jaxcalc.transforms.prepare import Prepared, prepare, prepare_dense
 from jaxcalc.transforms.request import Request
 
 
@@ -45,8 +46,8 @@ def structured_hessian(request: Request, *, with_value: bool) -> Result:
 def traced_dense(request: Request, kind: str, *, with_value: bool) -> Result | None:
     """A dense derivative through its structure, inside a trace; None where plain JAX is better.
 
-    Outside of a trace f may branch on values, and may read globals that change between calls: there
-    JAX's own transformations, which look at f anew each time, are what `jax.jacfwd` users expect.
+    Outside of a trace f may branch on values, and may read what changes between calls: there JAX's own
+    transformations, which look at f anew each time, are what `jax.jacfwd` users expect.
     """
     if request.options.mode != "auto" or not request.call.is_inside_a_trace:
         return None
@@ -54,6 +55,11 @@ def traced_dense(request: Request, kind: str, *, with_value: bool) -> Result | N
     limit = request.options.memory_limit
     if prepared is None or (limit is not None and peak_bytes(prepared.derivative.program) > limit):
         return None
+    inputs = request.flat(request.call.traced).leaves
+    outputs = inputs if kind == "hessian" else prepared.derivative.outputs
+    require_fitting_result(
+        request.options.api, inputs, outputs, lambda: in_other_formats(request, kind)
+    )
     run, result = _run(request, prepared, with_value=with_value)
     flat = request.flat(request.call.traced)
     flat.treedef = prepared.outputs.treedef
@@ -63,6 +69,16 @@ def traced_dense(request: Request, kind: str, *, with_value: bool) -> Result | N
     else:
         derivative = flat.jacobian(_blocks(run, flat, prepared), prepared.outputs.shapes)
     return Result(result.value, result.gradient, result.aux, derivative)
+
+
+def in_other_formats(request: Request, kind: str) -> str:
+    """What the sparse formats take, for a message."""
+    try:
+        layout = prepare(request, kind).layout
+    except (TypeError, ValueError):  # it cannot be traced, or is dense
+        return "use products with a vector (jax.jvp, jax.vjp) instead"
+    needed = layout.nnz * (layout.dtype.itemsize + layout.rows.itemsize + layout.cols.itemsize)
+    return f"format='bcoo' and format='structured' need {in_words(needed)}"
 
 
 def _blocks(run: Sequence[Any], flat: FlatMap, prepared: Prepared) -> Blocks:
@@ -80,35 +96,17 @@ def _sparse(request: Request, kind: str, *, with_value: bool) -> Result:
     return Result(result.value, result.gradient, result.aux, derivative, again)
 
 
-def recalled(
-    recall: Recall,
-    request: Request,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    evaluate: Callable[..., Result],
-    *,
-    with_value: bool,
-) -> Result:
-    """`evaluate(request)`, and a note of it for the next call like this one."""
-    options = request.options
-    can_recall = options.format != "dense" and not options.has_aux
-    seen = sight(request.f, args, kwargs) if can_recall else None
-    found = evaluate(request, with_value=with_value)
-    if seen is not None and found.prepared is not None:
-        compiled = found.prepared.derivative.compiled(with_value=with_value)
-        recall.remember(seen, compiled, _pack_again(found.prepared, options, with_value))
-    return found
-
-
-def _pack_again(prepared: Prepared, options: Options, with_value: bool) -> Callable[[list[Any]], Any]:
+def pack_again(
+    prepared: Prepared, options: Options, outcome: Callable[[Result], Any], with_value: bool
+) -> Callable[[list[Any]], Any]:
     """What packs the results of the compiled derivative as the call before packed them."""
     layout, treedef = prepared.layout, prepared.outputs.treedef
     is_bare = options.format == "structured"
 
     def pack(results: list[Any]) -> Any:
         jacobian = Jacobian.tree_unflatten(layout, (results[0],))  # known to fit, so not checked
-        derivative = jacobian if is_bare else jacobian.to_bcoo()
-        return (jax.tree.unflatten(treedef, results[1:]), derivative) if with_value else derivative
+        value = jax.tree.unflatten(treedef, results[1:]) if with_value else None
+        return outcome(Result(value, None, None, jacobian if is_bare else jacobian.to_bcoo()))
 
     return pack
 

@@ -248,6 +248,16 @@ def test_strict_names_the_primitive_and_the_line():
     )
 
 
+def test_a_hessian_of_a_complex_output_is_refused():
+    f = lambda x: jnp.exp(1j * x[0]) * x[1]  # noqa: E731
+    for kind in ("structured", "bcoo"):
+        with pytest.raises(TypeError, match=r"needs a real output.*returns complex64.*imaginary parts"):
+            jaxcalc.hessian(f, format=kind)(jnp.ones(2))
+    z = jnp.ones(2, jnp.complex64)
+    H = jaxcalc.hessian(lambda z: z[0] ** 2 * z[1] * 1j, holomorphic=True, format="structured")(z)
+    np.testing.assert_allclose(H.matrix(), [[2j, 2j], [2j, 0]])
+
+
 def test_a_hessian_needs_a_scalar_and_no_mode():
     with pytest.raises(TypeError, match="needs a scalar output"):
         jaxcalc.hessian(lambda x: x * x, format="structured")(jnp.ones(3))
