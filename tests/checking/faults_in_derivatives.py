@@ -1,0 +1,150 @@
+"""Functions of which only the derivative is NaN or infinite."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tests.checking.faults import fault, vector
+
+
+@fault("error", "derivative", "sqrt has an infinite derivative at 0", vector(0.0, 1.0))
+def sqrt_at_zero(x):
+    """sqrt at 0"""
+    return jnp.sum(jnp.sqrt(x))  # <-
+
+
+@fault("error", "derivative", "a branch that where", vector(0.0, 1.0))
+def untaken_sqrt(x):
+    """sqrt at 0 in the branch that where does not take"""
+    root = jnp.sqrt(x)  # <-
+    return jnp.sum(jnp.where(x > 0, root, 0.0))
+
+
+@fault("error", "derivative", "a branch that where", vector(0.0, 1.0))
+def untaken_division(x):
+    """division by zero in the branch that where does not take"""
+    quotient = jnp.sin(x) / x  # <-
+    return jnp.sum(jnp.where(x == 0, 1.0, quotient))
+
+
+@fault("error", "derivative", "a branch that where", vector(-1.0, 1.0))
+def untaken_log(x):
+    """log of a negative number, squared away by where"""
+    return jnp.sum(
+        jnp.where(
+            x > 0,
+            jnp.sqrt(jnp.log(jnp.maximum(x, 0.0) + 1.0)),  # <-
+            0.0,
+        )
+    )
+
+
+@fault("error", "derivative", "a branch that where", vector(1000.0, 1.0))
+def untaken_overflow(x):
+    """overflow of exp in the branch that where does not take"""
+    return jnp.sum(
+        jnp.where(
+            x > 10,
+            x,
+            jnp.log(1.0 + jnp.exp(x)),  # <-
+        )
+    )
+
+
+@fault("error", "derivative", "norm at 0 has no derivative", vector(0.0, 0.0))
+def norm_at_zero(x):
+    """norm at 0"""
+    return jnp.linalg.norm(x)  # <-
+
+
+@fault("error", "derivative", "norm at 0 has no derivative", np.ones((3, 2), np.float32))
+def pairwise_distances(x):
+    """distances between all points, of a point to itself as well"""
+    difference = x[:, None, :] - x[None, :, :]
+    squares = jnp.sum(difference**2, axis=-1)
+    return jnp.sum(jnp.sqrt(squares))  # <-
+
+
+@fault("error", "derivative", "x**0.5 has an infinite derivative at 0", vector(0.0))
+def root_as_power(x):
+    """x**0.5 at 0"""
+    return jnp.sum(x**0.5)  # <-
+
+
+@fault("error", "derivative", "x**0.0 at 0", vector(0.0))
+def zeroth_power(x):
+    """x**0. at 0"""
+    return jnp.sum(x**0.0)  # <-
+
+
+@fault(
+    "error",
+    "derivative",
+    "the derivative by the exponent",
+    np.float32(-2.0),
+    np.float32(2.0),
+    argnums=(0, 1),
+)
+def exponent_of_negative(x, y):
+    """the exponent of a negative number as an argument"""
+    return x**y  # <-
+
+
+@fault("error", "derivative", "asin has an infinite derivative at 1", vector(1.0))
+def arcsin_at_edge(x):
+    """arcsin at the edge of its domain"""
+    return jnp.sum(jnp.arcsin(x))  # <-
+
+
+@fault("error", "derivative", "acos has an infinite derivative at 1", vector(1.0, 0.0))
+def angle_of_parallel_vectors(x):
+    """the angle between parallel vectors"""
+    cosine = jnp.dot(x, jnp.array([1.0, 0.0]))
+    return jnp.arccos(cosine)  # <-
+
+
+@fault("error", "derivative", "atan2(0, 0) has no derivative", vector(0.0, 0.0))
+def angle_at_origin(x):
+    """arctan2 at the origin"""
+    return jnp.arctan2(x[0], x[1])  # <-
+
+
+@fault("error", "derivative", "eigh with equal eigenvalues", np.eye(3, dtype=np.float32))
+def degenerate_eigh(a):
+    """eigenvectors of a matrix with equal eigenvalues"""
+    values, vectors = jnp.linalg.eigh(a)  # <-
+    return jnp.sum(vectors * jnp.arange(3.0)) + jnp.sum(values)
+
+
+@fault("error", "derivative", "svd with equal singular values", np.eye(3, dtype=np.float32))
+def degenerate_svd(a):
+    """singular vectors of a matrix with equal singular values"""
+    u, s, _ = jnp.linalg.svd(a)  # <-
+    return jnp.sum(u * jnp.arange(3.0)) + jnp.sum(s)
+
+
+@fault("error", "derivative", "sqrt has an infinite derivative at 0", np.float32(2.0))
+def loop_reaches_root(x):
+    """sqrt at 0 at a step of a scan"""
+
+    def step(carry, k):
+        return carry + jnp.sqrt(x - k), None  # <-
+
+    return jax.lax.scan(step, 0.0, jnp.arange(3.0))[0]
+
+
+@fault("error", "derivative", "0 / 0 is NaN", vector(0.0, 1.0))
+def custom_rule(x):
+    """a custom_jvp rule that divides by zero"""
+
+    @jax.custom_jvp
+    def smooth(x):
+        return jnp.abs(x) ** 1.5
+
+    @smooth.defjvp
+    def _(primals, tangents):
+        (x,), (t,) = primals, tangents
+        slope = 1.5 * x / jnp.sqrt(jnp.abs(x))  # <-
+        return smooth(x), slope * t
+
+    return jnp.sum(smooth(x))

@@ -1,0 +1,192 @@
+"""Functions whose value is NaN or infinite."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tests.checking.faults import fault, vector
+
+
+@fault("error", "value", "log(0) is -inf", vector(0.0, 1.0))
+def log_of_zero(x):
+    """log of 0"""
+    y = 2.0 * x
+    return jnp.sum(jnp.log(y))  # <-
+
+
+@fault("error", "value", "log of -1, below 0, is NaN", vector(-1.0, 1.0))
+def log_of_negative(x):
+    """log of a negative number"""
+    return jnp.sum(jnp.log(x))  # <-
+
+
+@fault("error", "value", "sqrt of -2, a negative number, is NaN", vector(-2.0, 1.0))
+def sqrt_of_negative(x):
+    """sqrt of a negative number"""
+    y = jnp.sqrt(x)  # <-
+    return jnp.sum(y * 3.0)
+
+
+@fault("error", "value", "division by zero", vector(1.0, 0.0))
+def division_by_zero(x):
+    """division by zero"""
+    y = 1.0 / x  # <-
+    return jnp.sum(y)
+
+
+@fault("error", "value", "0 / 0 is NaN", vector(0.0, 0.0))
+def normalise_zero(x):
+    """a zero vector normalised"""
+    total = jnp.sum(x)
+    return jnp.sum((x / total) ** 2)  # <-
+
+
+@fault("error", "value", "overflow in exp: exp(200)", vector(1.0, 200.0))
+def softmax_without_shift(x):
+    """a softmax without a shift"""
+    e = jnp.exp(x)  # <-
+    return jnp.sum(e / jnp.sum(e) * jnp.arange(2.0))
+
+
+@fault("error", "derivative", "overflow in exp: exp(200)", vector(1.0, 200.0))
+def part_of_softmax_without_shift(x):
+    """a softmax without a shift, whose finite part alone is used"""
+    e = jnp.exp(x)  # <-
+    return (e / jnp.sum(e))[0]
+
+
+@fault("error", "value", "overflow in exp: exp(100)", vector(1.0, 100.0))
+def logsumexp_without_shift(x):
+    """a logsumexp without a shift"""
+    return jnp.log(jnp.sum(jnp.exp(x)))  # <-
+
+
+@fault("error", "value", "overflow in exp: exp(90)", vector(90.0))
+def softplus_without_shift(x):
+    """log(1 + exp(x)) of a large x"""
+    y = jnp.exp(x)  # <-
+    return jnp.sum(jnp.log(1.0 + y))
+
+
+@fault("error", "value", "overflow in mul", vector(1e30, 1.0))
+def product_overflows(x):
+    """a product that overflows"""
+    y = x * x  # <-
+    return jnp.sum(y) - 1.0
+
+
+@fault("error", "value", "overflow in dot_general", vector(1e30, 1e30))
+def dot_overflows(x):
+    """an inner product that overflows"""
+    return x @ x  # <-
+
+
+@fault("error", "value", "0 to a negative power is inf", vector(0.0))
+def negative_power_of_zero(x):
+    """a negative power of 0"""
+    return jnp.sum(x**-2)  # <-
+
+
+@fault("error", "value", "to the power 0.5 is NaN", vector(-4.0))
+def power_of_negative(x):
+    """a fractional power of a negative number"""
+    return jnp.sum(x**0.5)  # <-
+
+
+@fault("error", "value", "asin of 1.5", vector(1.5))
+def arcsin_outside(x):
+    """arcsin outside of its domain"""
+    return jnp.sum(jnp.arcsin(x))  # <-
+
+
+@fault("error", "value", "atanh of 1, at the edge", vector(1.0))
+def arctanh_at_edge(x):
+    """arctanh at the edge of its domain"""
+    return jnp.sum(jnp.arctanh(x))  # <-
+
+
+@fault("error", "value", "not positive definite", -np.eye(3, dtype=np.float32))
+def cholesky_of_indefinite(a):
+    """cholesky of an indefinite matrix"""
+    return jnp.sum(jnp.linalg.cholesky(a))  # <-
+
+
+@fault("error", "value", "singular matrix", np.ones((3, 3), np.float32))
+def singular_solve(a):
+    """a linear system with a singular matrix"""
+    return jnp.sum(jnp.linalg.solve(a, jnp.ones(3)))  # <-
+
+
+@fault("error", "value", "inf - inf is NaN", vector(1.0, 2.0))
+def row_masked_throughout(x):
+    """softmax of a row that is masked throughout"""
+    scores = jnp.where(jnp.zeros(2, bool), x, -jnp.inf)
+    return jax.nn.softmax(scores)[0]  # <-
+
+
+@fault("error", "value", "too large for float16", vector(1e6))
+def cast_overflows(x):
+    """a cast that overflows"""
+    half = x.astype(jnp.float16)  # <-
+    return jnp.sum(half.astype(jnp.float32))
+
+
+@fault("error", "value", "the argument x holds NaN", vector(1.0, np.nan))
+def nan_argument(x):
+    """NaN in an argument"""
+    return jnp.sum(x**2)
+
+
+@fault("error", "value", "division by zero", np.float32(3.0))
+def loop_divides_by_zero(x):
+    """division by zero at a step of a scan"""
+
+    def step(carry, k):
+        return carry + 1.0 / (x - k), None  # <-
+
+    return jax.lax.scan(step, 0.0, jnp.arange(5.0))[0]
+
+
+@fault("error", "value", "overflow in integer_pow", np.float32(3.0))
+def while_overflows(x):
+    """overflow at a step of a while loop"""
+
+    def body(state):
+        n, y = state
+        return n + 1, y**2  # <-
+
+    return jax.lax.while_loop(lambda s: s[0] < 20, body, (0, x))[1]
+
+
+@fault("error", "value", "log(0) is -inf", np.float32(0.0))
+def branch_that_is_taken(x):
+    """log of 0 in the branch of a cond that is taken"""
+    return jax.lax.cond(
+        x < 1.0,
+        lambda x: jnp.log(x),  # <-  # noqa: PLW0108
+        lambda x: x,
+        x,
+    )
+
+
+@fault("error", "value", "log(0) is -inf", vector(0.0, 1.0))
+def jitted_and_mapped(x):
+    """log of 0 under jit and vmap"""
+
+    @jax.jit
+    def entropy(p):
+        return -p * jnp.log(p)  # <-
+
+    return jnp.sum(jax.vmap(entropy)(x))
+
+
+@fault("error", "value", "log(0) is -inf", vector(0.0, 1.0))
+def inside_of_custom_jvp(x):
+    """log of 0 inside of a custom_jvp function"""
+
+    @jax.custom_jvp
+    def scaled_log(x):
+        return 2.0 * jnp.log(x)  # <-
+
+    scaled_log.defjvp(lambda p, t: (scaled_log(*p), 2.0 * t[0] / p[0]))
+    return jnp.sum(scaled_log(x))
