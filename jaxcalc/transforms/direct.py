@@ -159,8 +159,8 @@ class Direct:
 def _is_worth_compiling(request: Request, key: Hashable) -> bool:
     """Whether this call is likely to come again.
 
-    It is the first one of this derivative of this code, or has come before. A lambda that is made anew for
-    each call, or a function that is called with another number each time, would only be compiled.
+    It is the first one of this derivative of this code, or has come before. A lambda that is made anew
+    for each call, or a function that is called with another number each time, would only be compiled.
     """
     code = _code(request.f)
     with _lock:
