@@ -129,6 +129,7 @@ def _explain(target: Target, options: Any) -> Answer:
         order=options.order,
         format=options.format,
         mode=options.mode,
+        memory_limit=options.memory_limit,
         analyze=options.analyze,
     )
     return Answer(str(found), found.to_dict())
@@ -161,6 +162,12 @@ def _check(target: Target, options: Any) -> Answer:
     return Answer(shown, record, 0 if found.passed else 1)
 
 
+def _diagnose(target: Target, options: Any) -> Answer:
+    del options
+    found = jaxcalc.diagnose(target.call, *target.values, argnums=_argnums(target))
+    return Answer(str(found), found.to_dict(), 0 if found.healthy else 1)
+
+
 def _argnums(target: Target) -> int | tuple[int, ...]:
     return target.chosen[0] if len(target.chosen) == 1 else target.chosen
 
@@ -173,4 +180,5 @@ _COMMANDS: dict[str, Callable[[Target, Any], Answer]] = {
     "hessian": _hessian,
     "explain": _explain,
     "check": _check,
+    "diagnose": _diagnose,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import textwrap
 
 import jaxcalc
@@ -11,6 +12,8 @@ _DESCRIPTION = """\
 Exact derivatives of JAX functions. Without a command: a tour of all concepts, from a difference
 quotient to a trained network, that checks itself (about half a minute).
 """
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 EXAMPLES = """\
 examples:
@@ -21,8 +24,9 @@ examples:
   jaxcalc hessian my_module:loss --at 1,2,3
   jaxcalc explain my_module:residuals --args "float32[1000]"
   jaxcalc check my_module:loss --at 1,2,3
+  jaxcalc diagnose my_module:loss --at 1,2,3
 
-exit codes: 0 all went well, 1 a check found a disagreement, 2 a mistake in what was typed
+exit codes: 0 all went well, 1 a check or a diagnosis found a fault, 2 a mistake in what was typed
 """
 
 _TARGET = """\
@@ -44,6 +48,7 @@ _COMMANDS = {
     "hessian": "second derivatives of a number by many",
     "explain": "say how a derivative is computed, what it costs, and which line of the source costs it",
     "check": "compare the exact derivative with a numerical one; exit code 1 if they disagree",
+    "diagnose": "say which line makes NaN, inf or a zero gradient; exit code 1 if one does",
 }
 
 
@@ -129,8 +134,25 @@ def _add_explain(command: argparse.ArgumentParser) -> None:
         help="format of the result (default: structured)",
     )
     command.add_argument(
+        "--memory-limit",
+        type=_bytes,
+        metavar="BYTES",
+        help="workspace that is allowed: 1000000, 256MiB, 1GiB (default: a share of the memory)",
+    )
+    command.add_argument(
         "--analyze", action="store_true", help="also run it, and show the time and the memory it took"
     )
+
+
+def _bytes(text: str) -> int:
+    """A number of bytes, with a unit or without."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB)?\s*", text)
+    size = 0 if match is None else int(float(match[1]) * 1024 ** _UNITS.index(match[2] or "B"))
+    if size < 1:
+        raise argparse.ArgumentTypeError(
+            f"expected a positive number of bytes, such as 1000000, 256MiB or 1GiB, got {text!r}"
+        )
+    return size
 
 
 def _functions() -> str:
