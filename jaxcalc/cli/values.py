@@ -16,7 +16,12 @@ from jaxcalc.cli.syntax import parse, variables
 from jaxcalc.cli.vocabulary import CONSTANTS, FUNCTIONS
 
 _NAMED = re.compile(r"\s*([^\W\d]\w*)\s*=(?!=)(.*)", re.DOTALL)
-_SHAPE = re.compile(r"\s*(b?float\d+|complex\d+)\s*\[([\d,\s]*)\]\s*")  # float32[3,4]
+_SHAPE = re.compile(r"\s*(bool|(?:bfloat|float|complex|u?int)\d+)\s*\[(.*)\]\s*", re.DOTALL)
+_DTYPES = (
+    *("bfloat16", "bool", "complex64", "complex128", "float16", "float32", "float64"),
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+)
+_DOUBLE = frozenset({"complex128", "float64", "int64", "uint64"})  # there with 64-bit types on
 _NEXT_NAME = re.compile(r",(?=\s*[^\W\d]\w*\s*=(?!=))")  # the comma in x=1,2,z=3 before a name
 
 
@@ -48,8 +53,7 @@ def _value(name: str, text: str, dtype: str) -> Any:
     label = f"--at {name}=" if name else "--at "
     shape = _SHAPE.fullmatch(text)
     if shape is not None:
-        sizes = [int(size) for size in shape[2].split(",") if size.strip()]
-        return jax.ShapeDtypeStruct(tuple(sizes), jnp.dtype(shape[1]))
+        return _shape(f"{label}{text.strip()}", shape[1], shape[2], dtype)
     if text.strip().startswith("{"):
         return _pytree(label, text, dtype)
     tree = parse(text) if text.strip() else None
@@ -62,6 +66,18 @@ def _value(name: str, text: str, dtype: str) -> Any:
             "1,2,3 or [[1,2],[3,4]]"
         )
     return jnp.asarray(as_array(evaluate(tree, {})), dtype)
+
+
+def _shape(label: str, name: str, sizes: str, precision: str) -> jax.ShapeDtypeStruct:
+    """`float32[3,4]`: a shape alone."""
+    if name not in _DTYPES:
+        raise UsageError(f"{label}: no dtype {name!r}; it can be {', '.join(_DTYPES)}")
+    if name in _DOUBLE and precision != "float64":
+        raise UsageError(f"{label}: {name} goes with --dtype float64")
+    parts = [part.strip() for part in sizes.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts):
+        raise UsageError(f"{label}: sizes are whole numbers, as in float32[3,4]; float32[] is a number")
+    return jax.ShapeDtypeStruct(tuple(map(int, parts)), jnp.dtype(name))
 
 
 def _pytree(label: str, text: str, dtype: str) -> Any:

@@ -329,6 +329,62 @@ def test_explain(capsys: pytest.CaptureFixture[str], module: str) -> None:
     assert isinstance(found["ways"][0]["is_chosen"], bool)
 
 
+def test_explain_within_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("explain", "outer(x, x)", "--args", "float32[20]", "--format", "dense")
+    free = record(capsys, *words)
+    assert free["ways"][0]["blocks"] == 1
+    for limit, size in (("6000", 6000), ("7.5KiB", 7680), ("1 MiB", 2**20)):
+        found = record(capsys, *words, "--memory-limit", limit)
+        assert found["ways"][0]["workspace"] <= size
+        assert (found["ways"][0]["blocks"] > 1) == (size < 10_000)
+    error = mistake(capsys, *words, "--memory-limit", "9")
+    assert "memory_limit=9 (9 B) is less than the workspace" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (
+            ["--args", "float99[3]"],
+            "--at float99[3]: no dtype 'float99'; it can be bfloat16, bool, comp",
+        ),
+        (
+            ["--args", "x=float32[3,-1]"],
+            "--at x=float32[3,-1]: sizes are whole numbers, as in float32[3,4]",
+        ),
+        (["--args", "float32[n]"], "--at float32[n]: sizes are whole numbers"),
+        (
+            ["--args", "float64[3]", "--dtype", "float32"],
+            "float64[3]: float64 goes with --dtype float64",
+        ),
+        (["--args", "int32[3]"], "x is int32, and a derivative by an integer"),
+        (["--args", "float32[3]", "--order", "2"], "needs a scalar output"),
+    ],
+)
+def test_explain_refuses(capsys: pytest.CaptureFixture[str], words: list[str], expected: str) -> None:
+    assert expected in mistake(capsys, "explain", "x**2", *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "legal"),
+    [
+        (["--mode", "up"], ["auto", "forward", "reverse"]),
+        (["--format", "coo"], ["structured", "bcoo", "dense"]),
+        (["--order", "3"], ["1", "2"]),
+        (["--memory-limit", "0"], ["1000000", "256MiB", "1GiB"]),
+        (["--memory-limit", "much"], ["1000000", "256MiB", "1GiB"]),
+    ],
+)
+def test_explain_lists_what_is_legal(
+    capsys: pytest.CaptureFixture[str], words: list[str], legal: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["explain", "x**2", "--args", "float32[3]", *words])
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert all(choice in error for choice in [*legal, words[0]])
+
+
 def test_a_shape_will_not_do_where_values_are_needed(capsys: pytest.CaptureFixture[str]) -> None:
     error = mistake(capsys, "gradient", "sum(x)", "--at", "float32[3]")
     assert "--at x: float32[3] is a shape; jaxcalc gradient needs values, such as 1,2,3" in error
