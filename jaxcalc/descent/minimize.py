@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from jaxcalc.arguments import require_callable
-from jaxcalc.descent.bar import Bar
+from jaxcalc.bar import Bar
 from jaxcalc.descent.batches import Batches, Source, source_of
 from jaxcalc.descent.leaves import require_arrays, require_parameters
 from jaxcalc.descent.minimum import History, Minimum, Progress
@@ -97,7 +97,8 @@ def minimize(
     with Bar(steps, shown=progress) as bar:
         while run.reason is None:
             run.advance()
-            bar.show(run.step, *run.latest())
+            loss_now, slope = run.latest()
+            bar.show(run.step, loss=f"{loss_now:.4g}", gradient=f"{slope:.3g}")
             if callback is not None and run.due() and _wants_stop(callback(run.progress())):
                 run.finish("callback")
     return run.minimum()

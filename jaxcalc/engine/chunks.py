@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import accumulate
 from math import prod
 from typing import Any
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.extend.core import Jaxpr
+from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 
 from jaxcalc.arguments import is_array
 from jaxcalc.aside import Aside, set_aside
@@ -22,19 +23,29 @@ Leaves = Sequence[Any]
 FlatCall = Callable[[Leaves], tuple[Leaves, Any]]
 Push = Callable[[list[Any]], list[Any]]
 BlockOf = Callable[[Jaxpr], int]
+Watch = Callable[[Sequence[Any], int, int], None]
+_TURNS = 50  # in which a bar moves at least
+_LEAST_SHOWN = 16  # products between two moves of a bar
 
 
 def blocks_in_turn(
-    call: FlatCall, leaves: Leaves, direction: Direction, block_of: BlockOf
+    call: FlatCall,
+    leaves: Leaves,
+    direction: Direction,
+    block_of: BlockOf,
+    watch: Watch | None = None,
 ) -> tuple[list[list[Any]], list[Any], Any]:
     """The Jacobian's blocks, the output leaves, and aux, some products with basis vectors at a time.
 
     Args:
-        call: a flat function whose leaves and outputs are all real or all complex.
+        call: a flat function. Forward, a complex leaf stands for a holomorphic function; in reverse, a
+            complex output does.
         leaves: where.
         direction: Jacobian-vector products, or vector-Jacobian products.
         block_of: is shown the program of one product, and says how many are done at a time.
+        watch: is told how many products are done, after each block; see `watched_products`.
     """
+    make = products_with_basis if watch is None else partial(watched_products, watch=watch)
     if direction == "forward":
         rest: list[Aside] = []
 
@@ -46,7 +57,7 @@ def blocks_in_turn(
 
         output, push, arrays = jax.linearize(split, list(leaves), has_aux=True)
         block = _block(push, leaves, block_of)
-        columns = products_with_basis(push, leaves, block=block, axis=-1)
+        columns = make(push, leaves, block=block, axis=-1)
         shapes = [jnp.shape(x) for x in leaves]
         blocks = [column_blocks(c, shapes) for c in columns]
         return blocks, list(output), rest[-1].restored(arrays)
@@ -55,7 +66,7 @@ def blocks_in_turn(
     def pulled(cotangents: list[Any]) -> list[Any]:
         return list(pull(list(cotangents))[0])
 
-    rows = products_with_basis(pulled, output, block=_block(pulled, output, block_of))
+    rows = make(pulled, output, block=_block(pulled, output, block_of))
     return row_blocks(rows, [jnp.shape(y) for y in output]), list(output), aux
 
 
@@ -103,6 +114,48 @@ def products_with_basis(
     shapes = jax.eval_shape(some, numbers)
     empty = [jnp.zeros(s.shape, s.dtype) for s in shapes]
     return list(lax.fori_loop(0, -(-count // block), step, empty))
+
+
+def watched_products(
+    linear: Push, like: Sequence[Any], *, block: int, watch: Watch, axis: int = 0
+) -> list[Any]:
+    """As `products_with_basis`, with the blocks driven from here: outside of a trace, one at a time.
+
+    So a signal is heard between two blocks, and the loop is left with nothing to be cleared up.
+
+    Args:
+        linear: a map of lists of arrays.
+        like: arrays like those it takes, N elements in all.
+        block: how many are done at once at the most; fewer where a bar would stand still.
+        watch: is told, before the first block and after each one, what was used or made, how many
+            products are done, and how many there are. It may raise, which ends the computation.
+        axis: where the axis of the products is in the results.
+    """
+    one, count = _product_with_one(linear, like)
+    some = jax.vmap(one, out_axes=axis)
+    block = max(1, min(block, count, max(_LEAST_SHOWN, -(-count // _TURNS))))
+
+    def step(start: Any, results: list[Any]) -> list[Any]:
+        new = some(start + jnp.arange(block, dtype=start.dtype))
+        return [
+            lax.dynamic_update_slice_in_dim(whole, part, start, axis=axis)
+            for whole, part in zip(results, new, strict=True)
+        ]
+
+    shapes = jax.eval_shape(some, jax.ShapeDtypeStruct((count,), jnp.int32))
+    closed = jax.make_jaxpr(step)(np.int32(0), shapes)
+    watch(closed.consts, 0, count)
+
+    def run(constants: list[Any], start: Any, results: list[Any]) -> list[Any]:
+        return jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, constants))(start, *results)
+
+    compiled = jax.jit(run, donate_argnums=2)
+    results = [jnp.zeros(s.shape, s.dtype) for s in shapes]
+    for done in range(0, count, block):
+        start = min(done, count - block)  # the last block may overlap the one before
+        results = jax.block_until_ready(compiled(closed.consts, np.int32(start), results))
+        watch(results, min(done + block, count), count)
+    return results
 
 
 def _product_with_one(linear: Push, like: Sequence[Any]) -> tuple[Callable[[Any], list[Any]], int]:

@@ -12,7 +12,7 @@ from jax import lax
 
 from jaxcalc.arguments import dtype_of, is_array
 from jaxcalc.aside import Aside, set_aside
-from jaxcalc.engine.chunks import BlockOf, FlatCall, Leaves, blocks_in_turn
+from jaxcalc.engine.chunks import BlockOf, FlatCall, Leaves, Watch, blocks_in_turn
 from jaxcalc.engine.directions import Direction
 
 Wrap = Callable[[FlatCall], FlatCall]
@@ -37,23 +37,24 @@ def jacobian_blocks(
     holomorphic: bool,
     forward: Wrap | None = None,
     block_of: BlockOf | None = None,
+    watch: Watch | None = None,
 ) -> tuple[Any, list[Any], Any]:
     """The Jacobian's blocks, the output leaves, and aux, of one evaluation of f.
 
     Forward mode costs one Jacobian-vector product for each input element, reverse mode one
     vector-Jacobian product for each output element. `forward` is applied to what is differentiated
     in forward mode. `block_of` is shown the program of one product, and says how many are done at a
-    time.
+    time; `watch` is told how many are done.
     """
     if not leaves:
         output, aux = call(leaves)
         return [[] for _ in output], list(output), aux
     if direction == "forward" and forward is not None:
         call = forward(call)
-    if block_of is not None:
-        return blocks_in_turn(call, leaves, direction, block_of)
     if direction == "reverse":
-        return _reverse_blocks(call, leaves, holomorphic=holomorphic)
+        return _reverse_blocks(call, leaves, block_of, watch, holomorphic=holomorphic)
+    if block_of is not None:
+        return blocks_in_turn(call, leaves, direction, block_of, watch)
 
     rest: list[Aside] = []
 
@@ -67,7 +68,14 @@ def jacobian_blocks(
     return blocks, output, rest[-1].restored(arrays)
 
 
-def _reverse_blocks(call: FlatCall, leaves: Leaves, *, holomorphic: bool) -> tuple[Any, list[Any], Any]:
+def _reverse_blocks(
+    call: FlatCall,
+    leaves: Leaves,
+    block_of: BlockOf | None,
+    watch: Watch | None,
+    *,
+    holomorphic: bool,
+) -> tuple[Any, list[Any], Any]:
     """As `jax.jacrev`, which takes no complex output of real inputs: its two parts are stacked."""
 
     def parts(leaves: Leaves) -> tuple[Any, tuple[Leaves, Any]]:
@@ -80,9 +88,7 @@ def _reverse_blocks(call: FlatCall, leaves: Leaves, *, holomorphic: bool) -> tup
         real = [jnp.real(y) if jnp.iscomplexobj(y) else y for y in output]
         return (real, imaginary), (output, aux)
 
-    (blocks, imaginary), (output, aux) = jax.jacrev(parts, has_aux=True, holomorphic=holomorphic)(
-        leaves
-    )
+    blocks, imaginary, (output, aux) = _of_parts(parts, leaves, block_of, watch, holomorphic)
     remaining = iter(imaginary)
     for i, y in enumerate(output):
         if jnp.iscomplexobj(y) and not holomorphic:
@@ -90,6 +96,28 @@ def _reverse_blocks(call: FlatCall, leaves: Leaves, *, holomorphic: bool) -> tup
             pairs = zip(blocks[i], next(remaining), strict=True)
             blocks[i] = [lax.complex(re.astype(part), im.astype(part)) for re, im in pairs]
     return blocks[: len(output)], output, aux
+
+
+def _of_parts(
+    parts: Callable[[Leaves], tuple[Any, tuple[Leaves, Any]]],
+    leaves: Leaves,
+    block_of: BlockOf | None,
+    watch: Watch | None,
+    holomorphic: bool,
+) -> tuple[list[Any], list[Any], Any]:
+    """The blocks of both parts, all at once or some rows at a time, and what comes with them."""
+    if block_of is None:
+        (blocks, imaginary), kept = jax.jacrev(parts, has_aux=True, holomorphic=holomorphic)(leaves)
+        return blocks, imaginary, kept
+    counts: list[int] = []
+
+    def joined(leaves: Leaves) -> tuple[Leaves, Any]:
+        (first, second), kept = parts(leaves)
+        counts.append(len(first))
+        return [*first, *second], kept
+
+    rows, _, kept = blocks_in_turn(joined, leaves, "reverse", block_of, watch)
+    return rows[: counts[-1]], rows[counts[-1] :], kept
 
 
 def hessian_blocks(
@@ -100,6 +128,7 @@ def hessian_blocks(
     holomorphic: bool,
     forward: Wrap | None = None,
     block_of: BlockOf | None = None,
+    watch: Watch | None = None,
 ) -> tuple[Any, Any, list[Any], Any]:
     """Second-order blocks, first-order blocks, output leaves and aux, of one evaluation of f.
 
@@ -118,7 +147,7 @@ def hessian_blocks(
         return flat, (output, aux)
 
     second, flat, (output, aux) = jacobian_blocks(
-        first, leaves, outer, holomorphic=holomorphic, forward=forward, block_of=block_of
+        first, leaves, outer, holomorphic=holomorphic, forward=forward, block_of=block_of, watch=watch
     )
     structure = structures[-1]
     return structure.unflatten(second), structure.unflatten(flat), output, aux

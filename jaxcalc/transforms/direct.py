@@ -115,7 +115,7 @@ class Direct:
     def _compiled(self, request: Request) -> Compiled | None:
         """The compiled derivative for this call; None where f is to be looked at anew."""
         options = request.options
-        if options.has_aux or options.allow_int or is_jit_disabled():
+        if options.has_aux or options.allow_int or options.progress or is_jit_disabled():
             return None
         if request.call.is_inside_a_trace:
             return None

@@ -27,6 +27,7 @@ def hessian(
     mode: Mode = "auto",
     memory_limit: int | None = None,
     strict: bool = False,
+    progress: bool = False,
 ) -> Callable[..., Any]:
     """The Hessian of f; a drop-in for `jax.hessian`.
 
@@ -45,8 +46,11 @@ def hessian(
         mode: `"auto"` is forward over reverse where f allows both; `"forward"` and `"reverse"`
             take that one twice, which dense results only can. `jax.custom_vjp` functions have a
             forward mode here, as in `jacobian`.
-        memory_limit: bytes of workspace.
+        memory_limit: bytes of workspace beside the result. Where the cheapest way takes more, products
+            are done a block at a time; if not even that fits, it is an error.
         strict: refuse a primitive that has no rule of its own in the structure engine.
+        progress: show a bar on standard error while a dense Hessian is made, a block of products at
+            a time, which may be interrupted; outside of jit and the like.
 
     Returns:
         A function of the same arguments as f that returns the Hessian, nested as the chosen
@@ -70,7 +74,9 @@ def hessian(
     """
     api = "jaxcalc.hessian"
     require_callable(api, f)
-    options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
+    options = Options(
+        api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict, progress
+    )
 
     def outcome(found: Result) -> Any:
         return (found.derivative, found.aux) if has_aux else found.derivative
@@ -99,6 +105,7 @@ def value_gradient_and_hessian(
     mode: Mode = "auto",
     memory_limit: int | None = None,
     strict: bool = False,
+    progress: bool = False,
 ) -> Callable[..., Any]:
     """The value, the gradient and the Hessian of f, from one evaluation of f.
 
@@ -118,7 +125,9 @@ def value_gradient_and_hessian(
     """
     api = "jaxcalc.value_gradient_and_hessian"
     require_callable(api, f)
-    options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
+    options = Options(
+        api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict, progress
+    )
 
     def outcome(found: Result) -> Any:
         return ((found.value, found.aux) if has_aux else found.value), found.gradient, found.derivative

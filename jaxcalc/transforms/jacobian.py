@@ -29,6 +29,7 @@ def jacobian(
     strict: bool = False,
     rows: Indices | None = None,
     columns: Indices | None = None,
+    progress: bool = False,
 ) -> Callable[..., Any]:
     """The (generalized) Jacobian of f; a drop-in for `jax.jacfwd` and `jax.jacrev`.
 
@@ -48,12 +49,16 @@ def jacobian(
             one that f allows. Forward mode works through `jax.custom_vjp` functions too, by the
             transpose of their backward rule, so that a function with such a part and a `while_loop`
             has a derivative, though JAX differentiates it in neither mode.
-        memory_limit: bytes of workspace.
+        memory_limit: bytes of workspace beside the result. Where the cheapest way takes more, products
+            are done a block at a time, or in the other direction; less than that needs is an error.
         strict: refuse a primitive that has no rule of its own in the structure engine.
         rows: the numbers of the output elements to differentiate, in any order and with repetitions,
             known when f is traced: those of the M x N matrix that `format="structured"` gives.
             Negative ones count from the end. Without it: all.
         columns: likewise the numbers of the input elements to differentiate by.
+        progress: show a bar on standard error while a dense Jacobian is made, a block of products at
+            a time, which may be interrupted; outside of jit and the like. What is cut at a bottleneck
+            is made at once.
 
     Returns:
         A function of the same arguments as f that returns the Jacobian: for each leaf of the
@@ -90,7 +95,9 @@ def jacobian(
     """
     api = "jaxcalc.jacobian"
     require_callable(api, f)
-    options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
+    options = Options(
+        api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict, progress
+    )
     evaluate = evaluate_part(api, rows, columns, _evaluate)
 
     def outcome(found: Result) -> Any:
@@ -122,6 +129,7 @@ def value_and_jacobian(
     strict: bool = False,
     rows: Indices | None = None,
     columns: Indices | None = None,
+    progress: bool = False,
 ) -> Callable[..., Any]:
     """The value and the Jacobian of f, from one evaluation of f.
 
@@ -139,7 +147,9 @@ def value_and_jacobian(
     """
     api = "jaxcalc.value_and_jacobian"
     require_callable(api, f)
-    options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
+    options = Options(
+        api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict, progress
+    )
     evaluate = evaluate_part(api, rows, columns, _evaluate)
 
     def outcome(found: Result) -> Any:

@@ -32,6 +32,7 @@ class Options:
     mode: Mode
     memory_limit: int | None
     strict: bool
+    progress: bool = False
 
     def __post_init__(self) -> None:
         self._require_legal("format", self.format, get_args(Format))
@@ -41,6 +42,11 @@ class Options:
             raise ValueError(
                 f"{self.api}: memory_limit must be a positive number of bytes, got "
                 f"{self.memory_limit!r}."
+            )
+        if self.progress and self.format != "dense":
+            raise ValueError(
+                f"{self.api}: progress=True is for format='dense', which is made a block at a time; "
+                f"format={self.format!r} is made at once. Leave progress out."
             )
 
     def require_inputs(self, chosen: Chosen) -> None:

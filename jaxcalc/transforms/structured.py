@@ -49,10 +49,11 @@ def traced_dense(request: Request, kind: str, *, with_value: bool) -> Result | N
     Outside of a trace f may branch on values, and may read what changes between calls: there JAX's own
     transformations, which look at f anew each time, are what `jax.jacfwd` users expect.
     """
-    if request.options.mode != "auto" or not request.call.is_inside_a_trace:
+    options = request.options
+    if options.mode != "auto" or options.progress or not request.call.is_inside_a_trace:
         return None
     prepared = prepare_dense(request, kind)
-    limit = request.options.memory_limit
+    limit = options.memory_limit
     if prepared is None or (limit is not None and peak_bytes(prepared.derivative.program) > limit):
         return None
     inputs = request.flat(request.call.traced).leaves
