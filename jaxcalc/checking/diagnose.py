@@ -124,7 +124,8 @@ def _loops_cut_short(tape: Tape) -> list[Finding]:
         Finding(
             "note",
             "limit",
-            f"this {event.name} has too many steps to be run equation by equation: it was run as one",
+            f"this {event.name} has too many steps to be run equation by equation: it was run as one, "
+            "and nothing inside of it was looked at",
             "diagnose it with fewer steps, or diagnose its body alone.",
             *(event.place or ("", 0)),
             "",

@@ -38,7 +38,7 @@ class Progress(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Minimum:
-    """Where a descent ended; `str` gives one line.
+    """Where a descent ended; `str` gives one line, and the advice after a divergence.
 
     Attributes:
         parameters: the parameters, of the structure, shapes and dtypes given. After a divergence
@@ -61,8 +61,21 @@ class Minimum:
     reason: str
     history: History = field(repr=False)
 
-    def __str__(self) -> str:
+    @property
+    def advice(self) -> str:
+        """What to do after a divergence, in the words of `jaxcalc.diagnose`; empty after others."""
+        if not self.reason.startswith("diverged"):
+            return ""
+        part = "derivative" if "gradient" in self.reason else "value"
+        when = "these parameters" if not self.steps else "the parameters one step on"
         return (
+            f"jaxcalc.diagnose(loss, parameters, ...) at {when} names the line that makes the {part} "
+            "NaN or infinite; a smaller learning rate may keep away from it."
+        )
+
+    def __str__(self) -> str:
+        line = (
             f"{self.reason} after {self.steps} steps: loss {self.value:.6g}, gradient norm "
             f"{self.gradient_norm:.3g}"
         )
+        return f"{line}\n{self.advice}" if self.advice else line

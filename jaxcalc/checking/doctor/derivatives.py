@@ -37,7 +37,7 @@ def derivative_findings(tape: Tape, pullback: Pullback, names: Sequence[str]) ->
         if is_value_bad and any(tape.is_bad(i) for i in (*event.inputs, *event.outputs)):
             continue  # what makes the value bad has been told
         found.append(_finding(tape, pullback, event, slot, sorted(reached)))
-    return [*_once(found)[:_MOST], *_refusals(pullback)]
+    return [*_once(found)[:_MOST], *_refusals(tape, pullback)]
 
 
 def _in_reverse(
@@ -183,7 +183,7 @@ def _inside_rule(tape: Tape, event: Event) -> tuple[Why, Place | None] | None:
     return first_maker(inside, inside.outputs)
 
 
-def _refusals(pullback: Pullback) -> list[Finding]:
+def _refusals(tape: Tape, pullback: Pullback) -> list[Finding]:
     return [
         Finding(
             "error",
@@ -196,4 +196,5 @@ def _refusals(pullback: Pullback) -> list[Finding]:
             event.step,
         )
         for event, said in list(pullback.refused.items())[:_MOST]
+        if event not in tape.cut_short
     ]

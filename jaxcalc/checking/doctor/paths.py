@@ -18,6 +18,8 @@ _NAMED = 3  # cuts that one finding names
 
 def zero_findings(tape: Tape, pullback: Pullback, names: Sequence[str]) -> list[Finding]:
     """A finding for each argument whose gradient is zero in every element."""
+    if pullback.refused:
+        return []  # what an event without a derivative would give is not known
     found = []
     reaching: set[int] | None = None
     for leaf, name in zip(tape.leaves, names, strict=True):
