@@ -76,9 +76,9 @@ def facts(found: Explanation) -> list[tuple[str, str]]:
         ratio = m.seconds / m.seconds_of_f if m.seconds_of_f else float("inf")
         known.append(("measured", f"{_time(1e9 * m.seconds)}, {ratio:.3g} times f"))
         known.append(
-            ("estimated", f"{_time(1e9 * m.estimated_seconds)}, of which it took {m.error:.2g} times")
+            ("estimated", f"{_time(1e9 * m.estimated_seconds)}; it took {m.error:.2g} times as long")
         )
-        known.append(("compiled", f"in {_time(1e9 * m.seconds_to_compile)}{_memory(m)}"))
+        known.append(("compiled", f"in {_time(1e9 * m.seconds_to_compile)}{_memory(found)}"))
     return known
 
 
@@ -161,10 +161,13 @@ def _block_rows(found: Explanation) -> list[list[str]]:
     return rows
 
 
-def _memory(measured: Any) -> str:
-    if measured.workspace is None:
+def _memory(found: Explanation) -> str:
+    """What the compiled program allocates, beside what was estimated."""
+    m, estimated = found.measured, found.chosen.workspace
+    if m is None or m.workspace is None or m.output is None:
         return ""
-    return f"; workspace {in_words(measured.workspace)}, result {in_words(measured.output)}"
+    beside = "" if estimated is None else f" ({in_words(estimated)} estimated)"
+    return f"; workspace {in_words(m.workspace)}{beside}, result {in_words(m.output)}"
 
 
 def _place(place: str) -> str:

@@ -78,6 +78,11 @@ def explain(
         raise ValueError(f"{api}: order must be 1 (Jacobian) or 2 (Hessian), got {order!r}.")
     options = Options(api, False, False, False, format, mode, memory_limit, False)
     request = Request.of(f, options, argnums, argnames, args, kwargs)
+    if analyze and request.call.is_inside_a_trace:
+        raise ValueError(
+            f"{api}: analyze=True runs the derivative, which cannot be done while it is traced. Call "
+            "explain outside of jax.jit and other transformations, or leave analyze out."
+        )
     kind = "jacobian" if order == 1 else "hessian"
     try:
         found = survey(request, kind)

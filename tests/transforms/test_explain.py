@@ -118,6 +118,50 @@ def test_it_measures_when_asked():
     assert "measured" not in str(jaxcalc.explain(stencil, vector(50)))
 
 
+def test_inside_a_trace_it_explains_and_does_not_run():
+    found = []
+
+    @jax.jit
+    def run(x):
+        found.append(jaxcalc.explain(stencil, x))
+        return x
+
+    run(jnp.ones(50))
+    assert str(found[0]) == str(jaxcalc.explain(stencil, vector(50)))
+    with pytest.raises(ValueError, match=r"jaxcalc.explain: analyze=True runs .* outside of jax.jit"):
+        jax.jit(lambda x: jaxcalc.explain(stencil, x, analyze=True))(jnp.ones(50))
+
+
+@pytest.mark.parametrize("kind", ["structured", "bcoo", "dense"])
+@pytest.mark.parametrize("wide", [False, True])
+def test_the_strictest_settings(kind, wide):
+    with (
+        jax.numpy_rank_promotion("raise"),
+        jax.numpy_dtype_promotion("strict"),
+        jax.debug_nans(True),
+        jax.enable_x64(wide),
+    ):
+        found = jaxcalc.explain(stencil, jnp.linspace(0.0, 1.0, 50), format=kind, analyze=True)
+        assert found.pattern.nnz == 144
+        assert jaxcalc.explain(chain, jnp.ones(20), order=2, format=kind).pattern.nnz == 58
+        assert found._repr_html_()
+
+
+def test_names_and_several_arguments():
+    def f(x, scale, shift):
+        return scale * x + shift
+
+    arguments = jnp.ones(5), 2.0, jnp.ones(5)
+    both = jaxcalc.explain(f, *arguments, argnums=(0, 1))
+    assert [(b.input, b.shape, b.nonzeros) for b in both.blocks] == [
+        ("[0]", (5, 5), 5),
+        ("[1]", (5,), 5),
+    ]
+    named = jaxcalc.explain(f, arguments[0], shift=arguments[2], scale=2.0, argnames="shift")
+    assert (named.pattern.shape, str(named.pattern.structure)) == ((5, 5), "diagonal")
+    assert jaxcalc.explain(f, *arguments, argnames=("x", "scale")).blocks == both.blocks
+
+
 def test_notebooks_show_a_table_and_the_pattern():
     html = jaxcalc.explain(lambda x: x[1:] * x[:-1], jnp.ones(5))._repr_html_()
     tables = ET.fromstring(html).findall(".//table")
