@@ -16,6 +16,7 @@ from jaxcalc.formats.lanes import Group, Lanes, fill, spread_lanes, valid_data
 from jaxcalc.formats.readout import entries
 
 COMPARED_LANES = 4  # up to so many lanes are compared with every input rather than scattered
+_LARGEST_MASK = 1 << 20  # elements of a comparison, which is known beforehand and kept with the program
 
 
 def densify(value: Lanes, n: int, *, inputs_first: bool) -> Any:
@@ -46,7 +47,8 @@ def _dense_group(group: Group, value: Lanes, n: int, inputs_first: bool) -> Any 
     if group.index.size == group.lanes:
         return _transposed(group, value, n, inputs_first)
     if group.lanes <= COMPARED_LANES:
-        return _compared(group, value, n, inputs_first)
+        is_small = n * group.index[0].size <= _LARGEST_MASK
+        return _compared(group, value, n, inputs_first) if is_small else None
     return _in_blocks(group, value, n, inputs_first)
 
 
@@ -89,7 +91,9 @@ def _in_blocks(group: Group, value: Lanes, n: int, inputs_first: bool) -> Any | 
     sizes = [value.shape[a] for a in (*varying, *uniform)]
     blocks = data.reshape((group.lanes, starts.size, prod(sizes[len(varying) :])))
     places = starts.reshape(-1)
-    tiled = np.array_equal(places, places[0] + group.lanes * np.arange(starts.size))
+    tiled = starts.size**2 <= _LARGEST_MASK and np.array_equal(
+        places, places[0] + group.lanes * np.arange(starts.size)
+    )
     out = (_tiled if tiled else _written)(blocks, places, n, inputs_first)
     out = out.reshape([n, *sizes] if inputs_first else [*sizes, n])
     order = np.argsort([*varying, *uniform]).tolist()

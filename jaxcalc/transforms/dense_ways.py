@@ -207,8 +207,6 @@ def _block_of(request: Request, traced: Traced, run: _Run) -> BlockOf | None:
     known = traced.output if options.mode == "auto" else []
     output = leaves if len(run.directions) == 2 else known
     sides = [*leaves, *output]
-    if any(map(jnp.iscomplexobj, sides)):
-        return None
     seeds = size_of(leaves if run.directions[0] == "forward" else output)
     if not needs_blocks(seeds, sides, options.memory_limit):
         return None
@@ -224,13 +222,12 @@ def _way(request: Request, traced: Traced, name: str, run: _Run) -> Way:
         return sys.maxsize
 
     _program(request, traced, run, all_at_once)
-    is_forward = run.directions[0] == "forward" or len(run.directions) == 2
-    seeds = size_of(traced.flat.leaves if is_forward else traced.output)
     note = ""
     if run.wrap is not None:
         note = f"{named_with_line(traced.forbidden['forward'])} by the transpose of its rule"
-    if not one:
-        return Way(name, seeds, 0.0, 0, note=note, block=seeds)
+    if not one:  # there is nothing to differentiate by
+        return Way(name, 0, 0.0, 0, note=note)
+    seeds = bottleneck.size_of(one[0].invars)
     block_of = _block_of(request, traced, run)
     block = seeds if block_of is None else min(seeds, block_of(one[0]))
     held = peak_bytes(one[0], with_results=block < seeds)

@@ -52,6 +52,12 @@ CALLS = {
     "forward by a transpose": (lambda x: reverse_rule(x) * 2, 9, {"mode": "forward"}),
     "little memory": (stencil, 400, {"memory_limit": 20_000}),
     "less memory": (layers, 70, {"memory_limit": 3_000}),
+    "complex outputs": (lambda x: jnp.exp(1j * x[:3]), 9, {"mode": "reverse"}),
+    "complex outputs in little memory": (
+        lambda x: jnp.exp(1j * x),
+        90,
+        {"mode": "reverse", "memory_limit": 20_000},
+    ),
     "bottleneck": (hourglass, 70, {}),
     "curvature": (lambda x: jnp.sum(stencil(x) ** 2), 400, {"order": 2}),
     "curvature of little": (lambda x: jnp.sum(x**3), 4, {"order": 2}),

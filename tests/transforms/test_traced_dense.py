@@ -123,3 +123,21 @@ def test_memory_of_the_tall_block_diagonal_case():
     np.testing.assert_allclose(
         jax.jit(jaxcalc.jacobian(f))(*args), jax.jacfwd(f)(*args), rtol=1e-5, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("name", ["few lanes", "blocks side by side", "blocks in the middle"])
+def test_no_mask_of_the_size_of_the_result_is_kept(name, forced):
+    f, _ = JACOBIANS[name]
+    x = jnp.linspace(0.1, 1.0, 6_000).reshape((-1, 5) if name.startswith("blocks") else -1)
+    program = jax.make_jaxpr(jaxcalc.jacobian(f))(x)
+    assert sum(np.size(constant) for constant in program.consts) < 20 * x.size
+
+
+@pytest.mark.parametrize("name", ["few lanes", "blocks side by side", "blocks in the middle"])
+def test_large_ones_against_a_product(name, forced):
+    f, _ = JACOBIANS[name]
+    x = jnp.linspace(0.1, 1.0, 5_500).reshape((-1, 5) if name.startswith("blocks") else -1)
+    found = jax.jit(jaxcalc.jacobian(f))(x)
+    tangent = jnp.sin(jnp.arange(x.size, dtype=x.dtype)).reshape(x.shape)
+    _, expected = jax.jvp(f, (x,), (tangent,))
+    np.testing.assert_allclose(jnp.tensordot(found, tangent, x.ndim), expected, rtol=1e-4, atol=1e-5)
