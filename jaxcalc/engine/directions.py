@@ -31,6 +31,11 @@ def obstacles(jaxpr: Jaxpr, differentiated: Sequence[Var]) -> Obstacles:
     return found
 
 
+def depends(jaxpr: Jaxpr, inputs: Sequence[bool]) -> list[bool]:
+    """For each output, whether it depends smoothly on one of the inputs that are marked."""
+    return _walk(jaxpr, inputs, {})
+
+
 def _walk(jaxpr: Jaxpr, active_inputs: Sequence[bool], forbidden: Obstacles) -> list[bool]:
     """Collect what the active equations forbid; returns which outputs depend on an active input."""
     active = {v for v, on in zip(jaxpr.invars, active_inputs, strict=True) if on}

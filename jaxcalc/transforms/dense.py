@@ -32,6 +32,7 @@ from jaxcalc.transforms.options import (
     trace_directions,
 )
 from jaxcalc.transforms.progress import watching
+from jaxcalc.transforms.shared import shared_jacobian
 from jaxcalc.transforms.split import split_jacobian
 
 Result = TypeVar("Result")
@@ -72,8 +73,11 @@ def dense_jacobian(
     require_fitting_result(options.api, flat.leaves, output, in_other_formats)
     if not allowed:
         return run("forward", _both_ways(options, allowed))
-    if len(allowed) > 1 and options.memory_limit is None:
-        found = split_jacobian(flat, output)
+    if len(allowed) > 1 and not options.progress:
+        found = split_jacobian(flat, output) if options.memory_limit is None else None
+        if found is None:
+            blocks = [_block_of(flat, options, way, output) for way in sorted(allowed)]
+            found = shared_jacobian(flat, output, next(filter(None, blocks), None))
         if found is not None:
             return found
     if allowed == {"reverse"} and is_far_cheaper_forward(flat.leaves, output, options):

@@ -29,6 +29,7 @@ from jaxcalc.transforms.options import (
     trace_directions,
 )
 from jaxcalc.transforms.request import Request
+from jaxcalc.transforms.shared import shares_of
 
 _CACHE = FunctionCache()
 _DTYPE_FROM: dict[Way, DtypeFrom] = {"forward": "output", "reverse": "input", "hessian": "output"}
@@ -180,7 +181,10 @@ def _choose_dense(request: Request, kind: str) -> Choice:
         return Choice(None)
     if best is None or best.dense_work < _WORTH_IT:
         return Choice(None)
-    return Choice(best if best.derivative.work < 0.8 * best.dense_work else None)
+    dense_work = best.dense_work
+    if kind == "jacobian" and (found := shares_of(flat, best.derivative.outputs)):
+        dense_work = sum(share.products for share in found) * best.derivative.work_of_one
+    return Choice(best if best.derivative.work < 0.8 * dense_work else None)
 
 
 def attempts_for(request: Request, flat: FlatMap) -> list[Attempt]:

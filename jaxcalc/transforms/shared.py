@@ -1,0 +1,63 @@
+"""Dense Jacobians some of whose rows are found forward and the others in reverse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxcalc.arguments import dtype_of
+from jaxcalc.engine.chunks import BlockOf
+from jaxcalc.engine.dense import Leaves, jacobian_blocks
+from jaxcalc.flat import FlatMap
+from jaxcalc.planning.chain import one_dtype
+from jaxcalc.planning.shares import Share, may_share, shares
+
+
+def shared_jacobian(
+    flat: FlatMap, output: Sequence[Any], block_of: BlockOf | None
+) -> tuple[Any, Any, Any] | None:
+    """Value, aux and Jacobian, each output leaf in its better direction; None where one does for all.
+
+    Args:
+        flat: a function of real leaves.
+        output: shapes and dtypes of its output leaves.
+        block_of: says how many products are done at a time.
+    """
+    found = shares_of(flat, output)
+    if not found:
+        return None
+    values, aux = flat(flat.leaves)
+    blocks = [
+        [jnp.zeros(jnp.shape(y) + jnp.shape(x), dtype_of(y)) for x in flat.leaves] for y in output
+    ]
+    for share in found:
+        part = _blocks(flat, share, block_of)
+        for o, row in zip(share.outputs, part, strict=True):
+            for i, block in zip(share.inputs, row, strict=True):
+                blocks[o][i] = block
+    return flat.value(values), aux, flat.jacobian(blocks, [jnp.shape(y) for y in output])
+
+
+def shares_of(flat: FlatMap, output: Sequence[Any]) -> list[Share]:
+    """The output leaves that go forward, and those in reverse; none where one direction does."""
+    if not may_share(flat.leaves, output) or one_dtype([*flat.leaves, *output]) is None:
+        return []
+    program = jax.make_jaxpr(lambda leaves: flat(leaves)[0])(flat.leaves).jaxpr
+    return shares(program, program.invars, len(output))
+
+
+def _blocks(flat: FlatMap, share: Share, block_of: BlockOf | None) -> Any:
+    """The blocks of one share, for each of its outputs and inputs."""
+
+    def call(some: Leaves) -> tuple[Leaves, None]:
+        leaves = list(flat.leaves)
+        for i, x in zip(share.inputs, some, strict=True):
+            leaves[i] = x
+        output, _ = flat(leaves)
+        return [output[o] for o in share.outputs], None
+
+    some = [flat.leaves[i] for i in share.inputs]
+    return jacobian_blocks(call, some, share.direction, holomorphic=False, block_of=block_of)[0]
