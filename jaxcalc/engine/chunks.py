@@ -14,10 +14,11 @@ import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 
-from jaxcalc.arguments import is_array
+from jaxcalc.arguments import dtype_of, is_array
 from jaxcalc.aside import Aside, set_aside
 from jaxcalc.engine.directions import Direction
 from jaxcalc.flat import column_blocks, row_blocks
+from jaxcalc.formats.sides import promoted
 
 Leaves = Sequence[Any]
 FlatCall = Callable[[Leaves], tuple[Leaves, Any]]
@@ -25,6 +26,7 @@ Push = Callable[[list[Any]], list[Any]]
 BlockOf = Callable[[Jaxpr], int]
 Watch = Callable[[Sequence[Any], int, int], None]
 _TURNS = 50  # in which a bar moves at least
+_MOST_FOR_ONE_ENTRY = 256  # products at a time, of each of which a single number is kept
 _LEAST_SHOWN = 16  # products between two moves of a bar
 
 
@@ -46,6 +48,43 @@ def blocks_in_turn(
         watch: is told how many products are done, after each block; see `watched_products`.
     """
     make = products_with_basis if watch is None else partial(watched_products, watch=watch)
+    linear, like, output, aux = _linearized(call, leaves, direction)
+    block = _block(linear, like, block_of)
+    if direction == "forward":
+        shapes = [jnp.shape(x) for x in leaves]
+        columns = make(linear, like, block=block, axis=-1)
+        return [column_blocks(c, shapes) for c in columns], output, aux
+    rows = make(linear, like, block=block)
+    return row_blocks(rows, [jnp.shape(y) for y in output]), output, aux
+
+
+def diagonal_in_turn(
+    call: FlatCall, leaves: Leaves, direction: Direction, block_of: BlockOf
+) -> tuple[Any, list[Any], Any]:
+    """The Jacobian's diagonal `[min(M, N)]`, the output leaves, and aux: of each product one entry.
+
+    As `blocks_in_turn`, which keeps all entries.
+    """
+    linear, like, output, aux = _linearized(call, leaves, direction)
+    one, count = _product_with_one(linear, like)
+    results = output if direction == "forward" else leaves
+    length = min(count, sum(prod(jnp.shape(x)) for x in results))
+    if not length:
+        return jnp.zeros(0, promoted([dtype_of(x) for x in results])), output, aux
+
+    def entry(number: Any) -> Any:
+        results = one(number)
+        dtype = promoted([x.dtype for x in results])
+        return jnp.concatenate([jnp.ravel(x).astype(dtype) for x in results])[number]
+
+    block = min(_block(linear, like, block_of), _MOST_FOR_ONE_ENTRY)
+    return lax.map(entry, jnp.arange(length), batch_size=block), output, aux
+
+
+def _linearized(
+    call: FlatCall, leaves: Leaves, direction: Direction
+) -> tuple[Push, Leaves, list[Any], Any]:
+    """The products with vectors, what these are like, the output leaves, and aux."""
     if direction == "forward":
         rest: list[Aside] = []
 
@@ -56,18 +95,9 @@ def blocks_in_turn(
             return output, arrays
 
         output, push, arrays = jax.linearize(split, list(leaves), has_aux=True)
-        block = _block(push, leaves, block_of)
-        columns = make(push, leaves, block=block, axis=-1)
-        shapes = [jnp.shape(x) for x in leaves]
-        blocks = [column_blocks(c, shapes) for c in columns]
-        return blocks, list(output), rest[-1].restored(arrays)
+        return push, leaves, list(output), rest[-1].restored(arrays)
     output, pull, aux = jax.vjp(call, list(leaves), has_aux=True)
-
-    def pulled(cotangents: list[Any]) -> list[Any]:
-        return list(pull(list(cotangents))[0])
-
-    rows = make(pulled, output, block=_block(pulled, output, block_of))
-    return row_blocks(rows, [jnp.shape(y) for y in output]), list(output), aux
+    return lambda cotangents: list(pull(list(cotangents))[0]), output, list(output), aux
 
 
 def _block(linear: Push, like: Sequence[Any], block_of: BlockOf) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from functools import partial
+from functools import cached_property, partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from jaxcalc.engine.program import Slot, Step
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.staged import Staged
 from jaxcalc.engine.trace import Build, Inputs, Linearized, Way, linearize
+from jaxcalc.formats.diagonal import diagonal_of
 from jaxcalc.formats.lanes import Lanes
 from jaxcalc.formats.readout import entries
 from jaxcalc.formats.sides import promoted
@@ -169,6 +170,20 @@ class Derivative:
         run_all = Staged(lambda xs: [coloured.entries(product(xs), size, block)], shapes)
         other = copy(self)
         vars(other).update(_compiled={}, _tangent_pass=run_all, turns=Turns(coloured.products, block))
+        return other
+
+    @cached_property
+    def diagonal(self) -> Derivative:
+        """The entries of output p by input p alone, as one line of values with a place for each p."""
+        lanes, shapes = self._lanes(None), [_shape(s) for s in self._residuals]
+        length = min(self.seeds, sum(prod(x.aval.shape) for x in self._tangent_outputs))
+
+        def run(residuals: list[Any]) -> list[Any]:
+            leaves = lanes(residuals)
+            return [diagonal_of(leaves, length, _common_dtype(leaves))]
+
+        other = copy(self)
+        vars(other).update(_compiled={}, _tangent_pass=Staged(run, shapes))
         return other
 
     def locate(self, row: int, col: int) -> str | None:

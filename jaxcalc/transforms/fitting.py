@@ -7,7 +7,7 @@ from dataclasses import replace
 from jaxcalc.planning.blocks import block_beside, surely_fits
 from jaxcalc.planning.liveness import peak_bytes
 from jaxcalc.planning.memory import available_bytes, in_words
-from jaxcalc.transforms.options import Mode
+from jaxcalc.transforms.options import Mode, require_reverse_fits
 from jaxcalc.transforms.prepare import Prepared, prepare
 from jaxcalc.transforms.request import Request
 
@@ -22,6 +22,8 @@ def prepare_within(request: Request, kind: str, *, with_value: bool) -> Prepared
         ValueError: a limit is given, and nothing stays within it.
     """
     prepared = prepare(request, kind)
+    if kind == "jacobian":
+        require_reverse_fits(request.options, prepared.outputs.dtypes)
     limit = request.options.memory_limit
     if limit is None and surely_fits(prepared.layout.nnz):
         return prepared

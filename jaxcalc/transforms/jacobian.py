@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxcalc.arguments import Argnames, Argnums, require_callable
 from jaxcalc.transforms.dense import dense_jacobian
+from jaxcalc.transforms.diagonal import evaluate_diagonal, require_alone
 from jaxcalc.transforms.direct import Direct
 from jaxcalc.transforms.options import Format, Mode, Options
 from jaxcalc.transforms.parts import Indices, evaluate_part
@@ -29,6 +30,7 @@ def jacobian(
     strict: bool = False,
     rows: Indices | None = None,
     columns: Indices | None = None,
+    diagonal: bool = False,
     progress: bool = False,
 ) -> Callable[..., Any]:
     """The (generalized) Jacobian of f; a drop-in for `jax.jacfwd` and `jax.jacrev`.
@@ -56,6 +58,9 @@ def jacobian(
             known when f is traced: those of the M x N matrix that `format="structured"` gives.
             Negative ones count from the end. Without it: all.
         columns: likewise the numbers of the input elements to differentiate by.
+        diagonal: give the entries [p, p] of the M x N matrix alone, as one array `[min(M, N)]`. They
+            come from the structure where that is cheap, else from a product for each of them, with no
+            more memory than `memory_limit`.
         progress: show a bar on standard error while a dense Jacobian is made, a block of products at
             a time, which may be interrupted; outside of jit and the like. What is cut at a bottleneck
             is made at once.
@@ -92,13 +97,18 @@ def jacobian(
         1998
         >>> jaxcalc.jacobian(f, rows=[-1], columns=[1, 0])(jnp.array([2.0, 3.0])).tolist()
         [[6.0, 0.0]]
+        >>> jaxcalc.jacobian(f, diagonal=True)(jnp.array([2.0, 3.0])).tolist()
+        [3.0, 6.0]
     """
     api = "jaxcalc.jacobian"
     require_callable(api, f)
     options = Options(
         api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict, progress
     )
-    evaluate = evaluate_part(api, rows, columns, _evaluate)
+    if diagonal:
+        require_alone(options, rows, columns)
+    whole = evaluate_diagonal if diagonal else _evaluate
+    evaluate = evaluate_part(api, rows, columns, whole)
 
     def outcome(found: Result) -> Any:
         return (found.derivative, found.aux) if has_aux else found.derivative
@@ -129,6 +139,7 @@ def value_and_jacobian(
     strict: bool = False,
     rows: Indices | None = None,
     columns: Indices | None = None,
+    diagonal: bool = False,
     progress: bool = False,
 ) -> Callable[..., Any]:
     """The value and the Jacobian of f, from one evaluation of f.
@@ -150,7 +161,10 @@ def value_and_jacobian(
     options = Options(
         api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict, progress
     )
-    evaluate = evaluate_part(api, rows, columns, _evaluate)
+    if diagonal:
+        require_alone(options, rows, columns)
+    whole = evaluate_diagonal if diagonal else _evaluate
+    evaluate = evaluate_part(api, rows, columns, whole)
 
     def outcome(found: Result) -> Any:
         return ((found.value, found.aux) if has_aux else found.value), found.derivative

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal, get_args
@@ -67,6 +67,16 @@ def require_complex_fits(flat: FlatMap, options: Options, direction: Direction) 
         allow_int=options.allow_int,
         allow_complex=direction == "reverse",
     )
+
+
+def require_reverse_fits(options: Options, dtypes: Sequence[Any]) -> None:
+    """Refuse the products of reverse mode alone where an output is complex: they see its real part."""
+    is_complex = any(jnp.issubdtype(dtype, jnp.complexfloating) for dtype in dtypes)
+    if options.mode == "reverse" and is_complex and not options.holomorphic:
+        raise TypeError(
+            f"{options.api}: a complex output goes forward here, not with mode='reverse'; leave mode "
+            "out, set holomorphic=True for a holomorphic function, or use the whole of format='dense'."
+        )
 
 
 def trace_directions(

@@ -1,0 +1,98 @@
+"""The diagonal of a Jacobian alone: from its structure where that is cheap, else by products."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxcalc.arguments import dtype_of
+from jaxcalc.engine.chunks import diagonal_in_turn
+from jaxcalc.engine.dense import PERHAPS_UNTRACEABLE
+from jaxcalc.engine.directions import Direction
+from jaxcalc.engine.one_way import with_forward_mode
+from jaxcalc.engine.registry import Context
+from jaxcalc.planning.blocks import block_within
+from jaxcalc.planning.memory import default_limit
+from jaxcalc.transforms.fitting import workspace
+from jaxcalc.transforms.options import (
+    Options,
+    require_complex_fits,
+    require_reverse_fits,
+    trace_directions,
+)
+from jaxcalc.transforms.prepare import Prepared, prepare
+from jaxcalc.transforms.request import Request
+from jaxcalc.transforms.structured import Result
+
+_CHEAP = 0.5  # of the work of all products; more is not worth the memory of all entries
+
+
+def require_alone(options: Options, rows: Any, columns: Any) -> None:
+    """Refuse what says otherwise which entries are wanted, or in which form."""
+    other = {"rows": rows is not None, "columns": columns is not None, "progress": options.progress}
+    given = [f"{name}=" for name, on in other.items() if on]
+    given += [f"format={options.format!r}"] if options.format != "dense" else []
+    if given:
+        raise ValueError(
+            f"{options.api}: diagonal=True gives one array of the entries [p, p], and does not go with "
+            f"{', '.join(given)}; leave one of them out."
+        )
+
+
+def evaluate_diagonal(request: Request, *, with_value: bool) -> Result:
+    """Value, aux and `[min(M, N)]` the entries [p, p]."""
+    prepared = _by_structure(request, with_value=with_value)
+    if prepared is None:
+        return _by_products(request)
+    need = with_value or request.options.has_aux
+    run = prepared.derivative.diagonal(request.call.traced, with_value=need)
+    value = jax.tree.unflatten(prepared.outputs.treedef, run.output) if need else None
+    return Result(value, None, run.aux, run.values[0])
+
+
+def _by_structure(request: Request, *, with_value: bool) -> Prepared | None:
+    """The derivative with its structure; None where products cost less, or take less memory."""
+    options = request.options
+    try:
+        prepared = prepare(replace(request, options=replace(options, format="structured")), "jacobian")
+    except (*PERHAPS_UNTRACEABLE, ValueError):  # an error of f's own is raised again by the products
+        return None
+    require_reverse_fits(options, prepared.outputs.dtypes)
+    if prepared.derivative.work > _CHEAP * prepared.dense_work:
+        return None
+    limit = default_limit() if options.memory_limit is None else options.memory_limit
+    alone = replace(prepared, derivative=prepared.derivative.diagonal)
+    return prepared if workspace(alone, with_value=with_value or options.has_aux) <= limit else None
+
+
+def _by_products(request: Request) -> Result:
+    options = request.options
+    flat = request.flat(request.call.traced)
+
+    def call(leaves: Any) -> Any:
+        return request.evaluate(flat, leaves)
+
+    def run(direction: Direction, function: Any) -> Result:
+        require_complex_fits(flat, options, direction)
+        block_of = block_within(options.api, options.memory_limit)
+        diagonal, output, aux = diagonal_in_turn(function, flat.leaves, direction, block_of)
+        return Result(flat.value(output), None, aux, diagonal)
+
+    try:
+        output, allowed = trace_directions(lambda _, leaves: call(leaves)[0], [], flat.leaves)
+    except PERHAPS_UNTRACEABLE:  # f needs concrete values
+        output, allowed = call(flat.leaves)[0], {"forward", "reverse"}
+    if options.mode == "auto":
+        is_complex = any(jnp.iscomplexobj(x) for x in flat.leaves) and not options.holomorphic
+        forward = not is_complex and ("forward" in allowed or "reverse" not in allowed)
+        direction: Direction = "forward" if forward else "reverse"
+    else:
+        direction = options.mode
+    require_reverse_fits(replace(options, mode=direction), [dtype_of(y) for y in output])
+    if direction == "forward" and "forward" not in allowed:
+        context = Context(options.api, options.strict)
+        return run(direction, with_forward_mode(call, context, has_reverse="reverse" in allowed))
+    return run(direction, call)
