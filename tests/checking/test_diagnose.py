@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jaxcalc
+from jaxcalc.checking.doctor import runner
 from jaxcalc.checking.doctor.pullback import pull_back, push_forward
 from jaxcalc.checking.doctor.runner import Runner
 from jaxcalc.checking.doctor.tape import Tape
@@ -84,3 +85,129 @@ def test_a_diagnosis_is_text_html_and_plain_values() -> None:
     assert not healthy.findings
     assert "healthy, nothing found" in str(healthy)
     assert "healthy" in healthy._repr_html_()
+
+
+def test_every_way_to_choose_arguments() -> None:
+    def f(parameters, x, *, scale=1.0):
+        return jnp.sum(jnp.floor(parameters["w"]) * x) * scale
+
+    parameters, x = {"w": jnp.ones(2) * 1.5, "b": jnp.ones(1)}, jnp.ones(2)
+    found = jaxcalc.diagnose(f, parameters, x)
+    assert [x.argument for x in found.findings] == ["parameters['b']", "parameters['w']"]
+    assert jaxcalc.diagnose(f, parameters, x, argnums=1).healthy
+    assert jaxcalc.diagnose(f, parameters, x, argnames="scale", scale=2.0).healthy
+    assert len(jaxcalc.diagnose(f, parameters, x, argnums=(0, 1)).findings) == 2
+    aux = jaxcalc.diagnose(lambda x: (jnp.sum(x), {"log": jnp.log(0 * x)}), x, has_aux=True)
+    assert not aux.findings
+
+
+def test_an_output_that_is_no_number_is_looked_at_element_by_element() -> None:
+    assert not jaxcalc.diagnose(jax.nn.softmax, jnp.arange(3.0)).findings  # its sum has no gradient
+    found = jaxcalc.diagnose(lambda x: {"a": x, "b": jnp.sqrt(x - 1.0)}, jnp.ones(2))
+    assert [f.operation for f in found.findings] == ["sqrt"]
+
+
+def test_settings_of_jax_change_nothing() -> None:
+    def f(x):
+        return jnp.sum(jnp.where(x > 0, jnp.sqrt(x), jnp.zeros_like(x)) + jax.nn.relu(x) + jnp.abs(x))
+
+    x = jnp.array([0.0, 1.0])
+    found = jaxcalc.diagnose(f, x)
+    assert len(found.findings) == 3
+    with (
+        jax.debug_nans(True),
+        jax.debug_infs(True),
+        jax.numpy_rank_promotion("raise"),
+        jax.numpy_dtype_promotion("strict"),
+    ):
+        assert jaxcalc.diagnose(f, x) == found
+    with jax.enable_x64(True):
+        double = jaxcalc.diagnose(f, jnp.array([0.0, 1.0]))
+    assert [x.line for x in double.findings] == [x.line for x in found.findings]
+
+
+def test_random_keys_go_through_loops() -> None:
+    def f(x, key):
+        def step(carry, k):
+            return jax.random.split(carry)[0], (jnp.sum(x * jax.random.normal(k, x.shape)), k)
+
+        return jax.lax.scan(step, key, jax.random.split(key, 3))[1][0]
+
+    assert not jaxcalc.diagnose(f, jnp.ones(2), jax.random.key(0)).findings
+
+
+def test_a_loop_that_is_too_long_is_a_note_and_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "_LONGEST", 60)
+    scan = lambda x: jax.lax.scan(lambda c, t: (jnp.tanh(c + t), None), x, jnp.ones(99))[0]  # noqa: E731
+    found = jaxcalc.diagnose(scan, 0.1)
+    assert [f.kind for f in found.findings if f.kind == "limit"] == ["limit"]
+
+    def loop(x):
+        return jax.lax.while_loop(lambda s: s[0] < 99, lambda s: (s[0] + 1, 0.99 * s[1]), (0, x))[1]
+
+    found = jaxcalc.diagnose(loop, 0.1)
+    assert [f.kind for f in found.findings] == ["limit"]
+    assert found.healthy
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda x: jaxcalc.diagnose(3, x), TypeError, "expected a function"),
+        (lambda x: jaxcalc.diagnose(jnp.sin, "a"), TypeError, "x is 'a' of type str"),
+        (
+            jax.jit(lambda x: jaxcalc.diagnose(jnp.sin, x).healthy),
+            TypeError,
+            "outside of jit",
+        ),
+        (
+            lambda x: jaxcalc.diagnose(jnp.sin, jax.ShapeDtypeStruct((3,), jnp.float32)),
+            TypeError,
+            "whose value is not known",
+        ),
+        (
+            lambda x: jaxcalc.diagnose(lambda x: x if x[0] > 0 else -x, x),
+            TypeError,
+            "branches on values",
+        ),
+        (lambda x: jaxcalc.diagnose(lambda x: None, x), TypeError, "returned no array"),
+        (lambda x: jaxcalc.diagnose(lambda x: "a", x), TypeError, "the function returned 'a'"),
+        (lambda x: jaxcalc.diagnose(jnp.sin, x, argnums=2), ValueError, "asks for position 2"),
+        (lambda x: jaxcalc.diagnose(jnp.sin, x, has_aux=True), TypeError, "must return a pair"),
+        (lambda x: jaxcalc.diagnose(lambda x: x, x, argnames="y"), ValueError, "no argument named 'y'"),
+    ],
+)
+def test_mistakes_are_told(call, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=r"^jaxcalc\.diagnose: ") as caught:
+        call(jnp.ones(3))
+    assert words in str(caught.value)
+
+
+def test_what_has_no_derivative_is_named() -> None:
+    def f(x):
+        return jax.pure_callback(
+            lambda v: np.asarray(v) * 2, jax.ShapeDtypeStruct((3,), x.dtype), x
+        ).sum()
+
+    (finding,) = jaxcalc.diagnose(f, jnp.ones(3)).findings
+    assert finding.cause.startswith("JAX has no derivative of pure_callback")
+    assert finding.severity == "error"
+
+
+def test_the_step_of_a_loop_is_named() -> None:
+    def f(x):
+        return jax.lax.scan(lambda c, k: (c + 1.0 / (x - k), None), 0.0, jnp.arange(5.0))[0]
+
+    found = jaxcalc.diagnose(f, 3.0)
+    assert found.findings[0].step == "step 3 of the scan"
+    assert "step 3 of the scan" in str(found)
+
+
+def test_the_conventions_at_kinks_are_those_of_jax() -> None:
+    for f in (jnp.abs, jax.nn.relu, lambda x: jnp.maximum(x, 0.0), jax.nn.relu6, jax.nn.leaky_relu):
+        (finding,) = (x for x in jaxcalc.diagnose(f, 0.0).findings if x.kind == "kink")
+        taken = float(finding.cause.rsplit(" ", 1)[1])
+        assert taken == float(jax.grad(f)(0.0))
+        h = 1e-3
+        below, above = ((f(s * h) - f(0.0)) / (s * h) for s in (-1, 1))
+        assert f"are {below + 0.0:.3g} and {above:.3g}," in finding.cause

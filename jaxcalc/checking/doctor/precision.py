@@ -54,14 +54,14 @@ def _shadows(tape: Tape, known: dict[int, Any]) -> dict[int, Any]:
 
 
 def _shadow(tape: Tape, event: Event, operands: Sequence[Any]) -> Sequence[Any] | None:
+    if not operands or not any(is_inexact(tape.values[i]) for i in event.outputs):
+        return None  # integers, truth values and keys are what they are
     if event.name == JOIN:
         return operands[: len(event.outputs)]
     if event.name == SPLIT:
         parts = list(np.asarray(operands[0]))
         return parts[::-1] if event.axis_reversed else parts
     if event.name == GATHER_STEPS:
-        if not operands:
-            return None
         return [
             np.stack([np.asarray(x) for x in (operands[::-1] if event.axis_reversed else operands)])
         ]

@@ -36,7 +36,7 @@ class Runner:
     """
 
     tape: Tape = field(default_factory=Tape)
-    budget: int = _LONGEST
+    budget: int = field(default_factory=lambda: _LONGEST)
 
     def start(self, closed: ClosedJaxpr, leaves: Sequence[Any]) -> Tape:
         """Evaluate a program whose inputs are the leaves that the derivative is taken by."""
@@ -82,9 +82,7 @@ class Runner:
         return self.tape.record(event, equations.bind(eqn, values))
 
     def _affords(self, eqn: JaxprEqn, steps: int) -> bool:
-        if steps * equations.count(equations.scan(eqn).body.jaxpr) > self.budget:
-            return False
-        return not any(is_key(v.aval) for v in (*eqn.invars, *eqn.outvars))
+        return steps * equations.count(equations.scan(eqn).body.jaxpr) <= self.budget
 
     def _join(self, inputs: Sequence[int], results: Sequence[int], where: Where) -> Sequence[int]:
         """The end of a loop or branch: hands on `results`; `inputs` decided how long or which."""
@@ -112,18 +110,22 @@ class Runner:
         return self._join([], [*carry, *stacked], where)
 
     def _split(self, number: int, length: int, backward: bool, where: Where) -> tuple[int, ...]:
-        array = self.tape.array(number)
+        value = self.tape.values[number]
+        array = value if is_key(value) else np.asarray(value)
         steps = range(length - 1, -1, -1) if backward else range(length)
         event = Event(SPLIT, None, (number,), (), where.place, where.calls, where.step, backward)
         return self.tape.record(event, [array[n] for n in steps])
 
     def _stack(self, numbers: Sequence[int], aval: Any, backward: bool, where: Where) -> int:
-        arrays = [self.tape.array(i) for i in (reversed(numbers) if backward else numbers)]
-        whole = np.stack(arrays) if arrays else np.zeros(aval.shape, aval.dtype)
+        values = [self.tape.values[i] for i in (reversed(numbers) if backward else numbers)]
+        if values and is_key(values[0]):
+            whole = jnp.stack(values)
+        else:
+            whole = jnp.asarray(np.stack(values) if values else np.zeros(aval.shape, aval.dtype))
         event = Event(
             GATHER_STEPS, None, tuple(numbers), (), where.place, where.calls, where.step, backward
         )
-        return self.tape.record(event, [jnp.asarray(whole)])[0]
+        return self.tape.record(event, [whole])[0]
 
     def _while(self, eqn: JaxprEqn, operands: list[int], where: Where) -> Sequence[int]:
         parts = equations.while_loop(eqn)

@@ -55,4 +55,4 @@ def shown(x: Any) -> str:
     """A number for a message, with as many digits as one reads."""
     if isinstance(x, complex | np.complexfloating):
         return f"{complex(x):.3g}"
-    return f"{float(x):.3g}"
+    return f"{float(x) + 0.0:.3g}"  # without the sign of -0.0

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcalc.checking.doctor.pullback import Pullback, pull_back, push_forward
-from jaxcalc.checking.doctor.tape import Event, Tape
+from jaxcalc.checking.doctor.tape import Event, Tape, is_inexact
 
 _ABOVE = {"gt": True, "ge": True, "lt": False, "le": False}  # the condition where the first is larger
 _MOVES = frozenset({"broadcast_in_dim", "reshape", "squeeze", "copy"})
@@ -58,6 +58,8 @@ def _tied(tape: Tape, event: Event) -> tuple[int, _Selection] | None:
     if comparison is None:
         return None
     first, second = comparison.inputs
+    if not is_inexact(tape.values[event.outputs[0]]):
+        return None
     number = first if tape.is_active[first] else second
     tied = tape.array(first) == tape.array(second)
     shapes = {np.shape(tape.values[i]) for i in (number, *event.inputs, *event.outputs)}

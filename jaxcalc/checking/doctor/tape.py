@@ -17,9 +17,10 @@ from jaxcalc.engine.source import Place
 # What JAX gives a derivative of zero, on purpose or because the function is piecewise constant.
 CONSTANT = frozenset({"floor", "ceil", "round", "sign", "stop_gradient", "bitcast_convert_type"})
 
-JOIN = "join"  # the end of a loop or a branch: hands on its values
-SPLIT = "split"  # a scanned array taken apart into steps
-GATHER_STEPS = "gather_steps"  # the results of all steps, stacked
+# not the names of primitives: JAX has a split of its own
+JOIN = "(join)"  # the end of a loop or a branch: hands on its values
+SPLIT = "(steps)"  # a scanned array taken apart into steps
+GATHER_STEPS = "(all steps)"  # the results of all steps, stacked
 
 
 @dataclass(eq=False)
