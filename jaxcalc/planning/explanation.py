@@ -22,7 +22,8 @@ class Way:
         is_chosen: whether this way is the one that is taken.
         note: what is special about it, or why it is not possible.
         is_possible: whether it can be taken at all.
-        block: how many of the products are done at a time.
+        block: how many of the products are done at a time, at the most.
+        blocks: in how many turns that is.
     """
 
     name: str
@@ -33,11 +34,7 @@ class Way:
     note: str = ""
     is_possible: bool = True
     block: int | None = None
-
-    @property
-    def blocks(self) -> int:
-        """In how many turns the products are done."""
-        return -(-self.products // self.block) if self.products and self.block else 1
+    blocks: int = 1
 
 
 @dataclass(frozen=True)
@@ -193,7 +190,7 @@ class Explanation:
             "term": self.term,
             "map": self.map,
             "format": self.format,
-            "ways": [asdict(way) | {"blocks": way.blocks} for way in self.ways],
+            "ways": [asdict(way) for way in self.ways],
             "parts": [asdict(part) for part in self.parts],
             "blocks": [asdict(block) | {"shape": list(block.shape)} for block in self.blocks],
             "lines": [asdict(line) | {"operations": list(line.operations)} for line in self.lines],

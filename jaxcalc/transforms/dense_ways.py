@@ -10,16 +10,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.extend.core import Jaxpr
 
 from jaxcalc.engine import cost
 from jaxcalc.engine.chunks import BlockOf
 from jaxcalc.engine.dense import Wrap, cheaper_direction, hessian_blocks, jacobian_blocks
-from jaxcalc.engine.directions import Direction, Obstacles, obstacles
+from jaxcalc.engine.directions import Direction
 from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.source import named_with_line
-from jaxcalc.flat import FlatMap
 from jaxcalc.planning import bottleneck
 from jaxcalc.planning.blocks import block_within, needs_blocks
 from jaxcalc.planning.branches import branches
@@ -27,33 +26,10 @@ from jaxcalc.planning.explanation import Branch, Part, Way
 from jaxcalc.planning.liveness import peak_bytes
 from jaxcalc.transforms.options import is_far_cheaper_forward
 from jaxcalc.transforms.request import Request
+from jaxcalc.transforms.shared_ways import IN_BOTH, program_in_both, way_in_both
 from jaxcalc.transforms.split import chain_of
 from jaxcalc.transforms.split_ways import BY_PARTS, branches_of_parts, described, way_by_parts
-
-
-class Traced(NamedTuple):
-    """f as a program of its chosen leaves and all else, and what forbids a direction."""
-
-    flat: FlatMap
-    program: ClosedJaxpr
-    output: list[Any]
-    forbidden: Obstacles
-
-    @classmethod
-    def of(cls, request: Request) -> Traced:
-        """Trace f, whose arguments may be shapes."""
-        flat = request.flat(request.call.traced)
-        program, output = jax.make_jaxpr(
-            lambda traced, leaves: request.evaluate(request.flat(traced), leaves)[0], return_shape=True
-        )(request.call.traced, flat.leaves)
-        variables = program.jaxpr.invars[len(program.jaxpr.invars) - len(flat.leaves) :]
-        return cls(flat, program, output, obstacles(program.jaxpr, variables))
-
-    @property
-    def allowed(self) -> set[Direction]:
-        """The directions that JAX differentiates f in."""
-        both: set[Direction] = {"forward", "reverse"}
-        return both - self.forbidden.keys()
+from jaxcalc.transforms.traced import Traced, reason, why_not
 
 
 class _Run(NamedTuple):
@@ -97,13 +73,10 @@ def dense_ways(request: Request, kind: str, traced: Traced, *, choose: bool) -> 
         except ValueError as error:  # a product does not fit in memory_limit
             found.reasons[name] = reason(error)
             errors[name] = error
-    parts = _parts(request, traced) if kind == "jacobian" and _may_split(request, traced) else []
-    if parts:
-        found.ways.append(way_by_parts(parts, traced.output))
-        found.parts = [described(part) for part in parts]
+    parts = _add_composed(request, kind, traced, found, errors)
     if not choose:
         return found
-    name = BY_PARTS if parts else _chosen(request, kind, traced, found, list(runs))
+    name = _chosen(request, kind, traced, found, list(runs))
     if name in errors:
         raise errors[name]
     if name in found.reasons:
@@ -112,24 +85,6 @@ def dense_ways(request: Request, kind: str, traced: Traced, *, choose: bool) -> 
     if branches(traced.program.eqns):
         found.branches = _branches(request, traced, runs.get(name), parts)
     return found
-
-
-def reason(error: Exception) -> str:
-    """What an error says, in one line and without the name of the public function."""
-    text = str(error).split("\n", 1)[0]
-    return (text.split(": ", 1)[1] if text.startswith("jaxcalc.") else text).rstrip(".")
-
-
-def why_not(request: Request, traced: Traced, direction: Direction) -> str:
-    """Why a derivative cannot be taken in this direction; empty where it can."""
-    mode = request.options.mode
-    if mode not in {"auto", direction}:
-        return f"mode={mode!r} was asked for"
-    if direction == "forward" and any(map(jnp.iscomplexobj, traced.flat.leaves)):
-        return "a complex input has a forward derivative only where f is holomorphic"
-    if direction in traced.forbidden:
-        return f"{named_with_line(traced.forbidden[direction])} has no {direction} mode"
-    return ""
 
 
 def _runs(request: Request, traced: Traced, reasons: dict[str, str]) -> dict[str, _Run]:
@@ -225,23 +180,34 @@ def _way(request: Request, traced: Traced, name: str, run: _Run) -> Way:
     note = ""
     if run.wrap is not None:
         note = f"{named_with_line(traced.forbidden['forward'])} by the transpose of its rule"
-    if not one:  # there is nothing to differentiate by
+    if not one or not bottleneck.size_of(one[0].invars):  # there is nothing to multiply with
         return Way(name, 0, 0.0, 0, note=note)
     seeds = bottleneck.size_of(one[0].invars)
     block_of = _block_of(request, traced, run)
     block = seeds if block_of is None else min(seeds, block_of(one[0]))
     held = peak_bytes(one[0], with_results=block < seeds)
-    return Way(name, seeds, seeds * cost.work(one[0]), block * held, note=note, block=block)
+    return Way(
+        name,
+        seeds,
+        seeds * cost.work(one[0]),
+        block * held,
+        note=note,
+        block=block,
+        blocks=-(-seeds // block),
+    )
 
 
 def _chosen(request: Request, kind: str, traced: Traced, found: Dense, names: Sequence[str]) -> str:
-    """The name of the way that `transforms.dense` goes where it cuts no bottleneck."""
+    """The name of the way that `transforms.dense` goes."""
     options, allowed = request.options, traced.allowed
     if kind == "hessian":
         return names[0]
     if options.mode != "auto":
         return f"dense, {options.mode}"
     possible = {way.name for way in found.ways}
+    composed = [name for name in (BY_PARTS, IN_BOTH) if name in possible or name in found.reasons]
+    if composed:
+        return composed[0]
     if not allowed or (allowed == {"reverse"} and "dense, forward" in possible):
         return "dense, forward"
     if len(allowed) == 1:
@@ -249,10 +215,33 @@ def _chosen(request: Request, kind: str, traced: Traced, found: Dense, names: Se
     return f"dense, {cheaper_direction(traced.flat.leaves, traced.output)}"
 
 
-def _may_split(request: Request, traced: Traced) -> bool:
-    o = request.options
-    is_asked = o.format == "dense" and o.mode == "auto" and o.memory_limit is None
-    return is_asked and len(traced.allowed) == 2
+def _add_composed(
+    request: Request, kind: str, traced: Traced, found: Dense, errors: dict[str, ValueError]
+) -> list[bottleneck.Part]:
+    """Add the ways that are made of several; returns the pieces of f, where it has a bottleneck."""
+    options = request.options
+    is_asked = options.format == "dense" and options.mode == "auto" and kind == "jacobian"
+    if not is_asked or len(traced.allowed) < 2:
+        return []
+    parts = _parts(request, traced) if options.memory_limit is None else []
+    if parts:
+        found.ways.append(way_by_parts(parts, traced.output))
+        found.parts = [described(part) for part in parts]
+        return parts
+    try:
+        way = way_in_both(request, traced.output, _block_of_either(request, traced))
+    except ValueError as error:  # a product does not fit in memory_limit
+        found.reasons[IN_BOTH] = reason(error)
+        errors[IN_BOTH] = error
+        return []
+    found.ways += [] if way is None else [way]
+    return []
+
+
+def _block_of_either(request: Request, traced: Traced) -> BlockOf | None:
+    directions: tuple[Direction, ...] = ("forward", "reverse")
+    found = (_block_of(request, traced, _Run((direction,))) for direction in directions)
+    return next(filter(None, found), None)
 
 
 def _parts(request: Request, traced: Traced) -> list[bottleneck.Part]:
@@ -272,9 +261,12 @@ def _branches(
     request: Request, traced: Traced, run: _Run | None, parts: Sequence[bottleneck.Part]
 ) -> list[Branch]:
     """What branches hold in the chosen way."""
-    if run is not None:
-        return branches(_program(request, traced, run, _block_of(request, traced, run)).eqns)
-    return branches_of_parts(parts)
+    if parts:
+        return branches_of_parts(parts)
+    if run is None:
+        block_of = _block_of_either(request, traced)
+        return branches(program_in_both(request, traced.output, block_of).eqns)
+    return branches(_program(request, traced, run, _block_of(request, traced, run)).eqns)
 
 
 def size_of(leaves: Sequence[Any]) -> int:

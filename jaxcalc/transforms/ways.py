@@ -17,7 +17,7 @@ from jaxcalc.planning.branches import branches
 from jaxcalc.planning.explanation import Branch, Line, Part, Way
 from jaxcalc.planning.lines import LineCosts
 from jaxcalc.planning.liveness import peak_bytes
-from jaxcalc.transforms.dense_ways import Traced, dense_ways, reason, why_not
+from jaxcalc.transforms.dense_ways import dense_ways
 from jaxcalc.transforms.fitting import prepare_within, workspace
 from jaxcalc.transforms.prepare import (
     Attempt,
@@ -28,6 +28,7 @@ from jaxcalc.transforms.prepare import (
 )
 from jaxcalc.transforms.request import Request
 from jaxcalc.transforms.split_ways import BY_PARTS
+from jaxcalc.transforms.traced import Traced, reason, why_not
 
 _IN_TURN = ", in turns"
 
@@ -105,7 +106,8 @@ def _require_fitting_result(request: Request, kind: str, traced: Traced) -> None
 
 def _way(name: str, structured: _Structured, costs: LineCosts) -> Way:
     derivative = structured.prepared[name].derivative
-    turns = derivative.turns or Turns(max(1, costs.most), max(1, costs.most))
+    lanes = max(1, costs.most)
+    turns = derivative.turns or Turns(lanes, lanes)
     return Way(
         name,
         turns.products,
@@ -114,6 +116,7 @@ def _way(name: str, structured: _Structured, costs: LineCosts) -> Way:
         name == structured.chosen,
         structured.notes.get(name, ""),
         block=turns.block,
+        blocks=-(-turns.products // turns.block),
     )
 
 

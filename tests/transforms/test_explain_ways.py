@@ -82,6 +82,7 @@ class Seen:
         self._patch(monkeypatch, dense, "jacobian_blocks", self.jacobian)
         self._patch(monkeypatch, dense, "hessian_blocks", self.hessian)
         self._patch(monkeypatch, dense, "split_jacobian", self.split)
+        self._patch(monkeypatch, dense, "shared_jacobian", self.shared)
         self._patch(monkeypatch, Derivative, "__call__", self.structured)
         self._patch(monkeypatch, chunks, "products_with_basis", self.products)
 
@@ -100,6 +101,10 @@ class Seen:
 
     def hessian(self, args, kwargs, result):
         self.name = "dense, {} over {}".format(*args[2])
+
+    def shared(self, args, kwargs, result):
+        if result is not None:
+            self.name = "dense, in both directions"
 
     def split(self, args, kwargs, result):
         if result is not None:
@@ -165,6 +170,45 @@ def test_what_it_says_of_sparse_formats_is_what_runs(name, monkeypatch):
         assert {way.note for way in found.ways if way.name.startswith("structured")} >= {
             "above memory_limit"
         }
+
+
+def loss_and_curve(p, x):
+    steps = jnp.arange(1000.0)  # too many to be followed one by one
+    curve = (
+        jnp.exp(-steps * p["few"][0])
+        + lax.scan(lambda c, t: (c, jnp.sin(c * t)), p["few"][1], steps)[1]
+    )
+    return {"loss": jnp.sum(jnp.tanh(p["many"] @ x) ** 2), "curve": curve}
+
+
+@pytest.mark.parametrize("limit", [None, 30_000])
+@pytest.mark.parametrize("abstract", [False, True])
+def test_outputs_in_directions_of_their_own(limit, abstract, monkeypatch):
+    p = {"few": jnp.ones(2), "many": jnp.ones((20, 10))}
+    x = jnp.ones(10)
+    given = jax.eval_shape(lambda: (p, x)) if abstract else (p, x)
+    found = jaxcalc.explain(loss_and_curve, *given, format="dense", memory_limit=limit)
+    seen = Seen(monkeypatch)
+    jax.make_jaxpr(jaxcalc.jacobian(loss_and_curve, memory_limit=limit))(p, x)
+    assert found.chosen.name == seen.name == "dense, in both directions"
+    assert found.chosen.products == 3
+    assert found.chosen.note == "2 forward, 1 in reverse"
+    assert found.chosen.work < min(way.work for way in found.ways[1:] if way.name.startswith("dense"))
+    assert ("scan", "body") in {(b.operation, b.branch) for b in found.branches}
+    with pytest.raises(ValueError, match="memory_limit=50"):
+        jaxcalc.explain(loss_and_curve, p, x, format="dense", memory_limit=50)
+
+
+def test_nothing_to_differentiate_or_by():
+    for f in (lambda x: x[:0], lambda x: (), lambda x: jnp.ones(3)):
+        for kind in ("structured", "dense"):
+            for mode in ("auto", "forward", "reverse"):
+                found = jaxcalc.explain(f, jnp.ones(3), format=kind, mode=mode)
+                assert found.pattern.nnz == 0
+                assert str(found)
+                assert found._repr_html_()
+    found = jaxcalc.explain(lambda x: 2 * x, jnp.ones(0), format="dense")
+    assert found.pattern.shape == (0, 0)
 
 
 def test_every_kind_of_way_is_among_them():
