@@ -6,7 +6,7 @@ Like `equations`, this module knows the layout of JAX's `eqn.params`, pinned by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
@@ -50,6 +50,11 @@ def with_bodies(eqn: JaxprEqn, new: Sequence[ClosedJaxpr]) -> JaxprEqn:
             old = eqn.params[equations.CALLS[name]]
             changed = {equations.CALLS[name]: new[0].jaxpr if isinstance(old, Jaxpr) else new[0]}
     return eqn.replace(params={**eqn.params, **changed})
+
+
+def with_each_param(eqn: JaxprEqn, change: Callable[[Any], Any]) -> JaxprEqn:
+    """The same equation with every param changed."""
+    return eqn.replace(params={key: change(value) for key, value in eqn.params.items()})
 
 
 def name(eqn: JaxprEqn) -> str:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import JaxprEqn
 
-from jaxcalc.engine import equations
+from jaxcalc.engine import bodies, equations
 
 # These read the bits of a number, draw random ones, or run outside of JAX: they have no wider form.
 _NARROW = frozenset(
@@ -33,9 +33,8 @@ def bind_widened(eqn: JaxprEqn, operands: Sequence[Any]) -> list[Any] | None:
     """
     if eqn.primitive.name in _NARROW or equations.programs(eqn):
         return None
-    params = {name: _wider(value) for name, value in eqn.params.items()}
     try:
-        return equations.bind(eqn.replace(params=params), operands)
+        return equations.bind(bodies.with_each_param(eqn, _wider), operands)
     except (TypeError, ValueError, NotImplementedError):  # a primitive with a dtype of its own
         return None
 

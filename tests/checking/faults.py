@@ -40,7 +40,9 @@ def fault(severity: str, kind: str, cause: str, *args: Any, **options: Any) -> C
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         name = inspect.getdoc(function) or function.__name__
-        FAULTS.append(Fault(name, function, args, severity, kind, cause, options))
+        if function.__code__ not in (known.function.__code__ for known in FAULTS):
+            # a module that pytest imports by a second name does not count twice
+            FAULTS.append(Fault(name, function, args, severity, kind, cause, options))
         return function
 
     return register
