@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
+from jaxcalc.concrete import explained
+
 Argnums = int | Sequence[int]
 Argnames = str | Sequence[str]
 
@@ -115,7 +117,8 @@ def choose(
                 new_args[place] = value
             else:
                 new_kwargs[place] = value
-        return f(*new_args, **new_kwargs)
+        with explained(api, function_name(f)):
+            return f(*new_args, **new_kwargs)
 
     return Chosen(
         api=api,

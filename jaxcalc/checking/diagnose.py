@@ -31,7 +31,7 @@ from jaxcalc.checking.doctor.scales import scale_findings
 from jaxcalc.checking.doctor.tape import Tape
 from jaxcalc.checking.doctor.values import value_findings
 from jaxcalc.checking.findings import Diagnosis, Finding, in_order
-from jaxcalc.engine.dense import UNTRACEABLE
+from jaxcalc.concrete import UNTRACEABLE
 from jaxcalc.flat import FlatMap
 
 _API = "jaxcalc.diagnose"

@@ -17,17 +17,6 @@ from jaxcalc.engine.directions import Direction
 
 Wrap = Callable[[FlatCall], FlatCall]
 
-# what tracing raises when f needs a concrete value: `if x > 0`, `int(x)`, `numpy.asarray(x)`
-UNTRACEABLE = (
-    jax.errors.ConcretizationTypeError,
-    jax.errors.TracerArrayConversionError,
-    jax.errors.TracerIntegerConversionError,
-    jax.errors.NonConcreteBooleanIndexError,
-)
-# a traced slice bound is an IndexError and a traced shape a TypeError, which may be errors of f's own
-# too: whoever catches these calls f on values next, where an error of its own is raised again
-PERHAPS_UNTRACEABLE = (*UNTRACEABLE, IndexError, TypeError)
-
 
 def jacobian_blocks(
     call: FlatCall,

@@ -17,7 +17,8 @@ from jax.extend.core import jaxpr_as_fun
 
 from jaxcalc.arguments import is_array
 from jaxcalc.aside import Aside, set_aside
-from jaxcalc.engine.dense import UNTRACEABLE, FlatCall, Leaves
+from jaxcalc.concrete import UNTRACEABLE
+from jaxcalc.engine.dense import FlatCall, Leaves
 from jaxcalc.engine.linearity import has_rules_of_users
 from jaxcalc.engine.one_way import NoForwardModeError, forward_derivative, with_forward_mode
 from jaxcalc.engine.program import Program, flatten

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcalc.arguments import choose, dtype_of, require_callable, require_differentiable
-from jaxcalc.engine.dense import PERHAPS_UNTRACEABLE
+from jaxcalc.concrete import PERHAPS_UNTRACEABLE
 from jaxcalc.transforms import derivative as exact_derivative
 
 _API = "jaxcalc.numerical.difference_quotients"
@@ -131,7 +131,10 @@ def _steps(steps: Any, x: Any) -> Any:
         return jnp.asarray(10.0 ** -np.arange(1.0, decades + 1), x.dtype)
     if isinstance(steps, jax.core.Tracer):
         return steps.astype(x.dtype)
-    given = np.asarray(steps, np.float64)
+    try:
+        given = np.asarray(steps, np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{_API}: steps must be a sequence of numbers, got {steps!r}.") from None
     if given.ndim != 1 or not given.size:
         raise ValueError(f"{_API}: steps must be a sequence of numbers, got shape {list(given.shape)}.")
     if not (np.all(np.isfinite(given)) and np.all(given > 0) and np.all(np.diff(given) < 0)):

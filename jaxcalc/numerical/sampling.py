@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 
 from jaxcalc.arguments import dtype_of
-from jaxcalc.engine.dense import PERHAPS_UNTRACEABLE
+from jaxcalc.concrete import PERHAPS_UNTRACEABLE
 from jaxcalc.flat import FlatMap, require_differentiable_output
 from jaxcalc.numerical.columns import Column, Kernel, Row, limits_of_samples
 

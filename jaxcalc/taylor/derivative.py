@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxcalc.aside import Aside, set_aside
-from jaxcalc.engine.dense import PERHAPS_UNTRACEABLE
+from jaxcalc.concrete import PERHAPS_UNTRACEABLE
 from jaxcalc.engine.directions import directions_allowed
 from jaxcalc.taylor.series import Series, coefficients_of, full, value_of
 from jaxcalc.taylor.walk import CustomReverseRuleError, evaluate

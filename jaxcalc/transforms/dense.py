@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 import jax.numpy as jnp
 
 from jaxcalc.arguments import Chosen
+from jaxcalc.concrete import PERHAPS_UNTRACEABLE, UNTRACEABLE
 from jaxcalc.engine.chunks import BlockOf
 from jaxcalc.engine.dense import (
-    PERHAPS_UNTRACEABLE,
-    UNTRACEABLE,
     FlatCall,
     Leaves,
     Wrap,

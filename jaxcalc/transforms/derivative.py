@@ -20,7 +20,7 @@ from jaxcalc.arguments import (
     require_callable,
     require_differentiable,
 )
-from jaxcalc.engine.dense import PERHAPS_UNTRACEABLE
+from jaxcalc.concrete import PERHAPS_UNTRACEABLE
 from jaxcalc.flat import require_differentiable_output, split_aux
 from jaxcalc.kinds import kind_of
 

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxcalc.arguments import dtype_of
+from jaxcalc.concrete import PERHAPS_UNTRACEABLE
 from jaxcalc.engine.chunks import diagonal_in_turn
-from jaxcalc.engine.dense import PERHAPS_UNTRACEABLE
 from jaxcalc.engine.directions import Direction
 from jaxcalc.engine.one_way import with_forward_mode
 from jaxcalc.engine.registry import Context

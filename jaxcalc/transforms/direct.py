@@ -17,10 +17,10 @@ from typing import Any
 
 import jax
 
+from jaxcalc.concrete import PERHAPS_UNTRACEABLE
 from jaxcalc.engine import registry
 from jaxcalc.engine.cache import FunctionCache
 from jaxcalc.engine.captured import Probe
-from jaxcalc.engine.dense import PERHAPS_UNTRACEABLE
 from jaxcalc.engine.staged import Staged
 from jaxcalc.transforms.call import take_apart
 from jaxcalc.transforms.recall import Recall, sight

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxcalc.arguments import Argnames, Argnums, function_name, require_callable
+from jaxcalc.concrete import UNTRACEABLE
 from jaxcalc.engine import cost
-from jaxcalc.engine.dense import UNTRACEABLE
 from jaxcalc.formats.layout import Layout
 from jaxcalc.kinds import classify
 from jaxcalc.planning.explanation import Explanation, Measured

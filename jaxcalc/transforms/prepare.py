@@ -12,9 +12,9 @@ import jax
 import numpy as np
 
 from jaxcalc.arguments import function_name
+from jaxcalc.concrete import PERHAPS_UNTRACEABLE, UNTRACEABLE
 from jaxcalc.engine import registry
 from jaxcalc.engine.cache import FunctionCache
-from jaxcalc.engine.dense import PERHAPS_UNTRACEABLE, UNTRACEABLE
 from jaxcalc.engine.derivative import Derivative
 from jaxcalc.engine.interpret import TooDenseError
 from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 
 from jaxcalc.arguments import is_array
 from jaxcalc.aside import Aside, set_aside
-from jaxcalc.engine.dense import PERHAPS_UNTRACEABLE, Leaves
+from jaxcalc.concrete import PERHAPS_UNTRACEABLE
+from jaxcalc.engine.dense import Leaves
 from jaxcalc.flat import FlatMap, column_blocks, row_blocks
 from jaxcalc.planning.bottleneck import cut
 from jaxcalc.planning.chain import Chain, one_dtype

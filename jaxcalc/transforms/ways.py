@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from jax.extend.core import Jaxpr
 
-from jaxcalc.engine.dense import UNTRACEABLE
+from jaxcalc.concrete import UNTRACEABLE
 from jaxcalc.engine.derivative import Derivative, Turns
 from jaxcalc.engine.directions import Direction
 from jaxcalc.engine.interpret import TooDenseError

@@ -1,0 +1,34 @@
+"""Functions that need the value of an argument, where JAX has a tracer for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import jax
+
+# what tracing raises when f needs a concrete value: `if x > 0`, `int(x)`, `numpy.asarray(x)`
+UNTRACEABLE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
+)
+# a traced slice bound is an IndexError and a traced shape a TypeError, which may be errors of f's own
+# too: whoever catches these calls f on values next, where an error of its own is raised again
+PERHAPS_UNTRACEABLE = (*UNTRACEABLE, IndexError, TypeError)
+
+
+@contextmanager
+def explained(api: str, name: str) -> Iterator[None]:
+    """Around a call of the user's function: JAX's error for a missing value gets a note on why."""
+    try:
+        yield
+    except UNTRACEABLE as error:
+        if not hasattr(error, "__notes__"):
+            error.add_note(
+                f"{api}: {name} needs the value of an argument, for which a tracer stands. Functions "
+                "of numpy and math, float(), int(), .item() and branches on values need it: use "
+                "jax.numpy, jnp.where or lax.cond, or choose other arguments to differentiate by."
+            )
+        raise
