@@ -62,8 +62,8 @@ def jacobian(
             come from the structure where that is cheap, else from a product for each of them, with no
             more memory than `memory_limit`.
         progress: show a bar on standard error while a dense Jacobian is made, a block of products at
-            a time, which may be interrupted; outside of jit and the like. What is cut at a bottleneck
-            is made at once.
+            a time, which may be interrupted; outside of jit and the like. f is then cut at no
+            bottleneck.
 
     Returns:
         A function of the same arguments as f that returns the Jacobian: for each leaf of the
