@@ -148,3 +148,30 @@ def custom_rule(x):
         return smooth(x), slope * t
 
     return jnp.sum(smooth(x))
+
+
+@fault("error", "derivative", "sqrt has an infinite derivative at 0", vector(1.0, 1.0, 1.0))
+def deviation_of_constants(x):
+    """the standard deviation of equal numbers"""
+    return jnp.std(x)  # <-
+
+
+@fault("error", "derivative", "the gradient overflows in mul", vector(1e-30))
+def gradient_overflows(x):
+    """a gradient that overflows where the value does not"""
+    y = x * 1e30  # <-
+    return jnp.sum(y * 1e30)
+
+
+@fault("error", "derivative", "a branch that where", vector(0.0, 4.0), np.float32(1.0))
+def branches_in_a_mapped_loop(x, y):
+    """sqrt at 0 in an untaken branch at a step of a loop under vmap"""
+
+    def one(t):
+        def step(carry, _):
+            root = jnp.sqrt(t)  # <-
+            return carry + jnp.where(t > 0, root, 0.0), None
+
+        return jax.lax.scan(step, y, None, length=3)[0]
+
+    return jnp.sum(jax.vmap(one)(x))

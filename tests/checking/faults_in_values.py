@@ -190,3 +190,37 @@ def inside_of_custom_jvp(x):
 
     scaled_log.defjvp(lambda p, t: (scaled_log(*p), 2.0 * t[0] / p[0]))
     return jnp.sum(scaled_log(x))
+
+
+@fault("error", "value", "the 0 is an underflow of exp", vector(-200.0, 1.0))
+def cross_entropy_of_probabilities(x):
+    """a cross entropy of probabilities that underflow"""
+    p = jax.nn.softmax(x)
+    return -jnp.log(p)[0]  # <-
+
+
+@fault("error", "value", "the 0 is an underflow of logistic", vector(-200.0, 1.0))
+def log_of_sigmoid(x):
+    """log of a sigmoid that underflows"""
+    return jnp.sum(jnp.log(jax.nn.sigmoid(x)))  # <-
+
+
+@fault(
+    "error",
+    "value",
+    "overflow in integer_pow: the result exceeds the largest float16",
+    np.array([300.0], np.float16),
+)
+def half_precision_overflows(x):
+    """a square that overflows in float16"""
+    return jnp.sum(x**2)  # <-
+
+
+@fault("error", "value", "log(0) is -inf", vector(5.0, 2.0))
+def mapped_loop(x):
+    """log of 0 at a step of a scan under vmap"""
+
+    def step(total, k):
+        return total + jnp.log(x[:, None].sum(1) - k), None  # <-
+
+    return jnp.sum(jax.lax.scan(step, jnp.zeros(2), jnp.arange(3.0))[0])

@@ -56,7 +56,7 @@ _STRUCTURAL: dict[str, tuple[str, str]] = {
     "bitcast_convert_type": ("the bits of a number", "compute with the number instead of its bits."),
     "is_finite": ("a comparison (isfinite)", "a truth value has no derivative."),
 }
-_COMPARISONS = frozenset({"gt", "lt", "ge", "le", "eq", "ne"})
+_COMPARISONS = frozenset({"gt", "lt", "ge", "le", "eq", "ne", "lt_to", "le_to", "eq_to"})
 _FLAT = frozenset({"max", "min", "clamp"})
 _SATURATING = frozenset({"tanh", "logistic", "erf", "exp", "exp2", "atan", "expm1", "erfc", "log1p"})
 _OVERWRITING = frozenset({"scatter", "dynamic_update_slice"})

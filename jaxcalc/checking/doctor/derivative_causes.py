@@ -41,6 +41,12 @@ def why_derivative(tape: Tape, event: Event, slot: int, sample: Sample) -> Why:
             f"the derivative of {event.name} multiplies zero by an infinity that was made before",
             "put a large finite number in the place of the infinity.",
         )
+    dtype = np.asarray(tape.values[event.inputs[slot]]).dtype
+    if event.name in {"mul", "dot_general", "div", "integer_pow", "square", "reduce_sum"}:
+        return Why(
+            f"the gradient overflows in {event.name}: it exceeds the largest {dtype}",
+            "scale the weights or the loss down, or normalise between the layers or steps.",
+        )
     return Why(
         f"{event.name} has no finite derivative here",
         "keep its operands away from this point, or give the function around it a custom_jvp.",

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxcalc.checking.doctor.sample import Sample, shown
-from jaxcalc.checking.doctor.tape import Event, Tape
+from jaxcalc.checking.doctor.tape import Event, Tape, is_inexact
 from jaxcalc.engine import equations
 
 
@@ -54,21 +54,52 @@ def _by_name(tape: Tape, event: Event, sample: Sample) -> Why | None:
 
 
 def _log(tape: Tape, event: Event, sample: Sample) -> Why | None:
-    del tape
     x, edge = sample.operand(), -1.0 if event.name == "log1p" else 0.0
     if np.iscomplexobj(x):
         return None
     safe = (
         "keep it away from there, as in jnp.log(jnp.maximum(x, tiny)), or use jax.scipy.special.xlogy"
     )
+    if x == edge == 0:
+        return _of_underflow(tape, event) or Why("log(0) is -inf", f"{safe} for x * log(y).")
     if x == edge:
-        return Why(f"{event.name}({shown(edge)}) is -inf", f"{safe} for x * log(y).")
+        return Why(f"{event.name}({shown(edge)}) is -inf", f"{safe}.")
     if x < edge:
         return Why(
             f"{event.name} of {shown(x)}, below {shown(edge)}, is NaN",
             "make the operand positive, as softplus or exp does, or take the logarithm of its square.",
         )
     return None
+
+
+_VANISHING = {
+    "exp": "keep to logarithms: jax.nn.log_softmax, or jax.scipy.special.logsumexp.",
+    "logistic": "use jax.nn.log_sigmoid, which does not underflow.",
+    "erfc": "use jax.scipy.special.log_ndtr, which does not underflow.",
+    "reduce_prod": "add up logarithms in the place of the product.",
+    "cumprod": "add up logarithms in the place of the products.",
+    "mul": "add up logarithms in the place of the product.",
+}
+
+
+def _of_underflow(tape: Tape, event: Event) -> Why | None:
+    """The cause of a zero that was made of numbers which are not zero: too small for the dtype."""
+    number = event.inputs[0]
+    made = tape.made_by[number]
+    while made is not None and not (tape.array(number) != 0).all():
+        zero = next((i for i in made.inputs if _has_zero(tape, i)), None)
+        if zero is None or made.name in {"exp", "logistic"}:
+            break
+        number, made = zero, tape.made_by[zero]
+    if made is None or made.name not in _VANISHING:
+        return None
+    where = f" ({made.place})" if made.place not in {None, event.place} else ""
+    return Why(f"log(0) is -inf: the 0 is an underflow of {made.name}{where}", _VANISHING[made.name])
+
+
+def _has_zero(tape: Tape, number: int) -> bool:
+    value = tape.values[number]
+    return is_inexact(value) and bool((np.asarray(value) == 0).any())
 
 
 def _root(tape: Tape, event: Event, sample: Sample) -> Why | None:
