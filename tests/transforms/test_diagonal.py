@@ -59,7 +59,7 @@ def by_products(monkeypatch):
 def test_against_dense_jax(f, mode, x64):
     x = jnp.linspace(0.1, 1, N)
     expected = jnp.diagonal(jax.jacfwd(f)(x))
-    for limit in (None, 30_000):
+    for limit in (None, 30_000) if mode == "auto" else (None,):
         found = jaxcalc.jacobian(f, diagonal=True, mode=mode, memory_limit=limit)
         assert found(x).shape == expected.shape
         np.testing.assert_allclose(found(x), expected, rtol=1e-12, atol=1e-15)
@@ -158,7 +158,7 @@ def test_the_diagonal_of_a_hessian(x64):
     np.testing.assert_allclose(found, jnp.diagonal(jax.hessian(loss)(x)), rtol=1e-11, atol=1e-14)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 5), st.integers(0, 5), st.integers(0, 3))
 def test_any_shape(inputs, outputs, seed):
     places = np.random.default_rng(seed).integers(0, max(1, inputs), outputs)
