@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr
 
 from jaxcalc.arguments import (
     Argnames,
@@ -32,6 +33,7 @@ from jaxcalc.checking.doctor.tape import Tape
 from jaxcalc.checking.doctor.values import value_findings
 from jaxcalc.checking.findings import Diagnosis, Finding, in_order
 from jaxcalc.concrete import UNTRACEABLE
+from jaxcalc.engine.source import raised_at
 from jaxcalc.flat import FlatMap
 
 _API = "jaxcalc.diagnose"
@@ -95,8 +97,15 @@ def diagnose(
     _require_values(args, kwargs)
     require_differentiable(call, holomorphic=False, allow_int=True)
     flat = FlatMap(call, has_aux)
-    with jax.debug_nans(False), jax.debug_infs(False):
-        tape = _evaluated(flat, function_name(f))
+    with jax.debug_nans(False), jax.debug_infs(False), np.errstate(all="ignore"):
+        try:
+            closed = _traced(flat)
+        except UNTRACEABLE as error:
+            # an array of numpy cannot be indexed by a tracer, but the same of JAX can
+            args, kwargs = jax.tree.map(_of_jax, (args, kwargs))
+            flat = FlatMap(choose(_API, f, argnums, argnames, args, kwargs), has_aux)
+            closed = _traced_again(flat, function_name(f), error)
+        tape = _evaluated(flat, closed, function_name(f))
         findings = _findings(tape, flat)
     return Diagnosis(function_name(f), in_order(findings), len(tape.events))
 
@@ -145,16 +154,41 @@ def _require_values(args: Any, kwargs: Any) -> None:
             )
 
 
-def _evaluated(flat: FlatMap, name: str) -> Tape:
-    leaves = [jnp.asarray(x) for x in flat.leaves]
+def _of_jax(x: Any) -> Any:
+    return jnp.asarray(x) if isinstance(x, np.ndarray) else x
+
+
+def _traced(flat: FlatMap) -> ClosedJaxpr:
+    return jax.make_jaxpr(lambda *xs: flat(xs)[0])(*flat.leaves)
+
+
+def _traced_again(flat: FlatMap, name: str, first: Exception) -> ClosedJaxpr:
     try:
-        closed = jax.make_jaxpr(lambda *xs: flat(xs)[0])(*flat.leaves)
-    except UNTRACEABLE as error:
+        return _traced(flat)
+    except UNTRACEABLE:
+        place = raised_at(first)
+        line = f" ({place})" if place else ""
         raise TypeError(
-            f"{_API}: {name} branches on values in Python, so that it "
-            "cannot be traced, and its equations are not known; use jax.lax.cond, or jnp.where, in the "
-            "place of `if`."
-        ) from error
+            f"{_API}: {name} cannot be traced{line}, so that its equations are not known: "
+            f"it {_untraceable(first)}."
+        ) from first
+
+
+def _untraceable(error: Exception) -> str:
+    """What f does that cannot be traced, and what to do instead."""
+    if isinstance(error, jax.errors.TracerBoolConversionError):
+        return "branches on values in Python; use jax.lax.cond, or jnp.where, in the place of `if`"
+    if isinstance(error, jax.errors.TracerArrayConversionError):
+        return "gives an array to numpy; use the function of jax.numpy in its place"
+    if isinstance(error, jax.errors.NonConcreteBooleanIndexError):
+        return "selects elements by truth values, of which the number is not known; use jnp.where"
+    return (
+        "needs a number of an array, as int(), float() and range() do; compute with the array instead"
+    )
+
+
+def _evaluated(flat: FlatMap, closed: ClosedJaxpr, name: str) -> Tape:
+    leaves = [jnp.asarray(x) for x in flat.leaves]
     if not closed.jaxpr.outvars:
         raise TypeError(
             f"{_API}: {name} returned no array, so that nothing can be differentiated; return one."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
+from traceback import walk_tb
 from typing import Any, NamedTuple
 
 from jax.extend.core import JaxprEqn
@@ -27,6 +28,12 @@ def source_place(eqn: JaxprEqn) -> Place | None:
     return None if frame is None else Place(frame.file_name, frame.line_num)
 
 
+def raised_at(error: BaseException) -> Place | None:
+    """The last line of the user's code that an error passed through; None where there is none."""
+    frames = [(f.f_code.co_filename, line) for f, line in walk_tb(error.__traceback__)]
+    return next((Place(*frame) for frame in reversed(frames) if _is_of_user(frame[0])), None)
+
+
 def source_line(eqn: JaxprEqn) -> str:
     """The same as `file.py:12`; empty when JAX does not know."""
     place = source_place(eqn)
@@ -46,10 +53,18 @@ def is_own(eqn: JaxprEqn) -> bool:
 
 
 def _user_frame(eqn: JaxprEqn) -> Any:
-    return next((f for f in _frames_outside_of_jax(eqn) if not f.file_name.startswith(_OWN)), None)
+    return next((f for f in _frames_outside_of_jax(eqn) if _is_of_user(f.file_name)), None)
 
 
 def _frames_outside_of_jax(eqn: JaxprEqn) -> Iterator[Any]:
     traceback = eqn.source_info.traceback
     frames: Sequence[Any] = traceback.frames if traceback is not None else ()
-    return (f for f in frames if not {"jax", "jaxlib"} & set(PurePath(f.file_name).parts))
+    return (f for f in frames if _is_outside_of_jax(f.file_name))
+
+
+def _is_outside_of_jax(file: str) -> bool:
+    return not {"jax", "jaxlib"} & set(PurePath(file).parts)
+
+
+def _is_of_user(file: str) -> bool:
+    return _is_outside_of_jax(file) and not file.startswith(_OWN)

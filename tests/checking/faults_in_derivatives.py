@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import io_callback
 
 from tests.checking.faults import fault, vector
 
@@ -150,7 +151,7 @@ def custom_rule(x):
     return jnp.sum(smooth(x))
 
 
-@fault("error", "derivative", "sqrt has an infinite derivative at 0", vector(1.0, 1.0, 1.0))
+@fault("error", "derivative", "the standard deviation of equal numbers", vector(1.0, 1.0, 1.0))
 def deviation_of_constants(x):
     """the standard deviation of equal numbers"""
     return jnp.std(x)  # <-
@@ -175,3 +176,35 @@ def branches_in_a_mapped_loop(x, y):
         return jax.lax.scan(step, y, None, length=3)[0]
 
     return jnp.sum(jax.vmap(one)(x))
+
+
+@fault("error", "derivative", "norm at 0 has no derivative", np.eye(3, 2, dtype=np.float32))
+def rows_normalised(x):
+    """rows divided by their norm, one of them zero"""
+    lengths = jnp.sqrt(jnp.sum(x**2, axis=-1, keepdims=True))  # <-
+    return jnp.sum(x / (lengths + 1e-6))
+
+
+@fault("error", "derivative", "xlogy has an infinite derivative", vector(0.0, 1.0))
+def xlogy_at_zero(p):
+    """xlogy(p, p) at 0"""
+    return jnp.sum(jax.scipy.special.xlogy(p, p))  # <-
+
+
+@fault("error", "derivative", "xlogx has an infinite derivative", vector(0.0, 1.0))
+def entropy_at_zero(p):
+    """the entropy of a probability that is 0"""
+    return jnp.sum(jax.scipy.special.entr(p))  # <-
+
+
+@fault("error", "derivative", "JAX has no derivative of io_callback", vector(1.0, 2.0))
+def callback(x):
+    """a callback that is not differentiated, though its result is not used"""
+    io_callback(lambda _: None, None, x)  # <-
+    return jnp.sum(x**2)
+
+
+@fault("error", "derivative", "a branch that where", vector(0.0, 1.0))
+def untaken_entropy(p):
+    """p log p at 0, in the branch that where does not take"""
+    return jnp.sum(jnp.where(p > 0, p * jnp.log(p), 0.0))  # <-

@@ -224,3 +224,34 @@ def mapped_loop(x):
         return total + jnp.log(x[:, None].sum(1) - k), None  # <-
 
     return jnp.sum(jax.lax.scan(step, jnp.zeros(2), jnp.arange(3.0))[0])
+
+
+@fault("error", "value", "a sum of exp(-inf)", vector(-np.inf, -np.inf))
+def logsumexp_of_nothing(x):
+    """logsumexp of nothing but -inf"""
+    return jax.scipy.special.logsumexp(x)  # <-
+
+
+@fault("error", "value", "what rounding leaves of a difference from sigmoid(x)", vector(100.0))
+def log_of_complement(x):
+    """log(1 - p) of a probability that is rounded to 1"""
+    p = jax.nn.sigmoid(x)
+    return -jnp.sum(jnp.log(1.0 - p))  # <-
+
+
+@fault("error", "value", "overflow in reduce_sum: 9e+04", np.full(3, 30000.0, np.float16))
+def half_precision_sum(x):
+    """a sum that overflows in float16"""
+    return jnp.sum(x)  # <-
+
+
+@fault("error", "value", "determinant of a singular matrix", np.ones((2, 2), np.float32))
+def singular_determinant(a):
+    """the logarithm of the determinant of a singular matrix"""
+    return jnp.linalg.slogdet(a)[1]  # <-
+
+
+@fault("error", "value", "the 0 is an underflow of exp", vector(30.0))
+def log_of_density(x):
+    """the logarithm of a density that underflows"""
+    return jnp.sum(jnp.log(jax.scipy.stats.norm.pdf(x)))  # <-

@@ -119,7 +119,7 @@ def saturated_tanh(x):
     return jnp.sum(jnp.tanh(x))  # <-
 
 
-@fault("warning", "zero gradient", "a dead where", vector(-1.0, -2.0))
+@fault("warning", "zero gradient", "zero at this point: a dead where", vector(-1.0, -2.0))
 def dead_where(x):
     """a where that takes the other branch in all elements"""
     return jnp.sum(jnp.where(x > 0, x**2, 1.0))  # <-
@@ -144,3 +144,58 @@ def overwritten(x):
 def integer_argument(n):
     """an integer argument"""
     return n * 2.0
+
+
+@fault(
+    "warning",
+    "zero gradient",
+    "no differentiable path from x: cut at rounding (floor_divide)",
+    vector(5.5),
+)
+def divided_to_integers(x):
+    """floor division"""
+    return jnp.sum(x // 2.0)  # <-
+
+
+@fault("warning", "zero gradient", "cut at searchsorted", vector(1.5, 0.5), vector(1.0, 2.0, 3.0))
+def looked_up(x, table):
+    """searchsorted"""
+    return jnp.sum(jnp.searchsorted(table, x) * 1.0)  # <-
+
+
+@fault("warning", "zero gradient", "no differentiable path from x: cut at heaviside", vector(0.5))
+def step_function(x):
+    """a step function"""
+    return jnp.sum(jnp.heaviside(x, 0.5))  # <-
+
+
+@fault("warning", "zero gradient", "is zero at this point: saturated hard_tanh", vector(2.0))
+def saturated_hard_tanh(x):
+    """hard_tanh outside of its limits"""
+    return jnp.sum(jax.nn.hard_tanh(x))  # <-
+
+
+@fault("warning", "zero gradient", "saturated sigmoid", vector(200.0))
+def saturated_sigmoid(x):
+    """sigmoid of a large number"""
+    return jnp.sum(jax.nn.sigmoid(x))  # <-
+
+
+@fault("warning", "zero gradient", "a product with several zeros", vector(0.0, 0.0, 3.0))
+def product_of_zeros(x):
+    """a product of which two factors are 0"""
+    return jnp.prod(x)  # <-
+
+
+@fault(
+    "warning",
+    "zero gradient",
+    "no differentiable path from w: cut at argmax",
+    vector(1.0, 3.0, 2.0),
+    argnames="w",
+    w=vector(1.0, 2.0, 0.5),
+)
+def index_into_numpy(x, *, w):
+    """argmax as the index into an array of numpy, of an argument passed by keyword"""
+    place = jnp.argmax(w)  # <-
+    return x[place] ** 2

@@ -9,6 +9,28 @@ import numpy as np
 from tests.checking.faults import vector
 
 
+def trust_region(logits, before, advantage):
+    ratio = jnp.exp(logits - before)
+    return -jnp.mean(jnp.minimum(ratio * advantage, jnp.clip(ratio, 0.8, 1.2) * advantage))
+
+
+def hidden_markov(transitions, emissions):
+    def step(forward, seen):
+        return jax.nn.logsumexp(forward[:, None] + transitions, axis=0) + emissions[:, seen], None
+
+    return jax.nn.logsumexp(jax.lax.scan(step, jnp.zeros(3), jnp.array([0, 2, 1]))[0])
+
+
+def root_by_newton(x):
+    def solve(f, y):
+        return jax.lax.fori_loop(0, 8, lambda _, y: y - f(y) / (2 * y), y)
+
+    def tangent_solve(g, y):
+        return y / jax.jvp(g, (jnp.ones_like(y),), (jnp.ones_like(y),))[1]
+
+    return jnp.sum(jax.lax.custom_root(lambda y: y * y - x, jnp.ones_like(x), solve, tangent_solve))
+
+
 def functions() -> dict[str, tuple[Any, ...]]:
     """Functions without a fault, by name, each with its arguments: nothing must be found."""
     x = vector(0.3, -1.2, 2.1)
@@ -141,6 +163,29 @@ def functions() -> dict[str, tuple[Any, ...]]:
         ),
         "bfloat16": (lambda x: jnp.sum(x * x), np.ones(3, jnp.bfloat16)),
         "float16": (lambda x: jnp.sum(jnp.sin(x)), np.array([0.3, 0.5], np.float16)),
+        "the same inside and outside of a clip": (
+            trust_region,
+            vector(0.1, -0.2, 0.3),
+            vector(0.0, -0.1, 0.25),
+            vector(1.0, -1.0, 0.5),
+        ),
+        "float16 standardised": (
+            lambda x: jnp.sum(jax.nn.standardize(x)[:, 0] * jnp.arange(6.0)),
+            np.random.default_rng(0).normal(size=(6, 3)).astype(np.float16),
+        ),
+        "hidden Markov model": (hidden_markov, np.log(a / a.sum(1, keepdims=True)), a),
+        "custom_root": (root_by_newton, vector(3.0, 4.0)),
+        "products with one zero": (lambda x: jnp.prod(x) + jnp.cumprod(x)[2], vector(0.0, 2.0, 3.0)),
+        "remainder": (lambda x: jnp.sum(jnp.mod(x, 1.0) ** 2 + (x - jnp.round(x)) ** 2), x),
+        "an abs that is bent back": (
+            lambda x: jnp.sum(jnp.where(jnp.abs(x) < 1, x**2 / 2, jnp.abs(x) - 0.5)),
+            vector(1.0, 0.3),
+        ),
+        "a debug print": (lambda x: (jax.debug.callback(lambda _: None, x), jnp.sum(x))[1], x),
+        "Hessian inside": (
+            lambda x: jnp.sum(jax.hessian(lambda y: jnp.sum(jnp.sin(y) * y[::-1]))(x)),
+            x,
+        ),
         "empty": (lambda x: jnp.sum(x**2), np.zeros(0, np.float32)),
         "a small gradient": (lambda x: 1e-9 * jnp.sum(x**2), x),
         "a large gradient": (lambda x: 1e12 * jnp.sum(jnp.sin(x)), x),

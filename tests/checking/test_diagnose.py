@@ -170,6 +170,9 @@ def test_a_loop_that_is_too_long_is_a_note_and_no_fault(monkeypatch: pytest.Monk
             TypeError,
             "branches on values",
         ),
+        (lambda x: jaxcalc.diagnose(np.sin, x), TypeError, "gives an array to numpy"),
+        (lambda x: jaxcalc.diagnose(lambda x: float(x[0]), x), TypeError, "needs a number"),
+        (lambda x: jaxcalc.diagnose(lambda x: x[x > 0], x), TypeError, "by truth values"),
         (lambda x: jaxcalc.diagnose(lambda x: None, x), TypeError, "returned no array"),
         (lambda x: jaxcalc.diagnose(lambda x: "a", x), TypeError, "the function returned 'a'"),
         (lambda x: jaxcalc.diagnose(jnp.sin, x, argnums=2), ValueError, "asks for position 2"),
@@ -181,6 +184,24 @@ def test_mistakes_are_told(call, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=r"^jaxcalc\.diagnose: ") as caught:
         call(jnp.ones(3))
     assert words in str(caught.value)
+
+
+def test_the_line_that_cannot_be_traced_is_named() -> None:
+    def f(x):
+        y = jnp.sin(x)
+        return float(y)
+
+    with pytest.raises(TypeError) as caught:
+        jaxcalc.diagnose(f, 1.0)
+    assert f"(test_diagnose.py:{f.__code__.co_firstlineno + 2})" in str(caught.value)
+
+
+def test_errors_of_the_function_itself_come_through() -> None:
+    def f(x):
+        raise KeyError(x.shape)
+
+    with pytest.raises(KeyError, match="3"):
+        jaxcalc.diagnose(f, jnp.ones(3))
 
 
 def test_what_has_no_derivative_is_named() -> None:

@@ -36,6 +36,11 @@ class Cut:
     step: str
 
     @property
+    def is_comparison(self) -> bool:
+        """Whether a truth value is what is made."""
+        return self.operation in _COMPARISONS and self.what.startswith("a comparison")
+
+    @property
     def text(self) -> str:
         """The operation and its line, as `argmax, model.py:41`."""
         return f"{self.what}, {self.place}" if self.place else self.what
@@ -56,6 +61,8 @@ _STRUCTURAL: dict[str, tuple[str, str]] = {
     "bitcast_convert_type": ("the bits of a number", "compute with the number instead of its bits."),
     "is_finite": ("a comparison (isfinite)", "a truth value has no derivative."),
 }
+_ROUNDING = frozenset({"floor_divide", "trunc", "fix"})
+_STEPS = _ROUNDING | {"heaviside", "searchsorted", "digitize", "nonzero", "count_nonzero", "isclose"}
 _COMPARISONS = frozenset({"gt", "lt", "ge", "le", "eq", "ne", "lt_to", "le_to", "eq_to"})
 _FLAT = frozenset({"max", "min", "clamp"})
 _SATURATING = frozenset({"tanh", "logistic", "erf", "exp", "exp2", "atan", "expm1", "erfc", "log1p"})
@@ -64,6 +71,7 @@ _OVERWRITING = frozenset({"scatter", "dynamic_update_slice"})
 
 def ends_at(tape: Tape, event: Event, moving: Sequence[int], *, structural: bool) -> Cut:
     """The end of a path at an event, whose operands `moving` depend on the argument."""
+    structural = structural or bool(_piecewise_constant(event))
     if structural:
         what, advice = _structural(event)
         severity: Severity = "warning"
@@ -73,6 +81,9 @@ def ends_at(tape: Tape, event: Event, moving: Sequence[int], *, structural: bool
 
 
 def _structural(event: Event) -> tuple[str, str]:
+    whole = _piecewise_constant(event)
+    if whole:
+        return _of_steps(whole)
     if event.name in _STRUCTURAL:
         return _STRUCTURAL[event.name]
     if event.name in _COMPARISONS:
@@ -91,9 +102,23 @@ def _structural(event: Event) -> tuple[str, str]:
     return event.name, f"what {event.name} makes has no derivative here: find another way to write it."
 
 
+def _piecewise_constant(event: Event) -> str:
+    """The outermost function of JAX around an event that is piecewise constant as a whole; or none."""
+    return next((name for name in event.calls if name in _STEPS), "")
+
+
+def _of_steps(name: str) -> tuple[str, str]:
+    if name in _ROUNDING:
+        return (
+            f"rounding ({name})",
+            f"{name} is piecewise constant: leave it out, or {_STRAIGHT}.",
+        )
+    return name, f"{name} is piecewise constant: use a smooth function in its place."
+
+
 def _local(tape: Tape, event: Event, moving: Sequence[int]) -> tuple[str, str, Severity]:
     operands = [tape.array(event.inputs[slot]) for slot in moving]
-    if event.name in _FLAT or _is_rectifier(event):
+    if event.name in _FLAT or _is_rectifier(event) or not _KNOWN.isdisjoint(event.calls):
         name = called(event)
         return (
             f"saturated {name}",
@@ -132,6 +157,12 @@ def _local(tape: Tape, event: Event, moving: Sequence[int]) -> tuple[str, str, S
 def _product_or_stationary(
     event: Event, moving: Sequence[int], operands: Sequence[np.ndarray]
 ) -> tuple[str, str, Severity]:
+    if event.name in {"reduce_prod", "cumprod"}:
+        return (
+            f"a product with several zeros ({event.name})",
+            "each factor meets another one that is zero: look at the numbers that are multiplied.",
+            "warning",
+        )
     others = [i for slot, i in enumerate(event.inputs) if slot not in moving]
     if event.name in {"mul", "dot_general", "div", "conv_general_dilated"} and others:
         return (
@@ -176,7 +207,7 @@ def called(event: Event) -> str:
     library = [name for name in known if name in _KNOWN]
     if library:
         return library[-1]
-    return own or event.name
+    return own or {"logistic": "sigmoid"}.get(event.name, event.name)
 
 
 _KNOWN = frozenset(

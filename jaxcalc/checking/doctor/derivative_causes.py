@@ -7,8 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from jaxcalc.checking.doctor.cut_words import called
 from jaxcalc.checking.doctor.sample import Sample, shown
-from jaxcalc.checking.doctor.tape import Event, Tape
+from jaxcalc.checking.doctor.tape import MOVES, Event, Tape
 from jaxcalc.checking.doctor.value_causes import Why, why_value
 
 _Rule = Callable[[Tape, Event, int, Sample], Why | None]
@@ -53,10 +54,32 @@ def why_derivative(tape: Tape, event: Event, slot: int, sample: Sample) -> Why:
     )
 
 
+_LIBRARY = frozenset({"xlogy", "xlog1py", "_xlogx"})
+
+
+def in_rule(event: Event, why: Why) -> Why:
+    """The same for what the rule of a `custom_jvp` function does, if JAX wrote that function."""
+    name = called(event)
+    if name not in _LIBRARY:
+        return why
+    return Why(
+        f"{name.lstrip('_')} has an infinite derivative where the operand of its logarithm is 0",
+        "keep the operand away from there, as in jnp.maximum(x, tiny).",
+    )
+
+
+_BRANCH = "does not take: zero times it is NaN all the same"
+
+
+def is_masked(cause: str) -> bool:
+    """Whether a cause is in a branch that is not taken."""
+    return _BRANCH in cause
+
+
 def masked(why: Why, branch: str) -> Why:
     """The same for an operand that only a branch reads which was not taken."""
     return Why(
-        f"{why.cause}, in a branch that {branch} does not take: zero times it is NaN all the same",
+        f"{why.cause}, in a branch that {branch} {_BRANCH}",
         _SAFE,
     )
 
@@ -65,6 +88,11 @@ def _root(tape: Tape, event: Event, slot: int, sample: Sample) -> Why | None:
     del slot
     if sample.operand() != 0:
         return None
+    if "std" in event.calls:
+        return Why(
+            "the standard deviation of equal numbers has no derivative: sqrt has an infinite one at 0",
+            "use the variance, or jnp.sqrt(jnp.var(x) + epsilon).",
+        )
     if "norm" in event.calls or _is_sum_of_squares(tape, event.inputs[0]):
         return Why(
             _NORM, "write the square of the norm if that will do, or jnp.sqrt(jnp.sum(x**2) + epsilon)."
@@ -77,6 +105,8 @@ def _root(tape: Tape, event: Event, slot: int, sample: Sample) -> Why | None:
 
 def _is_sum_of_squares(tape: Tape, number: int) -> bool:
     event = tape.made_by[number]
+    while event is not None and event.name in MOVES:
+        event = tape.made_by[event.inputs[0]]
     if event is None or event.name not in {"reduce_sum", "dot_general", "add", "real"}:
         return False
     if event.name == "dot_general":

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcalc.checking.doctor.derivative_causes import masked, why_derivative
+from jaxcalc.checking.doctor.derivative_causes import in_rule, is_masked, masked, why_derivative
 from jaxcalc.checking.doctor.pullback import Pullback
 from jaxcalc.checking.doctor.runner import Where, run_inside
 from jaxcalc.checking.doctor.sample import sample_at
@@ -49,7 +49,13 @@ def _in_reverse(
 
 def _once(findings: Sequence[Finding]) -> list[Finding]:
     """One finding for each line and cause: a loop has it at every step."""
-    return list({(f.file, f.line, f.operation, f.cause): f for f in reversed(findings)}.values())[::-1]
+    return list({_told_once(f): f for f in reversed(findings)}.values())[::-1]
+
+
+def _told_once(finding: Finding) -> tuple[Any, ...]:
+    """What two findings share of which one is enough, such as the line of a branch not taken."""
+    line = finding.file, finding.line
+    return line if is_masked(finding.cause) else (*line, finding.operation, finding.cause)
 
 
 def _makers(tape: Tape, pullback: Pullback, leaf: int) -> list[tuple[Event, int]]:
@@ -104,7 +110,7 @@ def _finding(
     if event.name in {"custom_jvp_call", "custom_vjp_call"}:
         inside = _inside_rule(tape, event)
         if inside is not None:
-            why, place = inside
+            why, place = in_rule(event, inside[0]), inside[1]
     origin = None if any(tape.is_bad(i) for i in tape.outputs) else _origin(tape, event)
     if origin is not None:
         why = Why(

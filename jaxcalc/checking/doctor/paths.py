@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxcalc.checking.doctor.cut_words import Cut, ends_at
-from jaxcalc.checking.doctor.pullback import Pullback, push_forward
+from jaxcalc.checking.doctor.pullback import Pullback, direction, push_forward
 from jaxcalc.checking.doctor.tape import CONSTANT, JOIN, Event, Tape, is_zero
 from jaxcalc.checking.findings import Finding, Severity
 
@@ -41,7 +40,7 @@ def _finding(tape: Tape, leaf: int, name: str, reaching: set[int]) -> Finding:
             "use it, or leave it out of what is differentiated by.",
             argument=name,
         )
-    tangents = push_forward(tape, {leaf: _tangent(tape.values[leaf])})
+    tangents = push_forward(tape, {leaf: direction(tape.values[leaf])})
     cuts = list(dict.fromkeys(_cuts(tape, leaf, tangents, reaching)))
     if not cuts:
         return Finding(
@@ -56,12 +55,13 @@ def _finding(tape: Tape, leaf: int, name: str, reaching: set[int]) -> Finding:
 
 def _of_cuts(name: str, cuts: Sequence[Cut]) -> Finding:
     """The finding for an argument whose every path ends."""
-    worst = next((cut for cut in cuts if cut.severity == "warning"), cuts[0])
+    # the condition of a dead where is no path of its own: what happens is told by the where
+    telling = [cut for cut in cuts if not cut.is_comparison] or list(cuts)
+    worst = next((cut for cut in telling if cut.severity == "warning"), telling[0])
     severity: Severity = worst.severity
-    # a constant in the middle of a path says more than a place where the value happens to be flat
-    told = [worst, *(cut for cut in cuts if cut.text != worst.text)][:_NAMED]
-    ends = " and ".join(dict.fromkeys(cut.text for cut in told))
-    more = f" and {len(cuts) - _NAMED} more" if len(cuts) > _NAMED else ""
+    texts = list(dict.fromkeys(cut.text for cut in (worst, *telling)))
+    ends = " and ".join(texts[:_NAMED])
+    more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
     if all(cut.is_structural for cut in cuts):
         cause = f"no differentiable path from {name}: cut at {ends}{more}"
     else:
@@ -76,12 +76,6 @@ def _of_cuts(name: str, cuts: Sequence[Cut]) -> Finding:
         worst.operation,
         worst.step,
     )
-
-
-def _tangent(value: Any) -> Any:
-    """A direction without symmetries, so that nothing cancels by accident."""
-    drawn = np.random.default_rng(0).uniform(0.5, 1.5, np.shape(value))
-    return jnp.asarray(drawn, jnp.result_type(value))
 
 
 def _cuts(tape: Tape, leaf: int, tangents: Mapping[int, Any], reaching: set[int]) -> list[Cut]:

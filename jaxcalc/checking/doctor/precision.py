@@ -79,7 +79,9 @@ def _is_lost(tape: Tape, pullback: Pullback, shadows: dict[int, Any], number: in
     value, exact = np.asarray(tape.values[number]), np.asarray(shadows[number])
     if not np.isfinite(exact).all() or not value.size:
         return False
-    eps = float(jnp.finfo(value.dtype).eps)
+    # of arguments in half precision no more than half precision is expected
+    reading = [i for i in tape.leaves if pullback.of_value.get(i) is not None]
+    eps = max(float(jnp.finfo(jnp.result_type(x)).eps) for x in (value, *map(tape.array, reading)))
     error = np.abs(value.astype(exact.dtype) - exact)
     inherent = eps * sum(
         float(np.sum(_magnitude(g) * _magnitude(tape.values[i])))
@@ -139,16 +141,20 @@ def _finding(tape: Tape, shadows: dict[int, Any], event: Event) -> Finding:
     )
 
 
+_OF_SUB = {
+    "exp": "use jnp.expm1(x) for exp(x) - 1.",
+    "logistic": "use jax.nn.sigmoid(-x) for 1 - sigmoid(x), and log_sigmoid(-x) for its logarithm.",
+    "cos": "use 2 * jnp.sin(x / 2)**2 for 1 - cos(x).",
+    "sqrt": "multiply by the conjugate: sqrt(a) - sqrt(b) is (a - b) / (sqrt(a) + sqrt(b)).",
+}
+
+
 def _advice(tape: Tape, event: Event) -> str:
     makers = {made.name for i in event.inputs if (made := tape.made_by[i]) is not None}
     if event.name == "log":
         return "use jnp.log1p(x) for log(1 + x)."
-    if event.name == "sub" and "exp" in makers:
-        return "use jnp.expm1(x) for exp(x) - 1."
-    if event.name == "sub" and "cos" in makers:
-        return "use 2 * jnp.sin(x / 2)**2 for 1 - cos(x)."
-    if event.name == "sub" and "sqrt" in makers:
-        return "multiply by the conjugate: sqrt(a) - sqrt(b) is (a - b) / (sqrt(a) + sqrt(b))."
+    if event.name == "sub" and not makers.isdisjoint(_OF_SUB):
+        return next(advice for name, advice in _OF_SUB.items() if name in makers)
     if event.name in {"sub", "add", "add_any", "reduce_sum"}:
         return (
             "nearly equal numbers cancel: rearrange it to compute the small difference directly "

@@ -14,6 +14,7 @@ import numpy as np
 from jaxcalc.checking.doctor.tape import CONSTANT, GATHER_STEPS, JOIN, SPLIT, Event, Tape
 from jaxcalc.engine import equations
 
+_REFUSING = frozenset({"io_callback"})  # these are not differentiated even if nothing is read of them
 _OFTEN = 8  # runs of an equation from which on its derivative is compiled
 
 
@@ -42,6 +43,11 @@ def pull_back(tape: Tape, seeds: Mapping[int, Any]) -> Pullback:
     often = Counter(id(event.eqn) for event in tape.events if event.eqn is not None)
     compiled: dict[Any, Callable[..., Any]] = {}
     for event in reversed(tape.events):
+        if event.name in _REFUSING and any(tape.is_active[i] for i in event.inputs):
+            found.refused[event] = (
+                f"{event.name} is a call out of JAX, whether its result is used or not"
+            )
+            continue
         cotangents = [found.of_value.get(i) for i in event.outputs]
         if all(c is None for c in cotangents) or not any(tape.is_active[i] for i in event.outputs):
             continue
@@ -158,6 +164,12 @@ def push_forward(
             pushed = [jnp.where(mask, jnp.asarray(other), pushed[0])]
         found.update({i: t for i, t in zip(event.outputs, pushed, strict=True) if tape.is_active[i]})
     return found
+
+
+def direction(value: Any, seed: int = 0) -> Any:
+    """A tangent for a value without symmetries, so that nothing cancels by accident."""
+    drawn = np.random.default_rng(seed).uniform(0.5, 1.5, np.shape(value))
+    return jnp.asarray(drawn, jnp.result_type(value))
 
 
 def _pushed(tape: Tape, event: Event, tangents: Mapping[int, Any]) -> Sequence[Any]:

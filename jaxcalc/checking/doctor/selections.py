@@ -9,10 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcalc.checking.doctor.pullback import Pullback, pull_back, push_forward
-from jaxcalc.checking.doctor.tape import Event, Tape, is_inexact
+from jaxcalc.checking.doctor.tape import MOVES, Event, Tape, is_inexact
 
 _ABOVE = {"gt": True, "ge": True, "lt": False, "le": False}  # the condition where the first is larger
-_MOVES = frozenset({"broadcast_in_dim", "reshape", "squeeze", "copy"})
 _MOST = 20  # compared numbers that are looked at
 
 
@@ -71,7 +70,7 @@ def _tied(tape: Tape, event: Event) -> tuple[int, _Selection] | None:
 
 def _comparison(tape: Tape, number: int) -> Event | None:
     event = tape.made_by[number]
-    while event is not None and event.name in _MOVES:
+    while event is not None and event.name in MOVES:
         event = tape.made_by[event.inputs[0]]
     return event if event is not None and event.name in _ABOVE else None
 

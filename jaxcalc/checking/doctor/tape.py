@@ -17,6 +17,9 @@ from jaxcalc.engine.source import Place
 # What JAX gives a derivative of zero, on purpose or because the function is piecewise constant.
 CONSTANT = frozenset({"floor", "ceil", "round", "sign", "stop_gradient", "bitcast_convert_type"})
 
+# What changes the shape of an array and none of its numbers.
+MOVES = frozenset({"broadcast_in_dim", "reshape", "squeeze", "copy", "transpose", "expand_dims"})
+
 # not the names of primitives: JAX has a split of its own
 JOIN = "(join)"  # the end of a loop or a branch: hands on its values
 SPLIT = "(steps)"  # a scanned array taken apart into steps

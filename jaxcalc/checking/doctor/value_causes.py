@@ -57,11 +57,16 @@ def _log(tape: Tape, event: Event, sample: Sample) -> Why | None:
     x, edge = sample.operand(), -1.0 if event.name == "log1p" else 0.0
     if np.iscomplexobj(x):
         return None
-    safe = (
-        "keep it away from there, as in jnp.log(jnp.maximum(x, tiny)), or use jax.scipy.special.xlogy"
-    )
+    safe = "keep it away from there, as in jnp.log(jnp.maximum(x, tiny))"
     if x == edge == 0:
-        return _of_underflow(tape, event) or Why("log(0) is -inf", f"{safe} for x * log(y).")
+        if "slogdet" in event.calls:
+            return Why(
+                "the logarithm of the determinant of a singular matrix is -inf",
+                "add a small multiple of the identity to the matrix.",
+            )
+        return _of_small(tape, event) or Why(
+            "log(0) is -inf", f"{safe}, or use jax.scipy.special.xlogy for x * log(y)."
+        )
     if x == edge:
         return Why(f"{event.name}({shown(edge)}) is -inf", f"{safe}.")
     if x < edge:
@@ -73,7 +78,7 @@ def _log(tape: Tape, event: Event, sample: Sample) -> Why | None:
 
 
 _VANISHING = {
-    "exp": "keep to logarithms: jax.nn.log_softmax, or jax.scipy.special.logsumexp.",
+    "exp": "keep to logarithms, as jax.nn.log_softmax, logsumexp and the logpdf functions do.",
     "logistic": "use jax.nn.log_sigmoid, which does not underflow.",
     "erfc": "use jax.scipy.special.log_ndtr, which does not underflow.",
     "reduce_prod": "add up logarithms in the place of the product.",
@@ -82,7 +87,7 @@ _VANISHING = {
 }
 
 
-def _of_underflow(tape: Tape, event: Event) -> Why | None:
+def _of_small(tape: Tape, event: Event) -> Why | None:
     """The cause of a zero that was made of numbers which are not zero: too small for the dtype."""
     number = event.inputs[0]
     made = tape.made_by[number]
@@ -91,10 +96,40 @@ def _of_underflow(tape: Tape, event: Event) -> Why | None:
         if zero is None or made.name in {"exp", "logistic"}:
             break
         number, made = zero, tape.made_by[zero]
+    if made is not None and made.name == "exp" and _is_of_infinity(tape, made):
+        return Why(
+            "log(0) is -inf: the 0 is a sum of exp(-inf), as in a logsumexp of nothing but -inf",
+            "put a large finite number, such as -1e9, in the place of -inf, or handle a row that is "
+            "masked throughout apart.",
+        )
+    if made is not None and made.name == "sub" and _has_zero(tape, number):
+        return _of_rounding(tape, made)
     if made is None or made.name not in _VANISHING:
         return None
     where = f" ({made.place})" if made.place not in {None, event.place} else ""
     return Why(f"log(0) is -inf: the 0 is an underflow of {made.name}{where}", _VANISHING[made.name])
+
+
+def _is_of_infinity(tape: Tape, event: Event) -> bool:
+    """Whether an exp is zero of -inf alone."""
+    x, y = tape.array(event.inputs[0]), tape.array(event.outputs[0])
+    return bool(np.isneginf(x[y == 0]).all())
+
+
+def _of_rounding(tape: Tape, event: Event) -> Why | None:
+    """The cause of a zero that is the difference of 1 and a probability which was rounded to 1."""
+    made = tape.made_by[event.inputs[1]]
+    if made is None or made.name not in {"logistic", "exp", "tanh", "erf"}:
+        return None
+    advice = {
+        "logistic": "use jax.nn.log_sigmoid(-x) for log(1 - sigmoid(x)).",
+        "exp": "use jnp.log1p(-jnp.exp(x)), or jnp.log(-jnp.expm1(x)), for log(1 - exp(x)).",
+    }
+    words = {"logistic": "sigmoid"}.get(made.name, made.name)
+    return Why(
+        f"log(0) is -inf: the 0 is what rounding leaves of a difference from {words}(x)",
+        advice.get(made.name, "compute the small difference directly, as jax.scipy.special.erfc does."),
+    )
 
 
 def _has_zero(tape: Tape, number: int) -> bool:
@@ -168,9 +203,15 @@ def _gamma(tape: Tape, event: Event, sample: Sample) -> Why | None:
 
 
 def _cast(tape: Tape, event: Event, sample: Sample) -> Why | None:
-    del tape
     assert event.eqn is not None
     dtype = np.dtype(equations.new_dtype(event.eqn))
+    made = tape.made_by[event.inputs[0]]
+    if made is not None and made.name in _GROWS and made.place == event.place:
+        # jnp.sum of float16 adds up in float32, and casts the sum
+        return Why(
+            f"overflow in {made.name}: {shown(sample.operand())} exceeds the largest {dtype}",
+            f"scale the values down, or compute this with a dtype of a wider range than {dtype}.",
+        )
     return Why(
         f"{shown(sample.operand())} is too large for {dtype}: the cast gives an infinity",
         f"scale the values down before the cast, or keep a dtype of a wider range than {dtype} here.",
