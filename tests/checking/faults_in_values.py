@@ -255,3 +255,15 @@ def singular_determinant(a):
 def log_of_density(x):
     """the logarithm of a density that underflows"""
     return jnp.sum(jnp.log(jax.scipy.stats.norm.pdf(x)))  # <-
+
+
+@fault("error", "value", "an index is out of bounds", vector(1.0, 2.0), np.array([5, 0]))
+def index_out_of_bounds(x, places):
+    """an index out of bounds that is filled with NaN"""
+    return jnp.sum(x.at[places].get(mode="fill"))  # <-
+
+
+@fault("error", "value", "log(0) is -inf", np.array([0j, 1.0], np.complex64))
+def complex_log_of_zero(z):
+    """log of a complex 0"""
+    return jnp.sum(jnp.abs(jnp.log(z)))  # <-

@@ -123,3 +123,16 @@ def kink_of_sort(x):
 def kink_of_where(x):
     """leaky_relu at 0"""
     return jnp.sum(jax.nn.leaky_relu(x))  # <-
+
+
+@fault(
+    "warning",
+    "scale",
+    "the gradient by w explodes",
+    2.5 * np.eye(2, dtype=np.float32),
+    vector(1.0, 2.0),
+)
+def shared_weights(w, h):
+    """a linear recurrence whose shared weights are too large"""
+    step = lambda h, _: (w @ h, None)  # <-  # noqa: E731
+    return jnp.sum(jax.lax.scan(step, h, None, length=30)[0])

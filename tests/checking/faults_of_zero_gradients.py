@@ -199,3 +199,21 @@ def index_into_numpy(x, *, w):
     """argmax as the index into an array of numpy, of an argument passed by keyword"""
     place = jnp.argmax(w)  # <-
     return x[place] ** 2
+
+
+@fault(
+    "warning",
+    "zero gradient",
+    "no differentiable path from x: cut at a comparison (ge)",
+    vector(1.0, 2.0),
+)
+def hard_choice(x):
+    """a choice of the largest probability, behind a softmax that shifts by a constant maximum"""
+    p = jax.nn.softmax(x)
+    return jnp.sum(jnp.where(p >= p.max(), 1.0, 0.0) * jnp.arange(2.0))  # <-
+
+
+@fault("warning", "zero gradient", "values that are set outside of the array", vector(1.0, 2.0))
+def set_out_of_bounds(x):
+    """an element that is set outside of the array"""
+    return jnp.sum(jnp.zeros(2).at[jnp.array([5])].set(x[0]))  # <-

@@ -186,6 +186,15 @@ def test_mistakes_are_told(call, error: type[Exception], words: str) -> None:
     assert words in str(caught.value)
 
 
+def test_a_cast_is_told_once_and_not_again_at_the_sum_of_what_it_made() -> None:
+    def f(x):
+        low = x.astype(jnp.bfloat16)
+        return jnp.sum(low * 2).astype(jnp.float32)
+
+    (finding,) = jaxcalc.diagnose(f, jnp.ones(3)).findings
+    assert finding.line == f.__code__.co_firstlineno + 1
+
+
 def test_the_line_that_cannot_be_traced_is_named() -> None:
     def f(x):
         y = jnp.sin(x)

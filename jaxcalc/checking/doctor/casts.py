@@ -36,8 +36,21 @@ def _is_narrowing(tape: Tape, event: Event) -> bool:
     if not is_inexact(after) or _bits(after) >= _bits(before):
         return False
     is_weak = event.eqn is not None and getattr(event.eqn.invars[0].aval, "weak_type", False)
+    if _was_widened(tape, event):
+        return False
     # a sum of float16 is computed in float32 and cast back: no digit of an argument is lost there
     return is_weak or _bits(after) < min(_bits(tape.values[i]) for i in tape.leaves)
+
+
+def _was_widened(tape: Tape, event: Event) -> bool:
+    """Whether the operand was summed up from numbers of the smaller dtype, which is cast back to."""
+    made = tape.made_by[event.inputs[0]]
+    before = None if made is None or len(made.inputs) != 1 else tape.made_by[made.inputs[0]]
+    if before is None or before.name != "convert_element_type":
+        return False
+    return bool(
+        jnp.result_type(tape.values[before.inputs[0]]) == jnp.result_type(tape.values[event.outputs[0]])
+    )
 
 
 def _finding(tape: Tape, event: Event) -> Finding:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxcalc.checking.doctor.tape import Event, Tape
+from jaxcalc.checking.doctor.tape import MOVES, Event, Tape
 from jaxcalc.checking.findings import Severity
 from jaxcalc.engine import bodies, equations
 from jaxcalc.engine.source import Place
@@ -25,6 +25,7 @@ class Cut:
         severity: a note where the point is a stationary one, as at a minimum.
         operation: the primitive.
         step: the steps of the loops that it is in.
+        is_shift: whether it is the `stop_gradient` of a maximum, such as softmax subtracts.
     """
 
     what: str
@@ -34,6 +35,12 @@ class Cut:
     severity: Severity
     operation: str
     step: str
+    is_shift: bool = False
+
+    @property
+    def is_flat_choice(self) -> bool:
+        """Whether it is a `where`, or a function made of some, that takes a flat branch throughout."""
+        return self.operation == "select_n" and not self.is_structural
 
     @property
     def is_comparison(self) -> bool:
@@ -46,7 +53,7 @@ class Cut:
         return f"{self.what}, {self.place}" if self.place else self.what
 
 
-_SMOOTH = "has no derivative: use a smooth function in its place, or keep the argument constant"
+_SMOOTH = "has no derivative: keep the argument constant, or use a smooth function in its place"
 _STRAIGHT = "let the gradient pass it by, as x + jax.lax.stop_gradient(f(x) - x) does"
 _STRUCTURAL: dict[str, tuple[str, str]] = {
     "stop_gradient": ("stop_gradient", "take jax.lax.stop_gradient away if the gradient is wanted."),
@@ -77,7 +84,16 @@ def ends_at(tape: Tape, event: Event, moving: Sequence[int], *, structural: bool
         severity: Severity = "warning"
     else:
         what, advice, severity = _local(tape, event, moving)
-    return Cut(what, advice, event.place, structural, severity, event.name, event.step)
+    shift = event.name == "stop_gradient" and _is_of_maximum(tape, event)
+    return Cut(what, advice, event.place, structural, severity, event.name, event.step, shift)
+
+
+def _is_of_maximum(tape: Tape, event: Event) -> bool:
+    """Whether an event reads the largest of some numbers, perhaps with the infinite replaced."""
+    made = tape.made_by[event.inputs[0]]
+    while made is not None and made.name in MOVES | {"max", "select_n"}:
+        made = next((before for i in made.inputs[::-1] if (before := tape.made_by[i])), None)
+    return made is not None and made.name == "reduce_max"
 
 
 def _structural(event: Event) -> tuple[str, str]:
@@ -139,12 +155,8 @@ def _local(tape: Tape, event: Event, moving: Sequence[int]) -> tuple[str, str, S
             f"{name} is flat to the last digit at such values: scale its operand down.",
             "warning",
         )
-    if event.name in _OVERWRITING:
-        return (
-            "values that are overwritten",
-            "everything that was made of it is replaced here: look at the places that are set.",
-            "warning",
-        )
+    if event.name in _OVERWRITING or event.name.startswith("scatter"):
+        return (*_of_writing(event, moving), "warning")
     if event.name in {"reduce_max", "reduce_min", "argmax"}:
         return (
             f"{event.name}, where others win",
@@ -152,6 +164,18 @@ def _local(tape: Tape, event: Event, moving: Sequence[int]) -> tuple[str, str, S
             "warning",
         )
     return _product_or_stationary(event, moving, operands)
+
+
+def _of_writing(event: Event, moving: Sequence[int]) -> tuple[str, str]:
+    if event.name.startswith("scatter") and list(moving) == [2]:
+        return (
+            "values that are set outside of the array, or over",
+            "look at the indices: JAX drops what is set out of bounds.",
+        )
+    return (
+        "values that are overwritten",
+        "everything that was made of it is replaced here: look at the places that are set.",
+    )
 
 
 def _product_or_stationary(

@@ -42,6 +42,7 @@ def _finding(tape: Tape, leaf: int, name: str, reaching: set[int]) -> Finding:
         )
     tangents = push_forward(tape, {leaf: direction(tape.values[leaf])})
     cuts = list(dict.fromkeys(_cuts(tape, leaf, tangents, reaching)))
+    cuts = [cut for cut in cuts if not cut.is_shift] or cuts
     if not cuts:
         return Finding(
             "note",
@@ -56,7 +57,8 @@ def _finding(tape: Tape, leaf: int, name: str, reaching: set[int]) -> Finding:
 def _of_cuts(name: str, cuts: Sequence[Cut]) -> Finding:
     """The finding for an argument whose every path ends."""
     # the condition of a dead where is no path of its own: what happens is told by the where
-    telling = [cut for cut in cuts if not cut.is_comparison] or list(cuts)
+    is_condition = any(cut.is_flat_choice for cut in cuts)
+    telling = [cut for cut in cuts if not (is_condition and cut.is_comparison)]
     worst = next((cut for cut in telling if cut.severity == "warning"), telling[0])
     severity: Severity = worst.severity
     texts = list(dict.fromkeys(cut.text for cut in (worst, *telling)))

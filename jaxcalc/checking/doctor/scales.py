@@ -13,6 +13,7 @@ from jaxcalc.checking.doctor.tape import Event, Tape, is_zero, not_finite
 from jaxcalc.checking.findings import Finding
 
 _LINKS = 10  # a chain has at least this many equations that scale in the same direction
+_COMPARABLE = 0.1  # of the largest cotangent that an argument gets
 _SHARE = 0.5  # of the whole scaling, that one equation has at the most
 
 _ADVICE = {
@@ -42,14 +43,15 @@ def _chain(
     chain = []
     number = leaf
     while number in uses:
-        largest, best = 0.0, None
-        for event, slot in uses[number]:
-            pulled = pullback.of_operand.get(event)
-            size = 0.0 if pulled is None else _size(pulled[slot])
-            if size > largest:
-                largest, best = size, event
-        if best is None:
+        pulled = ((event, pullback.of_operand.get(event), slot) for event, slot in uses[number])
+        sizes = [(0.0 if given is None else _size(given[slot]), event) for event, given, slot in pulled]
+        largest = max((size for size, _ in sizes), default=0.0)
+        if not largest:
             break
+        if number == leaf:  # weights that all steps share: the first of these has the longest way
+            largest, best = next(use for use in sizes if use[0] >= _COMPARABLE * largest)
+        else:
+            largest, best = max(sizes, key=lambda use: use[0])
         arriving = [(_size(pullback.of_value.get(i)), i) for i in best.outputs]
         size, following = max(arriving)
         if not size:

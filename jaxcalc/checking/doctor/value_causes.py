@@ -55,8 +55,6 @@ def _by_name(tape: Tape, event: Event, sample: Sample) -> Why | None:
 
 def _log(tape: Tape, event: Event, sample: Sample) -> Why | None:
     x, edge = sample.operand(), -1.0 if event.name == "log1p" else 0.0
-    if np.iscomplexobj(x):
-        return None
     safe = "keep it away from there, as in jnp.log(jnp.maximum(x, tiny))"
     if x == edge == 0:
         if "slogdet" in event.calls:
@@ -69,7 +67,7 @@ def _log(tape: Tape, event: Event, sample: Sample) -> Why | None:
         )
     if x == edge:
         return Why(f"{event.name}({shown(edge)}) is -inf", f"{safe}.")
-    if x < edge:
+    if not np.iscomplexobj(x) and x < edge:
         return Why(
             f"{event.name} of {shown(x)}, below {shown(edge)}, is NaN",
             "make the operand positive, as softplus or exp does, or take the logarithm of its square.",
@@ -202,6 +200,16 @@ def _gamma(tape: Tape, event: Event, sample: Sample) -> Why | None:
     return None
 
 
+def _gather(tape: Tape, event: Event, sample: Sample) -> Why | None:
+    del sample
+    if tape.is_bad(event.inputs[0]):
+        return None
+    return Why(
+        "an index is out of bounds, where indexing gives NaN",
+        "look at the indices, or choose what stands there with x.at[i].get(mode='fill', fill_value=0).",
+    )
+
+
 def _cast(tape: Tape, event: Event, sample: Sample) -> Why | None:
     assert event.eqn is not None
     dtype = np.dtype(equations.new_dtype(event.eqn))
@@ -302,5 +310,6 @@ _RULES: dict[str, _Rule] = {
     "lgamma": _gamma,
     "digamma": _gamma,
     "convert_element_type": _cast,
+    "gather": _gather,
 }
 """By primitive: a cause where the numbers fit, None where it must be something else."""
