@@ -103,6 +103,7 @@ def functions() -> dict[str, tuple[Any, ...]]:
         "relu away from 0": (lambda x: jnp.sum(jax.nn.relu(x)), x),
         "some dead units": (lambda x: jnp.sum(jax.nn.relu(x) ** 2) + jnp.max(x), x),
         "elu at 0": (lambda x: jnp.sum(jax.nn.elu(x)), vector(0.0, 1.0)),
+        "celu at 0": (lambda x: jnp.sum(jax.nn.celu(x, 2.0)), vector(0.0, 1.0)),
         "gelu and silu": (lambda x: jnp.sum(jax.nn.gelu(x) + jax.nn.silu(x)), x),
         "abs away from 0": (lambda x: jnp.sum(jnp.abs(x)), x),
         "sum of sorted ties": (lambda x: jnp.sum(jnp.sort(x)), vector(1.0, 1.0)),

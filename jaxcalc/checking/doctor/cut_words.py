@@ -157,12 +157,8 @@ def _local(tape: Tape, event: Event, moving: Sequence[int]) -> tuple[str, str, S
         )
     if event.name in _OVERWRITING or event.name.startswith("scatter"):
         return (*_of_writing(event, moving), "warning")
-    if event.name in {"reduce_max", "reduce_min", "argmax"}:
-        return (
-            f"{event.name}, where others win",
-            "only the winning element has a derivative.",
-            "warning",
-        )
+    if event.name in {"reduce_max", "reduce_min"}:
+        return _of_maximum(tape, event)
     return _product_or_stationary(event, moving, operands)
 
 
@@ -218,6 +214,17 @@ def _product_or_stationary(
         "its derivative is zero, or too small for the dtype, at this point: start elsewhere.",
         "warning",
     )
+
+
+def _of_maximum(tape: Tape, event: Event) -> tuple[str, str, Severity]:
+    numbers, best = tape.array(event.inputs[0]), tape.array(event.outputs[0])
+    if best.ndim == 0 and (numbers == best).sum() > 1:
+        return (
+            f"parts that cancel at a tie ({event.name})",
+            "this is a kink, where JAX takes the mean of the slopes: start elsewhere to move away.",
+            "note",
+        )
+    return f"{event.name}, where others win", "only the winning element has a derivative.", "warning"
 
 
 def _is_rectifier(event: Event) -> bool:

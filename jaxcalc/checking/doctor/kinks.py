@@ -13,7 +13,7 @@ from jaxcalc.checking.doctor.cut_words import called
 from jaxcalc.checking.doctor.pullback import Pullback, direction, local_pullback, push_forward
 from jaxcalc.checking.doctor.runner import Where, of_call, run_inside
 from jaxcalc.checking.doctor.sample import shown
-from jaxcalc.checking.doctor.selections import Kink, branch_kinks
+from jaxcalc.checking.doctor.selections import Kink, branch_kinks, is_bent_back
 from jaxcalc.checking.doctor.tape import Event, Tape
 from jaxcalc.checking.findings import Finding
 from jaxcalc.engine import equations
@@ -31,7 +31,7 @@ def kink_findings(tape: Tape, pullback: Pullback, seeds: Mapping[int, Any]) -> l
         arriving = [pullback.of_value.get(i) for i in event.outputs]
         if event.eqn is None or key in found or all(c is None for c in arriving):
             continue
-        for kink in _kinks(tape, event, arriving, tangents):
+        for kink in _kinks(tape, event, arriving, tangents, seeds):
             if not np.isclose(kink.below, kink.above, rtol=1e-3, atol=1e-6):
                 found[key] = _finding(event, kink)
         if len(found) == _MOST:
@@ -73,7 +73,13 @@ class _Tangents:
         return ~np.isclose(first.astype(float), second.astype(float), rtol=1e-3, atol=0)
 
 
-def _kinks(tape: Tape, event: Event, arriving: Sequence[Any], tangents: _Tangents) -> Iterator[Kink]:
+def _kinks(
+    tape: Tape,
+    event: Event,
+    arriving: Sequence[Any],
+    tangents: _Tangents,
+    seeds_of_output: Mapping[int, Any],
+) -> Iterator[Kink]:
     slot = next((s for s, i in enumerate(event.inputs) if tape.is_active[i]), None)
     if slot is None or np.iscomplexobj(tape.values[event.inputs[slot]]):
         return
@@ -85,7 +91,9 @@ def _kinks(tape: Tape, event: Event, arriving: Sequence[Any], tangents: _Tangent
     cotangent = None if arriving[0] is None else np.asarray(arriving[0])
     if cotangent is not None and cotangent.shape == mask.shape:
         mask = mask & (cotangent != 0) & np.isfinite(cotangent.astype(complex))
-    if not mask.any():
+    if not mask.any() or (
+        event.name in {"max", "min"} and is_bent_back(tape, seeds_of_output, event, mask)
+    ):
         return
     is_componentwise = event.name in _COMPONENTWISE
     first = np.zeros(mask.shape, bool)

@@ -30,6 +30,11 @@ class _Selection(NamedTuple):
     above: int  # the operand that is selected where the compared number is a little larger
     tied: np.ndarray
 
+    @property
+    def below(self) -> int:
+        """The operand that is selected where the compared number is a little smaller."""
+        return (3 if self.event.name == "select_n" else 1) - self.above
+
 
 def branch_kinks(
     tape: Tape, pullback: Pullback, seeds: Mapping[int, Any]
@@ -91,20 +96,62 @@ def _kink(
         no, yes = (tape.array(i) for i in s.event.inputs[1:])
         if not np.array_equal(no[first], yes[first]):
             return None
-    direction = _direction(tape, number, first)
-    if direction is None:
-        return None
-    above = push_forward(tape, direction, {s.event: (first, s.above) for s in group})
-    below = push_forward(tape, direction, {s.event: (first, 3 - s.above) for s in group})
-    if np.isclose(_slope(seeds, above), _slope(seeds, below), rtol=1e-4, atol=1e-7):
+    sides = _sides(tape, number, group, first)
+    if sides is None or _is_straight(seeds, sides):
         return None
     last = group[-1]
-    slopes = [_element(t, last.event.outputs[0], first) for t in (below, above)]
+    slopes = [_element(t, last.event.outputs[0], first) for t in sides]
     is_above_taken = int(tape.array(last.event.inputs[0])[first].item()) == last.above - 1
     if not np.isfinite(slopes).all():
         return None
     taken = slopes[is_above_taken]
     return last.event, Kink("where", slopes[0], slopes[1], taken, int(tied.sum()))
+
+
+def is_bent_back(tape: Tape, seeds: Mapping[int, Any], event: Event, ties: np.ndarray) -> bool:
+    """Whether a tie of `max` or `min` bends nothing, since others of the same number do the opposite.
+
+    `max(x, 0) + min(x, 0)` has no kink, and so has `jax.nn.celu`.
+    """
+    number = next(i for i in event.inputs if tape.is_active[i])
+    group = [
+        _Selection(e, _winner_above(e, number), ties)
+        for e in tape.events
+        if e.name in {"max", "min"} and number in e.inputs and _is_tied_there(tape, e, ties)
+    ]
+    first = np.zeros(ties.shape, bool)
+    first.flat[int(np.argmax(ties))] = True
+    sides = _sides(tape, number, group, first) if len(group) > 1 else None
+    return sides is not None and _is_straight(seeds, sides)
+
+
+def _winner_above(event: Event, number: int) -> int:
+    """The operand that wins where a number among them is a little larger."""
+    slot = event.inputs.index(number)
+    return slot if event.name == "max" else 1 - slot
+
+
+def _is_tied_there(tape: Tape, event: Event, ties: np.ndarray) -> bool:
+    same = np.asarray(tape.array(event.inputs[0]) == tape.array(event.inputs[1]))
+    return same.shape == ties.shape and bool(same.flat[int(np.argmax(ties))])
+
+
+def _sides(
+    tape: Tape, number: int, group: Sequence[_Selection], first: np.ndarray
+) -> tuple[dict[int, Any], dict[int, Any]] | None:
+    """All tangents below and above the tie of a number; None where it cannot be moved alone."""
+    direction = _direction(tape, number, first)
+    if direction is None:
+        return None
+    return (
+        push_forward(tape, direction, {s.event: (first, s.below) for s in group}),
+        push_forward(tape, direction, {s.event: (first, s.above) for s in group}),
+    )
+
+
+def _is_straight(seeds: Mapping[int, Any], sides: tuple[dict[int, Any], dict[int, Any]]) -> bool:
+    below, above = (_slope(seeds, tangents) for tangents in sides)
+    return bool(np.isclose(below, above, rtol=1e-4, atol=1e-7))
 
 
 def _matters(pullback: Pullback, event: Event) -> np.ndarray:
