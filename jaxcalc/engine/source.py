@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sysconfig
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from traceback import walk_tb
 from typing import Any, NamedTuple
 
+import jax
+import jaxlib
 from jax.extend.core import JaxprEqn
 
-_OWN = str(PurePath(__file__).parents[1])
+_OWN = f"{PurePath(__file__).parents[1]}{os.sep}"
+_JAX = tuple(f"{PurePath(str(package.__file__)).parent}{os.sep}" for package in (jax, jaxlib))
+_INSTALLED = tuple({f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "purelib", "platlib")})
 
 
 class Place(NamedTuple):
@@ -30,8 +36,10 @@ def source_place(eqn: JaxprEqn) -> Place | None:
 
 def raised_at(error: BaseException) -> Place | None:
     """The last line of the user's code that an error passed through; None where there is none."""
-    frames = [(f.f_code.co_filename, line) for f, line in walk_tb(error.__traceback__)]
-    return next((Place(*frame) for frame in reversed(frames) if _is_of_user(frame[0])), None)
+    lines = [Place(f.f_code.co_filename, line) for f, line in walk_tb(error.__traceback__)]
+    places = [place for place in reversed(lines) if _is_of_user(place.file)]
+    written = (place for place in places if not place.file.startswith(_INSTALLED))
+    return next(written, places[0] if places else None)
 
 
 def source_line(eqn: JaxprEqn) -> str:
@@ -53,7 +61,10 @@ def is_own(eqn: JaxprEqn) -> bool:
 
 
 def _user_frame(eqn: JaxprEqn) -> Any:
-    return next((f for f in _frames_outside_of_jax(eqn) if _is_of_user(f.file_name)), None)
+    """The innermost frame of a file that the user wrote, or else of a library such as optax."""
+    frames = [f for f in _frames_outside_of_jax(eqn) if _is_of_user(f.file_name)]
+    written = (f for f in frames if not f.file_name.startswith(_INSTALLED))
+    return next(written, frames[0] if frames else None)
 
 
 def _frames_outside_of_jax(eqn: JaxprEqn) -> Iterator[Any]:
@@ -63,7 +74,7 @@ def _frames_outside_of_jax(eqn: JaxprEqn) -> Iterator[Any]:
 
 
 def _is_outside_of_jax(file: str) -> bool:
-    return not {"jax", "jaxlib"} & set(PurePath(file).parts)
+    return not file.startswith(_JAX)
 
 
 def _is_of_user(file: str) -> bool:

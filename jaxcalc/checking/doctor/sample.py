@@ -48,7 +48,13 @@ def _element(tape: Tape, number: int, shape: tuple[int, ...], index: tuple[int, 
     array = np.asarray(value)
     if array.shape == ():
         return array[()]
-    return array[index] if array.shape == shape and array.size else None
+    if (
+        not array.size
+        or array.ndim != len(shape)
+        or any(n not in {1, m} for n, m in zip(array.shape, shape, strict=True))
+    ):
+        return None
+    return array[tuple(0 if n == 1 else i for n, i in zip(array.shape, index, strict=True))]
 
 
 def shown(x: Any) -> str:

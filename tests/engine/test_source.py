@@ -1,0 +1,61 @@
+"""The line of the user's code that an equation or an error belongs to."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+
+from jaxcalc.engine.source import Place, raised_at, source_place
+
+_CODE = """\
+import jax.numpy as jnp
+
+
+def f(x):
+    return jnp.sin(x)
+
+
+def fails(x):
+    return float(x)
+"""
+
+
+def imported(directory: Path) -> ModuleType:
+    directory.mkdir(parents=True)
+    file = directory / "model_of_a_user.py"
+    file.write_text(_CODE)
+    spec = importlib.util.spec_from_file_location("model_of_a_user", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["code", "jax", "jaxcalc", "jaxlib"])
+def test_a_directory_of_the_name_of_jax_may_hold_code_of_a_user(tmp_path: Path, name: str) -> None:
+    module = imported(tmp_path / name)
+    (eqn,) = jax.make_jaxpr(module.f)(1.0).eqns
+    assert source_place(eqn) == Place(str(tmp_path / name / "model_of_a_user.py"), 5)
+
+
+def test_the_line_of_a_user_comes_before_that_of_an_installed_library() -> None:
+    def f(x):
+        return optax.tree.norm({"a": x, "b": 2 * x})
+
+    first = f.__code__.co_firstlineno
+    places = [source_place(eqn) for eqn in jax.make_jaxpr(f)(jnp.ones(2)).eqns]
+    assert len(places) > 2
+    assert set(places) == {Place(__file__, first + 1)}
+
+
+def test_the_line_at_which_an_error_leaves_the_code_of_a_user(tmp_path: Path) -> None:
+    module = imported(tmp_path / "jax")
+    with pytest.raises(jax.errors.ConcretizationTypeError) as caught:
+        jax.make_jaxpr(module.fails)(1.0)
+    assert raised_at(caught.value) == Place(str(tmp_path / "jax" / "model_of_a_user.py"), 9)
+    assert raised_at(ValueError("raised nowhere")) is None
