@@ -10,11 +10,11 @@ from traceback import walk_tb
 from typing import Any, NamedTuple
 
 import jax
-import jaxlib
 from jax.extend.core import JaxprEqn
 
 _OWN = f"{PurePath(__file__).parents[1]}{os.sep}"
-_JAX = tuple(f"{PurePath(str(package.__file__)).parent}{os.sep}" for package in (jax, jaxlib))
+_PACKAGES = PurePath(str(jax.__file__)).parents[1]
+_JAX = tuple(f"{_PACKAGES / name}{os.sep}" for name in ("jax", "jaxlib"))
 _INSTALLED = tuple({f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "purelib", "platlib")})
 
 
