@@ -208,3 +208,18 @@ def callback(x):
 def untaken_entropy(p):
     """p log p at 0, in the branch that where does not take"""
     return jnp.sum(jnp.where(p > 0, p * jnp.log(p), 0.0))  # <-
+
+
+@fault("error", "derivative", "0 / 0 is NaN", vector(0.0, 1.0))
+def backward_rule(x):
+    """a custom_vjp rule that divides by zero"""
+
+    @jax.custom_vjp
+    def squares(x):
+        return jnp.sum(x**2)
+
+    def backward(x, cotangent):
+        return (2.0 * cotangent * x**2 / x,)
+
+    squares.defvjp(lambda x: (squares(x), x), backward)
+    return squares(x)  # <- JAX knows the line of the call alone

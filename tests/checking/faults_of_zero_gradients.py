@@ -217,3 +217,27 @@ def hard_choice(x):
 def set_out_of_bounds(x):
     """an element that is set outside of the array"""
     return jnp.sum(jnp.zeros(2).at[jnp.array([5])].set(x[0]))  # <-
+
+
+@fault("warning", "zero gradient", "the custom_vjp rule of total, which gives zero", vector(1.0, 2.0))
+def rule_of_zeros(x):
+    """a custom_vjp rule that gives zeros"""
+
+    @jax.custom_vjp
+    def total(x):
+        return jnp.sum(x)
+
+    total.defvjp(lambda x: (total(x), x), lambda x, _: (jnp.zeros_like(x),))
+    return total(2.0 * x)  # <-
+
+
+@fault("warning", "zero gradient", "the custom_jvp rule of steps, which gives zero", vector(1.2, 2.0))
+def rule_of_no_change(x):
+    """a custom_jvp rule that gives zeros"""
+
+    @jax.custom_jvp
+    def steps(x):
+        return jnp.round(x)
+
+    steps.defjvp(lambda p, t: (steps(*p), jnp.zeros_like(t[0])))
+    return jnp.sum(steps(x))  # <-

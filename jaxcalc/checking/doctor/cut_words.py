@@ -149,17 +149,26 @@ def _local(tape: Tape, event: Event, moving: Sequence[int]) -> tuple[str, str, S
             "warning",
         )
     if event.name in _SATURATING or "custom" in event.name:
-        name = called(event)
-        return (
-            f"saturated {name}",
-            f"{name} is flat to the last digit at such values: scale its operand down.",
-            "warning",
-        )
+        return (*_of_flat(event), "warning")
     if event.name in _OVERWRITING or event.name.startswith("scatter"):
         return (*_of_writing(event, moving), "warning")
     if event.name in {"reduce_max", "reduce_min"}:
         return _of_maximum(tape, event)
     return _product_or_stationary(event, moving, operands)
+
+
+def _of_flat(event: Event) -> tuple[str, str]:
+    name = called(event)
+    if "custom" in event.name and name not in _KNOWN:
+        kind = event.name.removesuffix("_call")
+        return (
+            f"the {kind} rule of {'a function' if '<' in name else name}, which gives zero",
+            "look at the rule, or scale the operand down if the function is saturated there.",
+        )
+    return (
+        f"saturated {name}",
+        f"{name} is flat to the last digit at such values: scale its operand down.",
+    )
 
 
 def _of_writing(event: Event, moving: Sequence[int]) -> tuple[str, str]:

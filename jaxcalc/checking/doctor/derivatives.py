@@ -167,8 +167,8 @@ def _branch(tape: Tape, event: Event) -> str | None:
 
 
 def _inside_rule(tape: Tape, event: Event) -> tuple[Why, Place | None] | None:
-    """The equation in a `custom_jvp` rule that makes the NaN, where one does so by its values."""
-    if event.eqn is None or event.name != "custom_jvp_call":
+    """The equation in a custom rule that makes the NaN, where one does so by its values."""
+    if event.eqn is None:
         return None
     values = [tape.values[i] for i in event.inputs]
     active = [s for s, i in enumerate(event.inputs) if tape.is_active[i]]
@@ -180,7 +180,10 @@ def _inside_rule(tape: Tape, event: Event) -> tuple[Why, Place | None] | None:
                 operands[s] = x
             return equations.bind(event.eqn, operands)  # type: ignore[arg-type]
 
-        return jax.jvp(call, xs, tuple(jnp.ones_like(x) for x in xs))
+        if event.name == "custom_jvp_call":
+            return jax.jvp(call, xs, tuple(jnp.ones_like(x) for x in xs))
+        outputs, back = jax.vjp(call, *xs)
+        return back([jnp.ones_like(y) for y in outputs])
 
     chosen = [values[s] for s in active]
     inside = run_inside(

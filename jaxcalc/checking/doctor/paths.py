@@ -25,11 +25,11 @@ def zero_findings(tape: Tape, pullback: Pullback, names: Sequence[str]) -> list[
         if not np.size(tape.values[leaf]) or not is_zero(pullback.of_value.get(leaf)):
             continue
         reaching = tape.reaching() if reaching is None else reaching
-        found.append(_finding(tape, leaf, name, reaching))
+        found.append(_finding(tape, pullback, leaf, name, reaching))
     return found
 
 
-def _finding(tape: Tape, leaf: int, name: str, reaching: set[int]) -> Finding:
+def _finding(tape: Tape, pullback: Pullback, leaf: int, name: str, reaching: set[int]) -> Finding:
     if leaf not in reaching:
         used = any(leaf in event.inputs for event in tape.events)
         why = "it is used, but nothing made of it reaches the output" if used else "it is not used"
@@ -41,7 +41,7 @@ def _finding(tape: Tape, leaf: int, name: str, reaching: set[int]) -> Finding:
             argument=name,
         )
     tangents = push_forward(tape, {leaf: direction(tape.values[leaf])})
-    cuts = list(dict.fromkeys(_cuts(tape, leaf, tangents, reaching)))
+    cuts = list(dict.fromkeys(_cuts(tape, pullback, leaf, tangents, reaching)))
     cuts = [cut for cut in cuts if not cut.is_shift] or cuts
     if not cuts:
         return Finding(
@@ -80,7 +80,9 @@ def _of_cuts(name: str, cuts: Sequence[Cut]) -> Finding:
     )
 
 
-def _cuts(tape: Tape, leaf: int, tangents: Mapping[int, Any], reaching: set[int]) -> list[Cut]:
+def _cuts(
+    tape: Tape, pullback: Pullback, leaf: int, tangents: Mapping[int, Any], reaching: set[int]
+) -> list[Cut]:
     """The events at which what depends on the argument stops to change with it."""
     alive = {leaf}
     found = []
@@ -94,11 +96,22 @@ def _cuts(tape: Tape, leaf: int, tangents: Mapping[int, Any], reaching: set[int]
             if not moving:
                 continue
         live = [i for i in outputs if not is_zero(tangents.get(i))]
+        if event.name == "custom_vjp_call" and _gives_zero(pullback, event, moving):
+            live = []  # it has no tangents, but its rule is known
         alive.update(live)
         if not live and not _passes_on(event, moving, outputs):
             structural = event.name in CONSTANT or not any(tape.is_active[i] for i in outputs)
             found.append(ends_at(tape, event, moving, structural=structural))
     return found
+
+
+def _gives_zero(pullback: Pullback, event: Event, moving: Sequence[int]) -> bool:
+    pulled = pullback.of_operand.get(event)
+    return (
+        pulled is not None
+        and all(is_zero(pulled[slot]) for slot in moving)
+        and not all(is_zero(pullback.of_value.get(i)) for i in event.outputs)
+    )
 
 
 def _passes_on(event: Event, moving: Sequence[int], outputs: Sequence[int]) -> bool:
