@@ -18,6 +18,7 @@ HEALTHY = healthy.functions()
 __all__ = [
     "FAULTS",
     "HEALTHY",
+    "accused",
     "faults_in_derivatives",
     "faults_in_values",
     "faults_of_scale",
@@ -36,9 +37,16 @@ def rows() -> list[tuple[str, str, str]]:
     return table
 
 
+def accused() -> list[str]:
+    """The healthy functions in which something is found."""
+    return [name for name, (f, *args) in HEALTHY.items() if diagnose(f, *args).findings]
+
+
 if __name__ == "__main__":
+    table = rows()
     print("| fault | cause found | line |\n|---|---|---|")
-    for name, cause, place in rows():
+    for name, cause, place in table:
         print(f"| {name} | {cause} | {place} |")
-    quiet = sum(not diagnose(f, *args).findings for f, *args in HEALTHY.values())
-    print(f"\n{quiet} of {len(HEALTHY)} healthy functions have no finding.")
+    found = sum(cause != "not found" for _, cause, _ in table)
+    print(f"\n{found} of {len(table)} faults are found with the right cause and line.")
+    print(f"{len(accused())} of {len(HEALTHY)} healthy functions have a finding.")
