@@ -33,6 +33,7 @@ from jaxcalc.transforms.options import Options
 from jaxcalc.transforms.prepare import Attempt, attempts_for, prepare_by, prepare_dense
 from jaxcalc.transforms.request import Request
 from jaxcalc.transforms.split import split_jacobian
+from jaxcalc.transforms.traced import Traced
 
 if __package__:
     from benchmarks.problems import Problem
@@ -94,7 +95,7 @@ def plans(case: Case, problem: Problem) -> tuple[dict[str, Plan], str]:
     flat = request.flat(request.call.traced)
     found: dict[str, Plan] = {}
     estimates: dict[str, float] = {}
-    attempts = [Attempt("hessian")] if problem.order == 2 else attempts_for(request, flat)
+    attempts = [Attempt("hessian")] if problem.order == 2 else attempts_for(request, Traced.of(request))
     for attempt in attempts:
         try:
             prepared = prepare_by(request, flat, attempt, is_dense=True)

@@ -65,14 +65,14 @@ def _transposed(group: Group, value: Lanes, n: int, inputs_first: bool) -> Any:
 
 def _compared(group: Group, value: Lanes, n: int, inputs_first: bool) -> Any:
     """Each input number is compared with the index of each lane, in one fused pass."""
-    numbers = np.arange(n, dtype=group.index.dtype)
-    numbers = numbers.reshape((-1,) + (1,) * len(value.shape)) if inputs_first else numbers
     shape = (n, *value.shape) if inputs_first else (*value.shape, n)
     axis = 0 if inputs_first else -1
+    # not numpy's: a comparison made beforehand is a constant as large as the result
+    numbers = lax.broadcasted_iota(group.index.dtype, shape, 0 if inputs_first else len(value.shape))
     parts = []
     for lane in range(group.lanes):
         data = jnp.expand_dims(group.data[lane if group.data.shape[0] > 1 else 0], axis)
-        hit = np.expand_dims(group.index[lane], axis) == numbers
+        hit = jnp.expand_dims(jnp.asarray(group.index[lane]), axis) == numbers
         part = jnp.where(hit, data, jnp.zeros((), value.dtype))
         parts.append(jnp.broadcast_to(part, shape))
     return reduce(lax.add, parts)

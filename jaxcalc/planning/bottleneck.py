@@ -16,7 +16,8 @@ from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal, Var
 
 from jaxcalc.engine import cost, equations
 
-_PRODUCT = 0.03  # nanoseconds for a multiply-add inside a matrix product
+_PRODUCT = 0.0125  # nanoseconds for a multiply-add inside a matrix product
+_MANY = 64  # products at once, of which the estimate for one is taken
 _MUST_SAVE = 0.5  # of the work, at the least
 
 
@@ -62,13 +63,25 @@ def cut(equations_: Sequence[JaxprEqn], inputs: Sequence[Var], outputs: Sequence
 def work(part: Part) -> float:
     """The estimated nanoseconds of a part's Jacobian in its better direction."""
     passes = min(size_of(part.inputs), size_of(part.outputs))
-    return passes * sum(cost.equation_work(eqn) for eqn in part.equations)
+    return passes * sum(map(_work_of_one, part.equations))
+
+
+def work_of_product(parts: Sequence[Part]) -> float:
+    """The estimated nanoseconds of the parts' Jacobians and of their product from left to right."""
+    n = size_of(parts[0].inputs)
+    sizes = [(size_of(part.inputs), size_of(part.outputs)) for part in parts[1:]]
+    return sum(map(work, parts)) + _PRODUCT * n * sum(k * m for k, m in sizes)
+
+
+def _work_of_one(eqn: JaxprEqn) -> float:
+    """The estimated nanoseconds of an equation for one of many tangents."""
+    return cost.equation_work(eqn, _MANY) / _MANY
 
 
 def _best_cut(whole: Part) -> tuple[Part, Part] | None:
     n, m = size_of(whole.inputs), size_of(whole.outputs)
     total, best = _MUST_SAVE * work(whole), None
-    times = [cost.equation_work(eqn) for eqn in whole.equations]
+    times = [_work_of_one(eqn) for eqn in whole.equations]
     done, everything = 0.0, sum(times)
     for place, passing in _passing(whole):
         done += times[place - 1]

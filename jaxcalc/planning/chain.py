@@ -15,7 +15,7 @@ from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 from jaxcalc.arguments import dtype_of
 from jaxcalc.engine import equations
 from jaxcalc.engine.chunks import products_with_basis
-from jaxcalc.planning.bottleneck import Part, inlined, size_of
+from jaxcalc.planning.bottleneck import Part, cut, inlined, size_of
 
 
 class Chain:
@@ -104,6 +104,18 @@ def multiplied(matrices: Sequence[Any]) -> Any:
         return jnp.matmul(left, right, precision=lax.Precision.HIGHEST)
 
     return product(0, len(matrices) - 1)
+
+
+def parts_of(closed: ClosedJaxpr, inputs: Sequence[Any]) -> list[Part]:
+    """The parts of a program, by the work alone; one where a chain is not made of it."""
+    outputs = closed.jaxpr.outvars
+    sides = [[v.aval for v in side] for side in (inputs, outputs)]
+    dtype = one_dtype(sides[0])
+    whole = Part(tuple(closed.jaxpr.eqns), tuple(inputs), tuple(outputs))
+    if closed.effects or dtype is None or one_dtype(sides[1]) != dtype:
+        return [whole]
+    flat, _, results = inlined(closed)
+    return cut(flat, inputs, results)
 
 
 def one_dtype(leaves: Sequence[Any]) -> np.dtype[Any] | None:

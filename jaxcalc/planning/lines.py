@@ -47,7 +47,7 @@ class LineCosts:
             before.operations if name in before.operations else (*before.operations, name),
             max(before.lanes, lanes),
             max(before.entries, *(x.stored for x in made), 0),
-            before.work + cost.equation_work(step.eqn) * max(1, lanes),
+            before.work + cost.equation_work(step.eqn, max(1, lanes)),
         )
         if lanes > self.most:
             self.most, self._widest = lanes, place

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from math import prod
 from typing import Any, NamedTuple
 
 import jax
@@ -29,7 +28,7 @@ from jaxcalc.transforms.request import Request
 from jaxcalc.transforms.shared_ways import IN_BOTH, program_in_both, way_in_both
 from jaxcalc.transforms.split import chain_of
 from jaxcalc.transforms.split_ways import BY_PARTS, branches_of_parts, described, way_by_parts
-from jaxcalc.transforms.traced import Traced, reason, why_not
+from jaxcalc.transforms.traced import Traced, reason, size_of, why_not
 
 
 class _Run(NamedTuple):
@@ -189,7 +188,7 @@ def _way(request: Request, traced: Traced, name: str, run: _Run) -> Way:
     return Way(
         name,
         seeds,
-        seeds * cost.work(one[0]),
+        cost.work(one[0], seeds),
         block * held,
         note=note,
         block=block,
@@ -267,8 +266,3 @@ def _branches(
         block_of = _block_of_either(request, traced)
         return branches(program_in_both(request, traced.output, block_of).eqns)
     return branches(_program(request, traced, run, _block_of(request, traced, run)).eqns)
-
-
-def size_of(leaves: Sequence[Any]) -> int:
-    """The number of elements of all leaves together."""
-    return sum(prod(jnp.shape(x)) for x in leaves)

@@ -27,7 +27,7 @@ from jaxcalc.transforms.prepare import Prepared, prepare
 from jaxcalc.transforms.request import Request
 from jaxcalc.transforms.structured import Result
 
-_CHEAP = 0.5  # of the work of all products; more is not worth the memory of all entries
+_CHEAP = 0.35  # of the work of all products; more is not worth the memory of all entries
 
 
 def require_alone(options: Options, rows: Any, columns: Any) -> None:

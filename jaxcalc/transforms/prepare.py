@@ -13,9 +13,11 @@ import numpy as np
 
 from jaxcalc.arguments import function_name
 from jaxcalc.concrete import PERHAPS_UNTRACEABLE, UNTRACEABLE
-from jaxcalc.engine import registry
+from jaxcalc.engine import cost, registry
 from jaxcalc.engine.cache import FunctionCache
+from jaxcalc.engine.dense import cheaper_direction
 from jaxcalc.engine.derivative import Derivative
+from jaxcalc.engine.equations import programs
 from jaxcalc.engine.interpret import TooDenseError
 from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
 from jaxcalc.engine.registry import Context
@@ -23,18 +25,23 @@ from jaxcalc.engine.trace import Way
 from jaxcalc.flat import FlatMap
 from jaxcalc.formats.layout import DtypeFrom, Layout
 from jaxcalc.formats.sides import Side
+from jaxcalc.planning.worth import operations
 from jaxcalc.transforms.options import (
     is_far_cheaper_forward,
     require_complex_fits,
-    trace_directions,
 )
 from jaxcalc.transforms.request import Request
-from jaxcalc.transforms.shared import shares_of
+from jaxcalc.transforms.traced import Traced, size_of
 
 _CACHE = FunctionCache()
 _DTYPE_FROM: dict[Way, DtypeFrom] = {"forward": "output", "reverse": "input", "hessian": "output"}
 _FORWARD_ADVANTAGE = 1.5  # a product forward takes less than one in reverse
-_WORTH_IT = 20_000.0  # nanoseconds; below, dense JAX has no rival
+_FEWEST = 4  # inputs, below which dense JAX has no rival
+_WORTH_IT = 2_500.0  # nanoseconds that each operation, compiled beside dense JAX's own, must save
+_SPARED = 40  # operations that nobody counts
+_MUST_SAVE = 0.2  # of the time of any other way, at the least
+_SETTLED = 0.3  # of dense JAX's time, where the other direction is not looked at
+_ALIKE = 2  # times as many inputs as outputs, or the reverse, up to which it always is
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,20 @@ class Prepared:
     @property
     def dense_work(self) -> float:
         """The estimated nanoseconds of dense JAX in this direction: one product for each seed."""
-        return self.derivative.seeds * self.derivative.work_of_one
+        return self.work_of(self.derivative.seeds)
+
+    def work_of(self, products: int) -> float:
+        """The estimated nanoseconds of so many products with a vector at once."""
+        steps = [step.eqn for step in self.derivative.tangent_program]
+        results = steps[-1].outvars if steps else ()
+        return cost.steps_work(steps, results, products)
+
+    @property
+    def more_operations(self) -> int:
+        """How many operations the compiler has more than for dense JAX."""
+        d = self.derivative
+        dense = sum(1 + sum(map(operations, programs(step.eqn))) for step in d.tangent_program)
+        return max(0, operations(d.program) - 3 * dense - _SPARED)
 
 
 class Attempt(NamedTuple):
@@ -112,7 +132,7 @@ def _kept(request: Request, kind: str, make: Callable[[], Any]) -> Any:
 def _prepare_jacobian(request: Request) -> Prepared:
     flat = request.flat(request.call.traced)
     try:
-        attempts = attempts_for(request, flat)
+        attempts = attempts_for(request, Traced.of(request))
     except UNTRACEABLE as error:
         raise request.untraceable(error) from error
     prepared, failure = None, None
@@ -165,36 +185,55 @@ def _prepare_hessian(request: Request) -> Prepared:
 
 
 def _choose_dense(request: Request, kind: str) -> Choice:
-    flat = request.flat(request.call.traced)
-    best = None
-    if kind == "hessian" and not request.options.holomorphic and _any_complex(flat.leaves):
+    leaves = request.flat(request.call.traced).leaves
+    is_refused = kind == "hessian" and not request.options.holomorphic and _any_complex(leaves)
+    if is_refused or size_of(leaves) < _FEWEST:
         return Choice(None)
     try:
-        attempts = [Attempt("hessian")] if kind == "hessian" else attempts_for(request, flat)
-        for attempt in attempts:
-            candidate = prepare_by(request, flat, attempt, is_dense=True)
-            if best is None or candidate.derivative.work < best.derivative.work:
-                best = candidate
-            if best.derivative.work < 0.3 * candidate.dense_work or candidate.dense_work < _WORTH_IT:
-                break
+        trace = Traced.of(request)
+        if trace.dense_work(kind) < _WORTH_IT * trace.steps:
+            return Choice(None)
+        candidates = _candidates(request, kind, trace)
     except (*PERHAPS_UNTRACEABLE, TooDenseError):  # of which a missing forward mode is one
         return Choice(None)
-    if best is None or best.dense_work < _WORTH_IT:
-        return Choice(None)
-    dense_work = best.dense_work
-    if kind == "jacobian" and (found := shares_of(flat, best.derivative.outputs)):
-        dense_work = sum(share.products for share in found) * best.derivative.work_of_one
-    return Choice(best if best.derivative.work < 0.8 * dense_work else None)
+    best = min(candidates, key=lambda candidate: candidate.derivative.work)
+    work, rival = best.derivative.work, _as_jax_does(candidates, trace).dense_work
+    is_worth_it = rival - work >= max(_MUST_SAVE * rival, _WORTH_IT * best.more_operations)
+    if is_worth_it and kind == "jacobian":
+        is_worth_it = work <= (1 - _MUST_SAVE) * trace.composed_work(request, best.work_of)
+    return Choice(best if is_worth_it else None)
 
 
-def attempts_for(request: Request, flat: FlatMap) -> list[Attempt]:
+def _candidates(request: Request, kind: str, trace: Traced) -> list[Prepared]:
+    """The structured ways to a dense derivative that are worth a look; one at the least."""
+    flat = trace.flat
+    attempts = [Attempt("hessian")] if kind == "hessian" else attempts_for(request, trace)
+    n, m = size_of(flat.leaves), size_of(trace.output)
+    alike = max(n, m) <= _ALIKE * min(n, m)
+    found: list[Prepared] = []
+    for attempt in attempts:
+        try:
+            candidate = prepare_by(request, flat, attempt, is_dense=True)
+        except TooDenseError:
+            if attempt is attempts[-1] and not found:
+                raise
+            continue
+        found.append(candidate)
+        if not alike and candidate.derivative.work < _SETTLED * candidate.dense_work:
+            break
+    return found
+
+
+def _as_jax_does(candidates: Sequence[Prepared], trace: Traced) -> Prepared:
+    """The candidate of the direction that dense JAX would go."""
+    direction = cheaper_direction(trace.flat.leaves, trace.output)
+    return next((c for c in candidates if c.derivative.way == direction), candidates[0])
+
+
+def attempts_for(request: Request, trace: Traced) -> list[Attempt]:
     """The directions to try, the one with fewer seeds first."""
     options = request.options
-    output, allowed = trace_directions(
-        lambda traced, leaves: request.evaluate(request.flat(traced), leaves)[0],
-        request.call.traced,
-        flat.leaves,
-    )
+    flat, output, allowed = trace.flat, trace.output, trace.allowed
     forward = Attempt("forward", "forward" not in allowed, has_reverse="reverse" in allowed)
     reverse = Attempt("reverse")
     if options.mode != "auto":
@@ -215,8 +254,7 @@ def attempts_for(request: Request, flat: FlatMap) -> list[Attempt]:
         forward = forward._replace(transposed_only=True)
         is_first = is_far_cheaper_forward(flat.leaves, output, options)
     else:
-        inputs, outputs = (sum(prod(np.shape(x)) for x in xs) for xs in (flat.leaves, output))
-        is_first = inputs <= _FORWARD_ADVANTAGE * outputs
+        is_first = size_of(flat.leaves) <= _FORWARD_ADVANTAGE * size_of(output)
     return [forward, reverse] if is_first else [reverse, forward]
 
 

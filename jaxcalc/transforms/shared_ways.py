@@ -49,7 +49,7 @@ def way_in_both(request: Request, output: Sequence[Any], block_of: BlockOf | Non
     return Way(
         IN_BOTH,
         forward + reverse,
-        sum(count * cost.work(one) for count, one in zip(counts, products, strict=True)),
+        sum(cost.work(one, count) for count, one in zip(counts, products, strict=True)),
         max(held),
         note=f"{forward:,} forward, {reverse:,} in reverse",
         block=max(blocks),

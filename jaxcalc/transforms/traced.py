@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from math import inf, prod
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr
+from jax.extend.core import ClosedJaxpr, Var
 
 from jaxcalc.engine.directions import Direction, Obstacles, obstacles
 from jaxcalc.engine.source import named_with_line
 from jaxcalc.flat import FlatMap
+from jaxcalc.planning import worth
+from jaxcalc.planning.bottleneck import work_of_product
+from jaxcalc.planning.chain import one_dtype, parts_of
+from jaxcalc.planning.shares import may_share, shares
 from jaxcalc.transforms.request import Request
 
 
@@ -29,14 +35,56 @@ class Traced(NamedTuple):
         program, output = jax.make_jaxpr(
             lambda traced, leaves: request.evaluate(request.flat(traced), leaves)[0], return_shape=True
         )(request.call.traced, flat.leaves)
-        variables = program.jaxpr.invars[len(program.jaxpr.invars) - len(flat.leaves) :]
-        return cls(flat, program, output, obstacles(program.jaxpr, variables))
+        return cls(flat, program, output, obstacles(program.jaxpr, _last(program, len(flat.leaves))))
+
+    @property
+    def variables(self) -> list[Var]:
+        """The inputs of the program that are differentiated by."""
+        return _last(self.program, len(self.flat.leaves))
 
     @property
     def allowed(self) -> set[Direction]:
         """The directions that JAX differentiates f in."""
         both: set[Direction] = {"forward", "reverse"}
         return both - self.forbidden.keys()
+
+    @property
+    def steps(self) -> int:
+        """How many equations are followed to find the structure of f."""
+        return worth.steps_to_follow(self.program.jaxpr)
+
+    def dense_work(self, kind: str) -> float:
+        """Roughly the nanoseconds of the dense derivative by JAX's own transformations."""
+        return worth.dense_work(self.program.jaxpr, self.variables, 2 if kind == "hessian" else 1)
+
+    def composed_work(self, request: Request, work_of: Callable[[int], float]) -> float:
+        """The estimated nanoseconds of the Jacobian made of several; infinite where none is.
+
+        Args:
+            request: the call.
+            work_of: the estimated nanoseconds of so many products with a vector.
+        """
+        if len(self.allowed) < 2 or request.options.mode != "auto":
+            return inf
+        found = [inf]
+        if request.options.memory_limit is None:
+            parts = parts_of(self.program, self.variables)
+            found += [work_of_product(parts)] if len(parts) > 1 else []
+        leaves, output = self.flat.leaves, self.output
+        if may_share(leaves, output) and one_dtype([*leaves, *output]) is not None:
+            both = shares(self.program.jaxpr, self.variables, len(output))
+            found += [sum(work_of(share.products) for share in both)] if both else []
+        return min(found)
+
+
+def _last(program: ClosedJaxpr, count: int) -> list[Var]:
+    invars = program.jaxpr.invars
+    return invars[len(invars) - count :]
+
+
+def size_of(leaves: Sequence[Any]) -> int:
+    """The number of elements of all leaves together."""
+    return sum(prod(jnp.shape(x)) for x in leaves)
 
 
 def reason(error: Exception) -> str:

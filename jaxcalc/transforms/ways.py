@@ -149,7 +149,7 @@ class _Structured:
 def _structured_ways(request: Request, kind: str, traced: Traced) -> _Structured:
     found = _Structured()
     is_dense = request.options.format == "dense"
-    attempts = [Attempt("hessian")] if kind == "hessian" else attempts_for(request, traced.flat)
+    attempts = [Attempt("hessian")] if kind == "hessian" else attempts_for(request, traced)
     chosen = None
     if not is_dense:
         chosen = prepare_within(request, kind, with_value=False)

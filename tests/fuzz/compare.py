@@ -112,6 +112,7 @@ def _compared(program: Program, run: Callable[..., Any], *, compiled: bool = Fal
 def _all_paths(program: Program) -> Iterator[None]:
     """Ways that are for large derivatives only are taken by small ones too."""
     with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(prepare, "_FEWEST", 0))
         stack.enter_context(mock.patch.object(prepare, "_WORTH_IT", 0.0))
         if len(program.source) % 8 > 5:
             stack.enter_context(mock.patch.object(boundary, "_BRANCH_COST", 0.0))

@@ -20,7 +20,8 @@ def compiled_temporary(f, x):
 
 
 def layers(x):
-    return jnp.tanh(jnp.tanh(x @ FIRST) @ SECOND)
+    # of the dtype of x: a product with float64, once run in 64 bits, fails in 32 (JAX 0.10)
+    return jnp.tanh(jnp.tanh(x @ FIRST.astype(x.dtype)) @ SECOND.astype(x.dtype))
 
 
 def pytree(p):

@@ -15,6 +15,7 @@ W = jnp.asarray(np.random.default_rng(0).normal(size=(5, 4)), jnp.float32)
 @pytest.fixture
 def forced(monkeypatch):
     """Make every structured way look cheaper than dense JAX."""
+    monkeypatch.setattr(prepare, "_FEWEST", 0)
     monkeypatch.setattr(prepare, "_WORTH_IT", -1.0)
     monkeypatch.setattr(prepare.Prepared, "dense_work", property(lambda self: 1e18))
 
