@@ -17,6 +17,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 from jaxcalc.arguments import dtype_of, is_array
 from jaxcalc.aside import Aside, set_aside
 from jaxcalc.engine.directions import Direction
+from jaxcalc.engine.varying import as_typed, shape_of, type_of
 from jaxcalc.flat import column_blocks, row_blocks
 from jaxcalc.formats.sides import promoted
 
@@ -101,7 +102,7 @@ def _linearized(
 
 
 def _block(linear: Push, like: Sequence[Any], block_of: BlockOf) -> int:
-    shapes = [jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in like]
+    shapes = [shape_of(type_of(x)) for x in like]
     return max(1, block_of(jax.make_jaxpr(linear)(shapes).jaxpr))
 
 
@@ -142,7 +143,7 @@ def products_with_basis(
         ]
 
     shapes = jax.eval_shape(some, numbers)
-    empty = [jnp.zeros(s.shape, s.dtype) for s in shapes]
+    empty = [as_typed(s, jnp.zeros(s.shape, s.dtype)) for s in shapes]
     return list(lax.fori_loop(0, -(-count // block), step, empty))
 
 
@@ -180,7 +181,7 @@ def watched_products(
         return jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, constants))(start, *results)
 
     compiled = jax.jit(run, donate_argnums=2)
-    results = [jnp.zeros(s.shape, s.dtype) for s in shapes]
+    results = [as_typed(s, jnp.zeros(s.shape, s.dtype)) for s in shapes]
     for done in range(0, count, block):
         start = min(done, count - block)  # the last block may overlap the one before
         results = jax.block_until_ready(compiled(closed.consts, np.int32(start), results))
@@ -193,11 +194,12 @@ def _product_with_one(linear: Push, like: Sequence[Any]) -> tuple[Callable[[Any]
     sizes = [prod(jnp.shape(x)) for x in like]
     starts = [0, *accumulate(sizes)][:-1]
 
+    def vector(start: int, size: int, x: Any, number: Any) -> Any:
+        elements = (jnp.arange(start, start + size) == number).astype(jnp.result_type(x))
+        return as_typed(type_of(x), elements.reshape(jnp.shape(x)))
+
     def one(number: Any) -> list[Any]:
-        vectors = [
-            (jnp.arange(start, start + size) == number).astype(jnp.result_type(x)).reshape(jnp.shape(x))
-            for start, size, x in zip(starts, sizes, like, strict=True)
-        ]
-        return list(linear(vectors))
+        places = zip(starts, sizes, like, strict=True)
+        return list(linear([vector(start, size, x, number) for start, size, x in places]))
 
     return one, sum(sizes)

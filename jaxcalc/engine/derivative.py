@@ -23,6 +23,7 @@ from jaxcalc.engine.program import Slot, Step
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.staged import Staged
 from jaxcalc.engine.trace import Build, Inputs, Linearized, Way, linearize
+from jaxcalc.engine.varying import shape_of
 from jaxcalc.formats.diagonal import diagonal_of
 from jaxcalc.formats.lanes import Lanes
 from jaxcalc.formats.readout import entries
@@ -90,7 +91,7 @@ class Derivative:
         program.prune(program.outputs)
         self._residuals = program.residuals()
         self.is_pure = not program.captured
-        self._tangent_pass = Staged(self._walk(), [_shape(s) for s in self._residuals])
+        self._tangent_pass = Staged(self._walk(), [shape_of(s.aval) for s in self._residuals])
         self._compiled: dict[bool, Staged] = {}
 
     @property
@@ -120,9 +121,9 @@ class Derivative:
     def compiled(self, *, with_value: bool) -> Staged:
         """The function of the inputs that computes the values, and those of f and aux if wanted."""
         if with_value not in self._compiled:
-            shapes = [_shape(s) for s in self._traced.program.inputs]
+            shapes = [shape_of(s.aval) for s in self._traced.program.inputs]
             fused = Staged(self._both_passes(with_value, None), shapes)
-            if boundary.saves_time(fused.jaxpr, [_shape(s) for s in self._residuals]):
+            if boundary.saves_time(fused.jaxpr, [shape_of(s.aval) for s in self._residuals]):
                 fused = Staged(self._both_passes(with_value, boundary.apart), shapes)
             self._compiled[with_value] = fused
         return self._compiled[with_value]
@@ -155,7 +156,7 @@ class Derivative:
         coloured = Colouring(elements, seeds, self.seeds)
         dtype = promoted([x.aval.dtype for x in self._tangent_outputs])
         size = sum(prod(x.aval.shape) for x in self._tangent_outputs)
-        shapes = [_shape(s) for s in self._residuals]
+        shapes = [shape_of(s.aval) for s in self._residuals]
 
         def product(residuals: list[Any]) -> Product:
             values = dict(zip(self._residuals, residuals, strict=True))
@@ -175,7 +176,7 @@ class Derivative:
     @cached_property
     def diagonal(self) -> Derivative:
         """The entries of output p by input p alone, as one line of values with a place for each p."""
-        lanes, shapes = self._lanes(None), [_shape(s) for s in self._residuals]
+        lanes, shapes = self._lanes(None), [shape_of(s.aval) for s in self._residuals]
         length = min(self.seeds, sum(prod(x.aval.shape) for x in self._tangent_outputs))
 
         def run(residuals: list[Any]) -> list[Any]:
@@ -205,7 +206,7 @@ class Derivative:
         Returns the program that the walk makes, in which an observer may have left marks.
         """
         lanes = self._lanes(observe)
-        shapes = [_shape(s) for s in self._residuals]
+        shapes = [shape_of(s.aval) for s in self._residuals]
         return jax.make_jaxpr(lambda xs: [lanes(xs), None][1])(shapes).jaxpr
 
     @property
@@ -282,7 +283,3 @@ class Derivative:
 
 def _common_dtype(leaves: Sequence[Lanes]) -> np.dtype[Any]:
     return np.dtype(jax.numpy.result_type(*(leaf.dtype for leaf in leaves)) if leaves else np.float32)
-
-
-def _shape(slot: Slot) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(slot.aval.shape, slot.aval.dtype)

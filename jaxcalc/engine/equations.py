@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
 from jaxcalc.engine import sparse_products
+from jaxcalc.engine.varying import as_typed
 
 # the primitives that only run another program, and the parameter that holds it
 CALLS = {
@@ -29,11 +30,12 @@ CALLS = {
 _PLACED_CALLS = {"compute_on": "jaxpr", "xla_metadata_call": "jaxpr", "fused_call": "jaxpr"}
 
 
-def bind(eqn: JaxprEqn, operands: Sequence[Any]) -> list[Any]:
-    """Evaluate one equation; always a list of outputs."""
+def bind(eqn: JaxprEqn, operands: Sequence[Any], *, known: bool = False) -> list[Any]:
+    """Evaluate one equation, of known operands or of any; always a list of outputs."""
+    if not known:
+        operands = [as_typed(v.aval, x) for v, x in zip(eqn.invars, operands, strict=True)]
     bound: Any = eqn.primitive.get_bind_params(eqn.params)
-    # before JAX 0.9 the functions of a higher-order primitive come apart from its params
-    functions, params = bound if isinstance(bound, tuple) else ((), bound)
+    functions, params = bound if isinstance(bound, tuple) else ((), bound)  # a pair before JAX 0.9
     with eqn.ctx.manager:
         outputs = eqn.primitive.bind(*functions, *operands, **params)
     return list(outputs) if eqn.primitive.multiple_results else [outputs]

@@ -64,6 +64,8 @@ def outputs(eqn: JaxprEqn, inputs: Sequence[Static]) -> list[Static]:
 
 
 def _evaluate(eqn: JaxprEqn, arrays: list[Any]) -> list[Any]:
+    if eqn.primitive.name == "pvary":  # inside `jax.shard_map`: a known value is one on all devices
+        return arrays
     rule = _NUMPY.get(eqn.primitive.name)
     if rule is not None and all(_is_cheap(a) for a in (*arrays, equations.output(eqn))):
         with np.errstate(all="ignore"):
@@ -71,7 +73,7 @@ def _evaluate(eqn: JaxprEqn, arrays: list[Any]) -> list[Any]:
         if result is not None:
             return [np.asarray(result, equations.output(eqn).dtype)]
     with jax.ensure_compile_time_eval():
-        return equations.bind(eqn, arrays)
+        return equations.bind(eqn, arrays, known=True)
 
 
 def _apply(rule: Callable[..., Any], eqn: JaxprEqn, arrays: list[np.ndarray]) -> Any:

@@ -24,6 +24,7 @@ from jaxcalc.engine.one_way import NoForwardModeError, forward_derivative, with_
 from jaxcalc.engine.program import Program, flatten
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.segments import forward_gradient
+from jaxcalc.engine.varying import shape_of
 
 _LOOPS = frozenset({"scan", "while"})
 # what JAX leaves of a custom_vjp function in a linear program: it can be transposed, not evaluated
@@ -196,6 +197,8 @@ def _gradient(call: FlatCall, holomorphic: bool) -> Callable[[Leaves], Any]:
 
 
 def _shape(x: Any) -> jax.ShapeDtypeStruct:
-    dtype = x.dtype if hasattr(x, "dtype") else jnp.result_type(x)
     weak = getattr(getattr(x, "aval", None), "weak_type", not hasattr(x, "dtype"))
+    if isinstance(x, jax.core.Tracer):
+        return shape_of(jax.typeof(x), weak_type=weak)
+    dtype = x.dtype if hasattr(x, "dtype") else jnp.result_type(x)
     return jax.ShapeDtypeStruct(jnp.shape(x), dtype, weak_type=weak)

@@ -83,7 +83,9 @@ def is_input(leaf: Any) -> bool:
 def _shape_key(leaf: Any) -> Hashable:
     if not hasattr(leaf, "dtype"):
         return type(leaf).__name__
-    return np.shape(leaf), leaf.dtype, bool(getattr(leaf, "weak_type", False))
+    is_traced = isinstance(leaf, jax.core.Tracer)
+    varying = getattr(jax.typeof(leaf), "manual_axis_type", None) if is_traced else None
+    return np.shape(leaf), leaf.dtype, bool(getattr(leaf, "weak_type", False)), varying or None
 
 
 def _known_key(leaf: Any) -> Hashable | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -53,7 +53,7 @@ class Run:
 
 def is_known(x: Any) -> bool:
     """Whether a value is known now, so that the body can be folded with it."""
-    return not isinstance(x, Lanes | jax.core.Tracer)
+    return not isinstance(x, Lanes | jax.core.Tracer | jax.ShapeDtypeStruct)
 
 
 def at(x: Any, step: int) -> Any:
@@ -104,7 +104,26 @@ def shapes_of(run: Callable[[Any], Sequence[Any]], shapes: Any = None) -> list[A
     found: list[Any] = []
 
     def walk(arrays: Any) -> None:
-        found.extend(run(arrays))
+        found.extend(map(_without_values, run(arrays)))
 
     jax.eval_shape(walk, shapes)
     return found
+
+
+def _without_values(x: Any) -> Any:
+    """A result whose values nobody needs, so that no tracer outlives its trace."""
+    if isinstance(x, jax.core.Tracer):
+        return jax.ShapeDtypeStruct(x.shape, x.dtype)
+    if not isinstance(x, Lanes):
+        return x
+    groups = [Group(_stand_in(g.data), g.index, g.is_clean) for g in x.groups]
+    kept = x.entries
+    entries = None if kept is None else replace(kept, values=_stand_in(kept.values))
+    return replace(x, groups=tuple(groups), entries=entries)
+
+
+def _stand_in(traced: Any) -> Any:
+    """Numbers of a shape that take no memory, and are no zeros or ones, which rules treat apart."""
+    if not isinstance(traced, jax.core.Tracer):
+        return traced
+    return np.broadcast_to(np.full((), 2, traced.dtype), traced.shape)
