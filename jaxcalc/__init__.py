@@ -19,12 +19,14 @@ from jaxcalc.transforms import (
 
 if _typing.TYPE_CHECKING:
     from jaxcalc import descent, numerical
+    from jaxcalc.checking.check import check
     from jaxcalc.checking.diagnose import diagnose
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Kind",
+    "check",
     "classify",
     "derivative",
     "descent",
@@ -42,7 +44,7 @@ __all__ = [
 ]
 
 _WHEN_USED = ("descent", "numerical")  # a third of the time that the import would take
-_IN_MODULES = {"diagnose": "checking"}  # functions of modules that are imported when used
+_IN_MODULES = {"check": "checking", "diagnose": "checking"}  # functions, and the modules they are in
 
 
 def __getattr__(name: str) -> _typing.Any:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxcalc.numerical.extrapolation import Quotients, extrapolate
+from jaxcalc.numerical.extrapolation import Quotients, extrapolate, extrapolate_with_jump, leaps
 
 _SMALLEST_PROGRAM = 16  # columns
 
@@ -46,11 +46,27 @@ class Column(NamedTuple):
     floor: Any
 
 
-Kernel = Callable[[Any, Row, Column], tuple[Any, Any]]
+class Slope(NamedTuple):
+    """What the values of f along a line through x say of an output element there.
+
+    Attributes:
+        value: the slope; halfway between the slopes on both sides where f has a kink at x.
+        error: how far it may be from the true one, a kink apart; infinite where nothing is known.
+        jump: by how much the slopes on both sides differ; zero where f is smooth.
+        leaps: whether f itself jumps at x.
+    """
+
+    value: Any
+    error: Any
+    jump: Any
+    leaps: Any
 
 
-def limits_of_samples(kernel: Kernel, samples: Any, row: Row, column: Column) -> tuple[Any, Any]:
-    """Derivative and error, `[n, m]` each, from samples `[n, points, m]`."""
+Kernel = Callable[[Any, Row, Column], Any]  # gives a tuple of scalars, the same in each column
+
+
+def limits_of_samples(kernel: Kernel, samples: Any, row: Row, column: Column) -> Any:
+    """What the kernel makes of each column, `[n, m]` each, from samples `[n, points, m]`."""
     n, points, m = samples.shape
     count = n * m
     program = _SMALLEST_PROGRAM
@@ -66,8 +82,9 @@ def limits_of_samples(kernel: Kernel, samples: Any, row: Row, column: Column) ->
     rows = jax.tree.map(each_input, row._replace(offsets=None))
     columns = jax.tree.map(each_output, column)
     flat = _padded(jnp.swapaxes(samples, 1, 2).reshape(count, points), program)
-    value, error = _compiled(kernel, flat, rows, columns)
-    return value[:count].reshape(n, m), error[:count].reshape(n, m)
+    return jax.tree.map(
+        lambda found: found[:count].reshape(n, m), _compiled(kernel, flat, rows, columns)
+    )
 
 
 def _padded(a: Any, count: int) -> Any:
@@ -75,38 +92,48 @@ def _padded(a: Any, count: int) -> Any:
 
 
 @partial(jax.jit, static_argnums=0)
-def _compiled(kernel: Kernel, samples: Any, rows: Row, columns: Column) -> tuple[Any, Any]:
+def _compiled(kernel: Kernel, samples: Any, rows: Row, columns: Column) -> Any:
     return jax.vmap(kernel)(samples, rows, columns)
 
 
 def central(values: Any, row: Row, column: Column) -> tuple[Any, Any]:
     """First derivative: (f(x + h) - f(x - h)) / 2h."""
+    return _rounded(*extrapolate(_two_sided(values, row, column)), column)
+
+
+def slope(values: Any, row: Row, column: Column) -> Slope:
+    """First derivative, with the kink apart from the error."""
+    quotients = _two_sided(values, row, column)
+    value, error, jump = extrapolate_with_jump(quotients)
+    return Slope(*_rounded(value, error, column), jump, leaps(quotients))
+
+
+def _two_sided(values: Any, row: Row, column: Column) -> Quotients:
     ahead, behind = jnp.split(values, 2)
     (h,), (size,), center = row.steps, row.sizes, column.center
-    slope = (ahead - behind) / (2 * h)
-    quotients = Quotients(
-        central=slope,
+    quotient = (ahead - behind) / (2 * h)
+    return Quotients(
+        central=quotient,
         steps=h,
         weights=h,
         rounding=_rounding(values, 2, column) / h,
-        conditioning=column.epsilon * jnp.abs(slope) * (size + h) / h,
+        conditioning=column.epsilon * jnp.abs(quotient) * (size + h) / h,
         variation=jnp.maximum(jnp.abs(ahead - center), jnp.abs(behind - center)),
         jumps=((ahead - center) - (center - behind)) / h,
     )
-    return _rounded(*extrapolate(quotients), column)
 
 
 def curvature(values: Any, row: Row, column: Column) -> tuple[Any, Any]:
     """Second derivative: (f(x + h) - 2 f(x) + f(x - h)) / h^2."""
     ahead, behind = jnp.split(values, 2)
     (h,), (size,), center = row.steps, row.sizes, column.center
-    slope = jnp.abs(ahead - behind) / (2 * h)
+    moved = jnp.abs(ahead - behind) / (2 * h)
     quotients = Quotients(
         central=((ahead - center) - (center - behind)) / h / h,
         steps=h,
         weights=h * h,
         rounding=2 * _rounding(values, 2, column) / h / h,
-        conditioning=2 * column.epsilon * slope * (size + h) / h / h,
+        conditioning=2 * column.epsilon * moved * (size + h) / h / h,
         variation=jnp.maximum(jnp.abs(ahead - center), jnp.abs(behind - center)),
         jumps=None,
     )

@@ -16,6 +16,7 @@ from jax import lax
 COLUMNS = 7  # beyond h^14 the rounding that a column adds exceeds what it removes
 _SAFETY = 2.0
 _IRREGULAR = 0.1
+_STEADY = 0.7
 
 
 class Quotients(NamedTuple):
@@ -55,14 +56,31 @@ def extrapolate(quotients: Quotients) -> tuple[Any, Any]:
     The limit is NaN and its error infinite if no entry is finite, if the quotients diverge, or if f
     is not smooth at the scale of the smallest steps.
     """
+    value, error, jump = extrapolate_with_jump(quotients)
+    error = error + jump / 2
+    return jnp.where(jnp.isfinite(error), value, jnp.nan), error
+
+
+def extrapolate_with_jump(quotients: Quotients) -> tuple[Any, Any, Any]:
+    """The limit, its error where f is smooth at x, and the jump of the slope at x, zero without one.
+
+    Where there is a jump, the limit is halfway between the slopes on both sides.
+    """
     scatter = _scatter(quotients)
     noise = quotients.rounding + quotients.conditioning + scatter
     value, error = _choose(*_tableau(quotients, noise))
-    if quotients.jumps is not None:
-        error = error + _kink(quotients, noise) / 2
+    jump = jnp.zeros_like(error) if quotients.jumps is None else _kink(quotients, noise)
     useful = _is_resolved(quotients, scatter) & ~_diverges(quotients, value)
     error = jnp.where(useful, error, jnp.inf)
-    return jnp.where(jnp.isfinite(error), value, jnp.nan), error
+    return jnp.where(jnp.isfinite(error), value, jnp.nan), error, jump
+
+
+def leaps(quotients: Quotients) -> Any:
+    """Whether f itself jumps at x: the smallest steps move it as far as larger ones do."""
+    variation = quotients.variation
+    earlier = variation[-min(4, len(variation) - 1)]
+    rounded = 16 * quotients.rounding[-1] * quotients.weights[-1]
+    return (variation[-1] > rounded) & (variation[-1] > _STEADY * earlier)
 
 
 def _tableau(quotients: Quotients, noise: Any) -> tuple[Any, Any]:

@@ -126,8 +126,8 @@ class Samples:
 
     def limits(
         self, kernel: Kernel, move: Move, places: tuple[np.ndarray, ...], row: Row, columns: Column
-    ) -> tuple[Any, Any]:
-        """Derivative and error at each of n places, of each output element: both `[n, m]`.
+    ) -> Any:
+        """What the kernel finds at each of n places, of each output element: `[n, m]` each.
 
         f is sampled at `move(place, offset)` for each offset of the place's row, vectorised where it
         can be traced, and as many places at a time as the workspace holds.
@@ -136,10 +136,14 @@ class Samples:
         if not count:
             return self._empty, self._empty
         values = sum(leaf.size for leaf in self.leaves) + 20 * self.center.size
-        batch = max(1, _WORKSPACE // (self.dtype.itemsize * points * values + 1))
+        at_once = max(1, _WORKSPACE // (self.dtype.itemsize * values + 1))  # points
+        batch = max(1, at_once // points)
 
         def together(place: Any, offsets: Any) -> Any:
-            return jax.vmap(lambda offset: self(move(place, offset)))(offsets)
+            def at(offset: Any) -> Any:
+                return self(move(place, offset))
+
+            return jax.vmap(at)(offsets) if points <= at_once else lax.map(at, offsets)
 
         def limit(one: tuple[Any, Row]) -> tuple[Any, Any]:
             values = together(one[0], one[1].offsets)
@@ -151,7 +155,7 @@ class Samples:
             if count > batch:
                 return lax.map(limit, (arrays, row), batch_size=batch)
             sampled = jax.vmap(together)(arrays, row.offsets)
-        except PERHAPS_UNTRACEABLE:
+        except (*PERHAPS_UNTRACEABLE, NotImplementedError):  # or a primitive has no batching rule
             sampled = jnp.stack(
                 [
                     jnp.stack([self(move(place, offset)) for offset in _unstacked(offsets)])

@@ -50,6 +50,11 @@ def ladder_for(dtype: Any, order: Order) -> Ladder:
     return _LADDERS[known][order - 1]
 
 
+def smallest_step(dtype: Any) -> float:
+    """The smallest step of first order that is tried at an x of size 1."""
+    return float(_LARGEST * 2.0 ** -ladder_for(dtype, 1).octaves)
+
+
 def octaves(x: Any, ladder: Ladder) -> Any:
     """How far the steps fall at a scalar x: further when x is far from 1, but not when it is zero."""
     size = jnp.abs(x)

@@ -1,0 +1,190 @@
+"""Exact slopes against numerical ones: which agree, which cannot be told, which are wrong.
+
+A disagreement is an accusation only when it is found at points around x as well. At x alone it says
+that f has a kink or a branch there, as where three numbers that are sorted tie: the rule is right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcalc.arguments import Chosen
+from jaxcalc.checking.directions import Directions, signs
+from jaxcalc.checking.reals import RealMap, unflattened
+from jaxcalc.flat import FlatMap
+from jaxcalc.numerical.directional import slopes
+from jaxcalc.numerical.sampling import Samples
+from jaxcalc.numerical.steps import smallest_step
+
+ERRORS = 3.0  # how many estimated errors a difference may have
+_DIGITS = 16.0  # units in the last place of the largest number
+_NEARBY = 3  # points around x
+_DISTANCE = 0.02  # how far they are, relative to |x|
+_STEPS = 6.0  # and in terms of the smallest step, so that a kink at x is out of its reach
+_ROWS = 64  # outputs that are differentiated one by one where f has no forward mode
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Exact and numerical slopes of each of m outputs along each of d directions: `[d, m]` each.
+
+    Attributes:
+        exact: J v.
+        value: from values of f alone.
+        error: of `value`, a kink apart.
+        jump: by how much the slopes on both sides of x differ.
+        leaps: whether f jumps at x.
+        tolerance: what `exact` and `value` may differ by.
+    """
+
+    exact: np.ndarray
+    value: np.ndarray
+    error: np.ndarray
+    jump: np.ndarray
+    leaps: np.ndarray
+    tolerance: np.ndarray
+
+    def only(self, chosen: np.ndarray) -> Measured:
+        """Some of the directions."""
+        tables = (self.exact, self.value, self.error, self.jump, self.leaps, self.tolerance)
+        return Measured(*(table[chosen] for table in tables))
+
+    @property
+    def difference(self) -> np.ndarray:
+        """How far apart they are."""
+        with np.errstate(invalid="ignore"):
+            return np.abs(self.exact - self.value)
+
+    @property
+    def is_decided(self) -> np.ndarray:
+        """Where there are two numbers to compare."""
+        return np.isfinite(self.exact) & np.isfinite(self.tolerance) & np.isfinite(self.value)
+
+    @property
+    def has_kink(self) -> np.ndarray:
+        """Where the slopes on both sides differ by more than is tolerated."""
+        return self.is_decided & (self.jump > 2 * self.tolerance)
+
+    @property
+    def times(self) -> np.ndarray:
+        """The difference as a multiple of what is tolerated; at a kink any value between will do."""
+        allowed = self.tolerance + self.jump / 2
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = np.where(self.difference == 0, 0.0, self.difference / allowed)
+        return np.where(self.is_decided, ratio, 0.0)
+
+    @property
+    def sharpness(self) -> float:
+        """What is tolerated relative to the numbers, for half of those that are not zero."""
+        size = np.maximum(np.abs(self.exact), np.abs(self.value))
+        chosen = self.is_decided & (size > 0)
+        return float(np.median(self.tolerance[chosen] / size[chosen])) if chosen.any() else np.inf
+
+
+def measure(
+    f: RealMap, directions: Directions, tolerance: float, exact: np.ndarray | None = None
+) -> Measured | None:
+    """Both kinds of slopes along each direction; None where f has no derivative to compare.
+
+    `exact` are the exact ones, where they are known.
+
+    Cost: for each direction what `numerical.gradient` takes for an input element, and one product.
+    """
+    exact = exact_slopes(f, directions.rows) if exact is None else exact
+    if exact is None:
+        return None
+    found = _numerical(f, directions)
+    value, error, jump = (found[i] for i in range(3))
+    size = np.maximum(np.abs(exact), np.abs(np.nan_to_num(value)))
+    allowed = ERRORS * error + tolerance * size + rounding(f, exact)
+    return Measured(exact, value, error, jump, found[3] > 0, allowed)
+
+
+def rounding(f: RealMap, products: np.ndarray) -> float:
+    """How far numbers among these may be off for being made by sums that cancel."""
+    finite = np.abs(products[np.isfinite(products)])
+    return _DIGITS * f.epsilon * float(np.max(finite, initial=0.0))
+
+
+def exact_slopes(f: RealMap, rows: np.ndarray) -> np.ndarray | None:
+    """J v for each direction, in forward mode, or by rows of J where there is none."""
+    found = f.forward(rows)
+    if found is not None or f.output_size > _ROWS:
+        return found
+    by_row = f.reverse(np.eye(f.output_size))
+    return None if by_row is None else rows @ by_row.T
+
+
+def _numerical(f: RealMap, directions: Directions) -> np.ndarray:
+    """Value, error, jump and whether f leaps, `[4, d, m]`."""
+    chosen = Chosen(f.api, f.call, f.leaves, tuple(p.name for p in f.inputs), False, len(f.leaves))
+    found = np.zeros((4, len(directions), f.output_size))
+    with jax.debug_nans(False):  # steps may leave the domain of f
+        samples = Samples(FlatMap(chosen))
+        for dtype in set(directions.dtypes):
+            here = np.array([i for i, d in enumerate(directions.dtypes) if d == dtype])
+            moving = unflattened(directions.rows[here], f.inputs)
+            limits = slopes(samples, moving, directions.sizes[here], dtype)
+            found[:, here] = [np.asarray(part).astype(np.float64) for part in limits]
+    return found
+
+
+def confirmed(
+    f: RealMap,
+    directions: Directions,
+    measured: Measured,
+    tolerance: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Which of the disagreements are those of a wrong derivative, `[d, m]`.
+
+    The exact slopes must disagree by more than x's own rounding moves them, and they must disagree
+    at most of a few points around x, as far as it can be told there.
+    """
+    wrong = np.asarray(measured.times > 1)
+    spread = _spread(f, directions, measured.exact, rng)
+    with np.errstate(invalid="ignore"):
+        wrong &= measured.difference > measured.tolerance + measured.jump / 2 + ERRORS * spread
+    votes = np.zeros(wrong.shape, int)
+    decided = np.zeros(wrong.shape, int)
+    for n in range(_NEARBY if wrong.any() else 0):
+        # one of the points is at a relative distance: f may not be defined far from x
+        near = measure(f.moved_to(_displaced(f, rng, _STEPS * (n > 0))), directions, tolerance)
+        if near is not None:
+            votes += near.times > 1
+            decided += near.is_decided
+    return wrong & (2 * votes > decided)
+
+
+def _spread(
+    f: RealMap, directions: Directions, exact: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """By how much a last digit of x changes the exact slopes."""
+    spread = np.zeros(exact.shape)
+    for _ in range(2):
+        moved = []
+        for leaf in f.leaves:
+            step = float(jnp.finfo(leaf.dtype).eps) * signs(rng, *leaf.shape)
+            moved.append((leaf * (1 + step).astype(leaf.dtype)).astype(leaf.dtype))
+        found = exact_slopes(f.moved_to(moved), directions.rows)
+        if found is not None:
+            with np.errstate(invalid="ignore"):
+                spread = np.fmax(spread, np.abs(found - exact))
+    return spread
+
+
+def _displaced(f: RealMap, rng: np.random.Generator, steps: float) -> list[Any]:
+    """A point at random around x, at least so many of the smallest steps away from it."""
+    moved = []
+    for leaf in f.leaves:
+        x = np.asarray(leaf).astype(np.float64)
+        smallest = smallest_step(leaf.dtype)
+        by = np.where(x == 0, _STEPS * smallest, _DISTANCE * np.abs(x))
+        by = np.maximum(by, steps * smallest * np.maximum(1.0, np.abs(x)))
+        moved.append(jnp.asarray((x + by * signs(rng, *x.shape)).astype(leaf.dtype)))
+    return moved

@@ -1,0 +1,116 @@
+"""Which directions a derivative is checked along: random ones, one leaf at a time, and unit vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcalc.checking.reals import Place, RealMap, flattened, unflattened
+
+_MOST_GROUPS = 12
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Directions in which x is moved, and what the steps along them have to know.
+
+    Attributes:
+        rows: `[d, n]`, in float64; each can be represented in the dtypes of x.
+        sizes: `[d]`, how large the elements that move are.
+        dtypes: for each direction the coarsest dtype of what moves.
+        elements: for each direction the one element that moves, or -1.
+    """
+
+    rows: np.ndarray
+    sizes: np.ndarray
+    dtypes: tuple[Any, ...]
+    elements: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.dtypes)
+
+    def only(self, places: np.ndarray) -> Directions:
+        """Some of them."""
+        dtypes = tuple(self.dtypes[i] for i in places)
+        return Directions(self.rows[places], self.sizes[places], dtypes, self.elements[places])
+
+
+def point(f: RealMap) -> np.ndarray:
+    """x as one vector, `[n]`."""
+    return flattened([jnp.expand_dims(leaf, 0) for leaf in f.leaves], 1)[0]
+
+
+def random_directions(f: RealMap, rng: np.random.Generator, each: int) -> Directions:
+    """Random directions, `each` for each input array, or for each of a dozen groups of many.
+
+    An element is moved in proportion to max(1, |x|), which is how steps are chosen as well.
+    """
+    masks = [mask for mask in _groups(f) if mask.any()]
+    rows = [np.where(mask, signs(rng, mask.size), 0.0) for mask in masks for _ in range(each)]
+    return scaled(f, np.stack(rows) if rows else np.zeros((0, f.size)))
+
+
+def scaled(f: RealMap, rows: np.ndarray) -> Directions:
+    """Directions from the relative movement of each element, `[d, n]`."""
+    x = np.abs(point(f))
+    x = np.where(np.isfinite(x), x, 0.0)
+    moves = rows != 0
+    counts = np.maximum(moves.sum(axis=1), 1)
+    sizes = np.sqrt(((x**2) * moves).sum(axis=1) / counts)
+    rows = rows * np.maximum(x, 1.0) / np.maximum(sizes, 1.0)[:, None]
+    exact = flattened(unflattened(rows, f.inputs), len(rows))  # as the dtypes of x can hold it
+    elements = np.where(moves.sum(axis=1) == 1, moves.argmax(axis=1) if f.size else 0, -1)
+    return Directions(exact, sizes, tuple(_coarsest(f, row) for row in moves), elements)
+
+
+def unit_directions(f: RealMap, at_once: int) -> Iterator[Directions]:
+    """Each element in turn, in batches."""
+    for start in range(0, f.size, at_once):
+        numbers = np.arange(start, min(start + at_once, f.size))
+        rows = np.zeros((len(numbers), f.size))
+        rows[np.arange(len(numbers)), numbers] = 1.0
+        yield scaled(f, rows)
+
+
+def signs(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Random numbers of both signs, none of them small."""
+    return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.0, shape)
+
+
+def _groups(f: RealMap) -> list[np.ndarray]:
+    starts = np.cumsum([0, *(place.size for place in f.inputs)])
+    by_dtype: dict[Any, list[int]] = {}
+    for i, place in enumerate(f.inputs):
+        by_dtype.setdefault(np.dtype(place.dtype), []).append(i)
+    masks = []
+    for members in by_dtype.values():
+        for group in np.array_split(members, min(len(members), _MOST_GROUPS)):
+            mask = np.zeros(f.size, bool)
+            for i in group:
+                mask[starts[i] : starts[i + 1]] = True
+            masks.append(mask)
+    return masks
+
+
+def _coarsest(f: RealMap, moves: np.ndarray) -> Any:
+    found: list[Place] = []
+    start = 0
+    for place in f.inputs:
+        if moves[start : start + place.size].any():
+            found.append(place)
+        start += place.size
+    return max((np.dtype(p.dtype) for p in found), key=lambda d: float(jnp.finfo(d).eps), default=None)
+
+
+def joined(one: Directions, other: Directions) -> Directions:
+    """The directions of both, in this order."""
+    return Directions(
+        np.concatenate([one.rows, other.rows]),
+        np.concatenate([one.sizes, other.sizes]),
+        one.dtypes + other.dtypes,
+        np.concatenate([one.elements, other.elements]),
+    )

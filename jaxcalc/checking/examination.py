@@ -1,0 +1,284 @@
+"""The examination of one derivative: in random directions, and entry by entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jaxcalc.checking.comparison import Measured, measure, rounding
+from jaxcalc.checking.directions import (
+    Directions,
+    joined,
+    random_directions,
+    scaled,
+    signs,
+)
+from jaxcalc.checking.narrowing import Entry, narrowed
+from jaxcalc.checking.products import Pairs, forward_and_reverse, linear, structured_products
+from jaxcalc.checking.reals import RealMap, element_name
+from jaxcalc.checking.report import CheckFinding, Comparison
+from jaxcalc.checking.verdicts import Verdicts
+
+_FEW_INPUTS, _FEW_ENTRIES = 32, 1024  # so small that all entries are looked at
+_MOST_OUTPUTS = 2**14  # more are summed up in groups
+_FEW_ARRAYS = 6
+_WEIGHTS = 3
+_LARGE = 8.0
+_BATCH = 64
+
+SparseWay = Callable[[], Any]  # the derivative as a `Jacobian`; raises where it has none
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to examine: see `jaxcalc.check`."""
+
+    tolerance: float
+    entries: bool | None
+    rng: np.random.Generator
+
+
+class Examination:
+    """One derivative at one point, and what is found about it.
+
+    Attributes:
+        f: the function of which it is the first derivative.
+        comparisons: what was compared.
+        verdicts: what was found.
+    """
+
+    def __init__(self, f: RealMap, subject: str, settings: Settings, label: str = "") -> None:
+        self.f = f
+        self.comparisons: list[Comparison] = []
+        self._settings = settings
+        self._label = label
+        self.verdicts = Verdicts(f, subject, settings.tolerance, settings.rng)
+
+    @property
+    def findings(self) -> list[CheckFinding]:
+        """What was found so far."""
+        return self.verdicts.findings
+
+    @property
+    def tolerance(self) -> float:
+        """The relative difference that is tolerated."""
+        return self._settings.tolerance
+
+    @property
+    def is_small(self) -> bool:
+        """Whether every entry is looked at unless told otherwise."""
+        return self.f.size <= _FEW_INPUTS and self.f.size * self.f.output_size <= _FEW_ENTRIES
+
+    def run(self, structured: SparseWay | None = None) -> None:
+        """Compare everything with everything."""
+        f = self.f
+        if not f.size or not f.output_size:
+            self.note("exact against numerical", "nothing to differentiate")
+            return
+        entries = self.is_small if self._settings.entries is None else self._settings.entries
+        g = self._reduced()
+        directions = random_directions(g, self._settings.rng, 1 if len(f.inputs) > _FEW_ARRAYS else 2)
+        if entries and self.is_small:
+            directions = joined(directions, scaled(f, np.eye(f.size)))
+        forward = g.forward(directions.rows)
+        self._modes(g, directions, forward, entries=entries and self.is_small)
+        if structured is not None:
+            self._structure(structured, directions, forward if g is f else f.forward(directions.rows))
+        self.numerical(g, directions, forward)
+        if entries and not self.is_small:
+            self._all_entries()
+
+    def _reduced(self) -> RealMap:
+        if self.f.output_size <= _MOST_OUTPUTS:
+            return self.f
+        return self.f.compressed(_MOST_OUTPUTS, signs(self._settings.rng, self.f.output_size))
+
+    def numerical(self, g: RealMap, directions: Directions, forward: np.ndarray | None = None) -> None:
+        """Exact slopes against those of the values of f; g is f, perhaps with its outputs summed up."""
+        measured = measure(g, directions, self.tolerance, forward)
+        if measured is None:
+            self.note("exact against numerical", "f has no forward mode, and many outputs")
+            return
+        single = directions.elements >= 0
+        for name, chosen in (("in random directions", ~single), ("entry by entry", single)):
+            if chosen.any():
+                self._count(f"exact against numerical, {name}", measured.only(chosen))
+        self._not_finite(g, directions, measured.exact)
+        self.verdicts.numerical(g, directions, measured)
+
+    def _count(self, name: str, measured: Measured) -> None:
+        undecided = int(np.sum(~measured.is_decided))
+        worst = float(np.max(measured.times, initial=0.0))
+        self.comparisons.append(
+            Comparison(self._label + name, measured.exact.size, undecided, worst, measured.sharpness)
+        )
+
+    def _all_entries(self) -> None:
+        for start in range(0, self.f.size, _BATCH):
+            numbers = np.arange(start, min(start + _BATCH, self.f.size))
+            rows = np.zeros((len(numbers), self.f.size))
+            rows[np.arange(len(numbers)), numbers] = 1.0
+            self.numerical(self.f, scaled(self.f, rows))
+
+    def _modes(
+        self, g: RealMap, directions: Directions, forward: np.ndarray | None, *, entries: bool
+    ) -> None:
+        weights = signs(self._settings.rng, _WEIGHTS, g.output_size)
+        weights[1] *= _LARGE  # a rule that clips shows itself
+        weights[2] = weights[0] + weights[1]
+        if entries:
+            weights = np.concatenate([weights, np.eye(g.output_size)])
+        reverse = g.reverse(weights)
+        name = "forward against reverse"
+        if reverse is None or forward is None:
+            self.note(name, f"f has no {'reverse' if reverse is None else 'forward'} mode")
+        if reverse is None:
+            return
+        self._not_finite_reverse(g, weights, reverse)
+        self._linearity(reverse)
+        if forward is None:
+            return
+        pairs = forward_and_reverse(
+            forward, reverse, directions.rows, weights, self.tolerance, rounding(g, forward)
+        )
+        self.compared(name, pairs)
+        if (pairs.times > 1).any():
+            self._blame(g, directions, weights, pairs)
+
+    def _blame(self, g: RealMap, directions: Directions, weights: np.ndarray, pairs: Pairs) -> None:
+        """Which entry the modes disagree about."""
+        tolerance = self.tolerance
+        if len(weights) > _WEIGHTS:  # the last rows and columns are single entries
+            inner = Pairs(
+                *(
+                    table[_WEIGHTS:, directions.elements >= 0]
+                    for table in (pairs.one, pairs.other, pairs.tolerance)
+                )
+            )
+            entries = [Entry(i, j) for i in range(g.output_size) for j in range(g.size)]
+            if (inner.times > 1).any():
+                self.verdicts.pairs("modes disagree", inner, entries, _MODES)
+                return
+        k, d = np.unravel_index(np.argmax(pairs.times), pairs.times.shape)
+
+        def by_input(sets: np.ndarray) -> np.ndarray:
+            rows = _spread_over(sets, directions.rows[d])
+            return _disagreement(g, rows, weights[[k]], tolerance)[0]
+
+        j = narrowed(by_input, np.flatnonzero(directions.rows[d]))
+        if j < 0:
+            place = Entry(-1, -1)
+        else:
+            unit = np.zeros((1, g.size))
+            unit[0, j] = 1.0
+
+            def by_output(sets: np.ndarray) -> np.ndarray:
+                return _disagreement(g, unit, _spread_over(sets, weights[k]), tolerance)[:, 0]
+
+            place = Entry(narrowed(by_output, np.flatnonzero(weights[k])) if g is self.f else -1, j)
+        worst = Pairs(*(np.array([t[k, d]]) for t in (pairs.one, pairs.other, pairs.tolerance)))
+        self.verdicts.pairs("modes disagree", worst, [place], _MODES)
+
+    def _linearity(self, reverse: np.ndarray) -> None:
+        pairs = linear(reverse[:_WEIGHTS], self.tolerance)
+        self.compared("reverse mode is linear", pairs)
+        if (pairs.times > 1).any():
+            places = [Entry(-1, j) for j in range(self.f.size)]
+            words = "with a sum of two cotangents, and by the sum of both products"
+            self.verdicts.pairs("not linear", pairs.worst(), [places[pairs.worst_place]], words)
+
+    def _structure(
+        self, structured: SparseWay, directions: Directions, forward: np.ndarray | None
+    ) -> None:
+        name = "structured against dense"
+        if forward is None:
+            return
+        try:
+            matrix = structured()
+        except (TypeError, ValueError, NotImplementedError) as error:
+            self.note(name, f"left out: {_reason(error)}")
+            return
+        pairs = structured_products(
+            matrix, directions.rows, forward, self.tolerance, rounding(self.f, forward)
+        )
+        self.compared(name, pairs)
+        if (pairs.times > 1).any():
+            d, i = np.unravel_index(np.argmax(pairs.times), pairs.times.shape)
+            place = Entry(int(i), int(directions.elements[d]))
+            words = "by its structure, and by forward mode"
+            self.verdicts.pairs("structure disagrees", pairs.worst(), [place], words)
+
+    def _not_finite(self, g: RealMap, directions: Directions, exact: np.ndarray) -> None:
+        bad = np.argwhere(~np.isfinite(exact))
+        if not bad.size or any(found.kind == "not finite" for found in self.findings):
+            return
+        single = bad[directions.elements[bad[:, 0]] >= 0]
+        d, i = (single if single.size else bad)[0]
+        j = int(directions.elements[d])
+        self._unusable(g, i, element_name(g.inputs, j) if j >= 0 else "x", float(exact[d, i]), len(bad))
+
+    def _not_finite_reverse(self, g: RealMap, weights: np.ndarray, reverse: np.ndarray) -> None:
+        bad = np.argwhere(~np.isfinite(reverse))
+        if not bad.size:
+            return
+        of_one_output = bad[bad[:, 0] >= _WEIGHTS]
+        k, j = (of_one_output if of_one_output.size else bad)[0]
+        i = int(np.argmax(weights[k] != 0)) if len(weights) > _WEIGHTS else None
+        self._unusable(g, i, element_name(g.inputs, int(j)), float(reverse[k, j]), len(bad))
+
+    def _unusable(self, g: RealMap, i: int | None, moved: str, value: float, count: int) -> None:
+        output = "the output" if i is None else element_name(g.outputs, int(i))
+        center = np.concatenate([np.asarray(y).astype(np.float64).ravel() for y in self.f.center])
+        reason = "while f(x) is finite" if np.isfinite(center).all() else "and f(x) is not finite"
+        more = f" ({count} such numbers)" if count > 1 else ""
+        nan = float("nan")
+        subject = self.verdicts.subject
+        self.verdicts.add(
+            "not finite",
+            output,
+            moved,
+            (value, nan, nan),
+            float("inf"),
+            f"{subject} of {output} by {moved} is {value}{more}, {reason}; jaxcalc.diagnose says "
+            "where it comes from",
+        )
+
+    def compared(self, name: str, pairs: Pairs) -> None:
+        """Note a comparison of two tables."""
+        undecided = int(np.sum(~pairs.is_decided))
+        worst = float(np.max(pairs.times, initial=0.0))
+        self.comparisons.append(
+            Comparison(self._label + name, pairs.one.size, undecided, worst, pairs.sharpness)
+        )
+
+    def note(self, name: str, note: str) -> None:
+        """Note why a comparison was left out."""
+        self.comparisons.append(Comparison(self._label + name, 0, note=note))
+
+
+_MODES = "by forward mode, and by reverse mode"
+
+
+def _spread_over(sets: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """A row with all but some elements zero, for each of several sets of them."""
+    rows = np.zeros((len(sets), row.size))
+    for each, elements in zip(rows, sets, strict=True):
+        each[elements] = row[elements]
+    return rows
+
+
+def _disagreement(g: RealMap, rows: np.ndarray, weights: np.ndarray, tolerance: float) -> np.ndarray:
+    """By how much the modes disagree, in terms of what is tolerated, `[k, d]`."""
+    forward, reverse = g.forward(rows), g.reverse(weights)
+    if forward is None or reverse is None:
+        return np.zeros((len(weights), len(rows)))
+    lost = rounding(g, forward)
+    return forward_and_reverse(forward, reverse, rows, weights, tolerance, lost).times
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).split(": ", 1)[-1].split("\n", 1)[0]
+    return text if len(text) < 80 else text[:77] + "..."

@@ -1,0 +1,193 @@
+"""`check`: its report, its options, its errors, and what it tells kinks and jumps from."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxcalc
+from jaxcalc.checking import CheckReport, DerivativeError, assert_derivatives
+
+x = jnp.array([0.5, 1.0, 1.5])
+
+
+@jax.custom_jvp
+def off(x: jax.Array) -> jax.Array:
+    return jnp.sin(x)
+
+
+off.defjvp(lambda x, t: (off(*x), (jnp.cos(x[0]) * t[0]).at[1].multiply(1.01)))
+
+
+@pytest.fixture(scope="module")
+def failed() -> CheckReport:
+    return jaxcalc.check(off, x)
+
+
+def test_a_finding_says_where_by_how_much_and_how_sure(failed: CheckReport) -> None:
+    (found,) = failed.findings
+    assert (found.kind, found.output, found.input) == ("wrong derivative", "output[1]", "x[1]")
+    assert found.other == pytest.approx(float(np.cos(1.0)), abs=3 * found.error)
+    assert found.exact == pytest.approx(1.01 * float(np.cos(1.0)), rel=1e-5)
+    assert found.difference == pytest.approx(0.01 * float(np.cos(1.0)), rel=1e-2)
+    assert found.error < 1e-4
+    assert found.times > 10
+    assert found.fails
+
+
+def test_a_report_prints_and_converts(failed: CheckReport) -> None:
+    text = str(failed)
+    assert "Jacobian: float32[3] -> float32[3]: FAILED" in text
+    assert "output[1] by x[1]" in text
+    assert "0.01 of it" in text
+    record = json.loads(json.dumps(failed.to_dict()))
+    assert record["passed"] is False
+    assert record["findings"][0]["input"] == "x[1]"
+    assert "<table>" in failed._repr_html_()
+    good = jaxcalc.check(jnp.sin, x)
+    assert str(good).startswith("Jacobian: float32[3] -> float32[3]: passed")
+    names = " ".join(comparison.name for comparison in good.comparisons)
+    for ways in ("forward against reverse", "structured against dense", "random", "entry by entry"):
+        assert ways in names
+    assert all(comparison.worst <= 1 for comparison in good.comparisons)
+
+
+def test_a_failure_raises_when_asked(failed: CheckReport) -> None:
+    with pytest.raises(AssertionError, match=r"output\[1\] by x\[1\]") as raised:
+        failed.raise_if_failed()
+    assert isinstance(raised.value, DerivativeError)
+    assert raised.value.report is failed
+    with pytest.raises(DerivativeError):
+        jaxcalc.check(off, x, raises=True)
+    with pytest.raises(AssertionError):
+        assert_derivatives(off, x)
+    good = jaxcalc.check(jnp.sin, x, raises=True)
+    assert good.raise_if_failed() is good
+
+
+def test_a_leaf_of_a_pytree_is_named() -> None:
+    parameters = {"a": x, "layers": [jnp.ones(2), x + 1]}
+
+    def f(parameters: dict, y: jax.Array) -> jax.Array:
+        return {"out": off(parameters["layers"][1]) * y}
+
+    (found,) = jaxcalc.check(f, parameters, x).findings
+    assert (found.output, found.input) == ("output['out'][1]", "parameters['layers'][1][1]")
+
+
+def test_a_tolerance_of_the_users_own() -> None:
+    assert jaxcalc.check(off, x, tolerance=0.02).passed
+    assert not jaxcalc.check(off, x, tolerance=1e-3).passed
+
+
+def test_entries_are_looked_at_when_asked() -> None:
+    def one_of_many(x: jax.Array) -> jax.Array:
+        @jax.custom_jvp
+        def f(x: jax.Array) -> jax.Array:
+            return jnp.sum(jnp.sin(x))
+
+        f.defjvp(lambda x, t: (f(*x), jnp.sum((jnp.cos(x[0]) * t[0]).at[33].multiply(1.02))))
+        return f(x)
+
+    y = jnp.linspace(0.1, 1.0, 40)
+    report = jaxcalc.check(one_of_many, y, entries=True)
+    assert [found.input for found in report.findings if found.fails] == ["x[33]"]
+    assert not any("entry" in c.name for c in jaxcalc.check(one_of_many, y, entries=False).comparisons)
+
+
+def test_a_kink_is_told_with_the_slopes_on_both_sides() -> None:
+    report = jaxcalc.check(jax.nn.relu, jnp.array([0.0, 1.0]))
+    (found,) = report.findings
+    assert (found.kind, found.input, found.fails) == ("kink", "x[0]", False)
+    assert found.exact == 0
+    assert found.other - found.error == pytest.approx(0, abs=1e-4)
+    assert found.other + found.error == pytest.approx(1, abs=1e-4)
+
+
+def test_a_wrong_rule_beside_a_kink_is_still_caught() -> None:
+    report = jaxcalc.check(lambda x: jax.nn.relu(off(x)) + jnp.abs(x - 0.5), x)
+    kinds = {found.input: found.kind for found in report.findings}
+    assert kinds["x[1]"] == "wrong derivative"
+    assert kinds["x[0]"] == "kink"
+
+
+def test_a_value_outside_the_slopes_of_a_kink_is_wrong() -> None:
+    f = jax.custom_jvp(jnp.abs)
+    f.defjvp(lambda x, t: (f(*x), 3 * jnp.sign(x[0]) * t[0] + 2 * (x[0] == 0) * t[0]))
+    report = jaxcalc.check(f, jnp.array([0.3, -2.0]))
+    assert {found.kind for found in report.findings} == {"wrong derivative"}
+
+
+def test_a_jump_is_told() -> None:
+    (found,) = jaxcalc.check(lambda x: jnp.floor(x) + x, jnp.array([1.0, 0.5])).findings
+    assert (found.kind, found.input) == ("discontinuity", "x[0]")
+
+
+def test_what_is_not_finite_fails() -> None:
+    found = jaxcalc.check(jnp.sqrt, jnp.array([0.0, 1.0])).findings[0]
+    assert (found.kind, found.output, found.input) == ("not finite", "output[0]", "x[0]")
+    assert "while f(x) is finite" in found.message
+    assert "f(x) is not finite" in str(jaxcalc.check(jnp.log, jnp.array([0.0, 1.0])))
+
+
+def test_modes_that_lack_are_told() -> None:
+    loop = lambda x: jax.lax.while_loop(lambda s: s[0] < 2, lambda s: (s[0] + 1, s[1] ** 2), (0, x))[1]  # noqa: E731
+    report = jaxcalc.check(loop, x)
+    assert report.passed
+    notes = {comparison.name: comparison.note for comparison in report.comparisons}
+    assert notes["forward against reverse"] == "f has no reverse mode"
+
+
+def test_not_holomorphic_is_found_by_the_equations_alone() -> None:
+    z = jnp.array([1.0 + 2j, 0.5j])
+    assert jaxcalc.check(jnp.conj, z).passed
+    report = jaxcalc.check(jnp.conj, z, holomorphic=True)
+    assert {found.kind for found in report.findings} == {"not holomorphic"}
+    assert jaxcalc.check(jnp.sin, z, holomorphic=True).passed
+    with pytest.raises(TypeError, match="holomorphic=True requires complex"):
+        jaxcalc.check(jnp.sin, x, holomorphic=True)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_few_digits_are_no_excuse_for_one_percent(dtype: str) -> None:
+    report = jaxcalc.check(off, x.astype(dtype))
+    assert any(c.name.startswith("in float32, ") for c in report.comparisons)
+    assert [found.input for found in report.findings if found.fails] == ["x[1]"]
+
+
+def test_the_directions_depend_on_the_seed_alone() -> None:
+    one, two, other = (jaxcalc.check(jnp.sin, x, seed=seed).to_dict() for seed in (0, 0, 1))
+    assert one == two
+    assert one != other
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: jaxcalc.check(3, x), TypeError, "jaxcalc.check: expected a function"),
+        (lambda: jaxcalc.check(jnp.sin, x, order=3), ValueError, "order must be 1 .* got 3"),
+        (lambda: jaxcalc.check(jnp.sin, x, tolerance=0.0), ValueError, "tolerance must be positive"),
+        (lambda: jaxcalc.check(jnp.sin, x, tolerance="x"), TypeError, "tolerance must be a positive"),
+        (
+            lambda: jaxcalc.check(jnp.sin, x, entries=1),
+            TypeError,
+            "entries must be True, False or None",
+        ),
+        (lambda: jaxcalc.check(jnp.sin, x, seed=-1), TypeError, "seed must be an integer from 0"),
+        (lambda: jaxcalc.check(jnp.sin, jnp.arange(3)), TypeError, "x is int32"),
+        (lambda: jaxcalc.check(jnp.sin, "a"), TypeError, "expected an array"),
+        (lambda: jaxcalc.check(jnp.sin, x, argnums=1), ValueError, "position 1"),
+        (lambda: jaxcalc.check(lambda x: "a", x), TypeError, "must return arrays or numbers"),
+        (
+            lambda: jaxcalc.check(jnp.sin, jax.ShapeDtypeStruct((3,), jnp.float32)),
+            TypeError,
+            "a shape alone",
+        ),
+        (lambda: jax.jit(lambda x: jaxcalc.check(jnp.sin, x))(x), TypeError, "outside of jit"),
+    ],
+)
+def test_bad_calls(call: object, error: type, text: str) -> None:
+    with pytest.raises(error, match=text):
+        call()  # type: ignore[operator]
