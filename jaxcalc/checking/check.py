@@ -93,7 +93,7 @@ def check(
         >>> @jax.custom_jvp
         ... def square(x):
         ...     return x**2
-        >>> square.defjvp(lambda x, t: (square(*x), 3 * x[0] * t[0]))
+        >>> _ = square.defjvp(lambda x, t: (square(*x), 3 * x[0] * t[0]))
         >>> report = jaxcalc.check(square, jnp.array([1.0, 2.0]))
         >>> report.passed, report.findings[0].kind, report.findings[0].input
         (False, 'wrong derivative', 'x[1]')

@@ -15,6 +15,7 @@ from jaxcalc.checking.directions import (
     random_directions,
     scaled,
     signs,
+    unit_directions,
 )
 from jaxcalc.checking.narrowing import Entry, narrowed
 from jaxcalc.checking.products import Pairs, forward_and_reverse, linear, structured_products
@@ -117,11 +118,8 @@ class Examination:
         )
 
     def _all_entries(self) -> None:
-        for start in range(0, self.f.size, _BATCH):
-            numbers = np.arange(start, min(start + _BATCH, self.f.size))
-            rows = np.zeros((len(numbers), self.f.size))
-            rows[np.arange(len(numbers)), numbers] = 1.0
-            self.numerical(self.f, scaled(self.f, rows))
+        for directions in unit_directions(self.f, _BATCH):
+            self.numerical(self.f, directions)
 
     def _modes(
         self, g: RealMap, directions: Directions, forward: np.ndarray | None, *, entries: bool

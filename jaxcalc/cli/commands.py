@@ -10,9 +10,8 @@ from typing import Any
 import jax
 
 import jaxcalc
-from jaxcalc.cli.agreement import compare
 from jaxcalc.cli.errors import UsageError, users_mistakes
-from jaxcalc.cli.output import array_text, as_json, by_name, text
+from jaxcalc.cli.output import as_json, by_name, text
 from jaxcalc.cli.target import Target, read_target
 
 
@@ -136,30 +135,14 @@ def _explain(target: Target, options: Any) -> Answer:
 
 
 def _check(target: Target, options: Any) -> Answer:
-    del options
-    kind = jaxcalc.classify(target.call, *target.values, argnums=_argnums(target))
-    values = dict(zip(target.names, target.values, strict=True))
-    found = compare(target.call, values, target.chosen_names)
-    noun = "entry" if found.entries == 1 else "entries"
-    shown = f"{kind.name}: exact and numerical values agree ({found.entries} {noun})"
-    if not found.passed:
-        shown = (
-            f"{kind.name}: exact and numerical values DISAGREE\n"
-            f"at {found.place}: exact {array_text(found.exact)}, numerical "
-            f"{array_text(found.numerical)}, difference {found.difference:.3g} where "
-            f"{found.tolerance:.3g} is tolerated"
-        )
-    record = {
-        "passed": found.passed,
-        "name": kind.name,
-        "difference": found.difference,
-        "tolerance": found.tolerance,
-        "place": found.place,
-        "entries": found.entries,
-        "exact": found.exact,
-        "numerical": found.numerical,
-    }
-    return Answer(shown, record, 0 if found.passed else 1)
+    found = jaxcalc.check(
+        target.call,
+        *target.values,
+        argnums=_argnums(target),
+        order=options.order,
+        tolerance=options.tolerance,
+    )
+    return Answer(str(found), found.to_dict(), 0 if found.passed else 1)
 
 
 def _diagnose(target: Target, options: Any) -> Answer:

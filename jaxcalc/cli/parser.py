@@ -47,7 +47,7 @@ _COMMANDS = {
     "jacobian": "Jacobian of many numbers by many, of any shape",
     "hessian": "second derivatives of a number by many",
     "explain": "say how a derivative is computed, what it costs, and which line of the source costs it",
-    "check": "compare the exact derivative with a numerical one; exit code 1 if they disagree",
+    "check": "check the derivative by the values of f and in both modes; exit code 1 if it is wrong",
     "diagnose": "say which line makes NaN, inf or a zero gradient; exit code 1 if one does",
 }
 
@@ -108,8 +108,19 @@ def _add_command(
     )
     if name == "derivative":
         command.add_argument("--order", type=int, default=1, metavar="N", help="differentiate N times")
+    if name in {"check", "explain"}:
+        command.add_argument(
+            "--order", type=int, choices=(1, 2), default=1, help="1 for the Jacobian, 2 for the Hessian"
+        )
     if name == "explain":
         _add_explain(command)
+    if name == "check":
+        command.add_argument(
+            "--tolerance",
+            type=float,
+            metavar="SHARE",
+            help="relative difference to tolerate (default: fits the dtype)",
+        )
     if name in {"jacobian", "hessian", "explain"}:
         command.add_argument(
             "--mode",
@@ -124,9 +135,6 @@ def _add_command(
 
 
 def _add_explain(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--order", type=int, choices=(1, 2), default=1, help="1 for the Jacobian, 2 for the Hessian"
-    )
     command.add_argument(
         "--format",
         choices=("structured", "bcoo", "dense"),

@@ -168,29 +168,30 @@ def test_float32_is_float32_throughout(capsys: pytest.CaptureFixture[str]) -> No
     assert found["result"][0][0] != pytest.approx(1 / 3, abs=1e-10)
 
 
-def test_check_agrees(capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_passes(capsys: pytest.CaptureFixture[str]) -> None:
     shown = answer(capsys, "check", "sum(sin(x)*z)", "--at", "x=1,2", "z=3")
-    assert shown == "gradient: exact and numerical values agree (3 entries)"
-    found = record(capsys, "check", "x**2", "--at", "3")
-    assert (found["passed"], found["name"], found["entries"]) == (True, "derivative", 1)
-    assert found["exact"] == 6.0
-    assert abs(found["numerical"] - 6.0) == found["difference"] <= found["tolerance"]
+    assert shown.startswith("gradient: (float64[2], float64) -> float64: passed")
+    found = record(capsys, "check", "x**2", "--at", "3", "--order", "2")
+    assert (found["passed"], found["term"], found["findings"]) == (True, "derivative", [])
+    assert any(comparison["name"] == "Hessian: symmetry" for comparison in found["comparisons"])
 
 
 def test_check_finds_a_wrong_derivative(module: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", f"{module}:wrong", "--at", "1,2"]) == 1
+    assert main(["check", f"{module}:wrong", "--args", "1,2"]) == 1
     shown = capsys.readouterr().out
-    assert "values DISAGREE\nat x[1]: exact 6.0, numerical " in shown
-    assert main(["check", f"{module}:wrong", "--at", "1,2", "--json"]) == 1
+    assert "FAILED" in shown
+    assert "wrong derivative: derivative of output by x[1]: 6, but the values of f say 4 " in shown
+    assert main(["check", f"{module}:wrong", "--args", "1,2", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert found["passed"] is False
-    assert (found["exact"], found["place"]) == (6.0, "x[1]")
-    assert found["numerical"] == pytest.approx(4.0)
+    worst = found["findings"][0]
+    assert (worst["kind"], worst["exact"], worst["input"]) == ("wrong derivative", 6.0, "x[1]")
+    assert worst["other"] == pytest.approx(4.0)
 
 
 def test_check_is_not_fooled_where_quotients_say_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "sqrt(x)", "--at", "0"]) == 1
-    assert "DISAGREE" in capsys.readouterr().out
+    assert "not finite" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
