@@ -47,7 +47,14 @@ class Tally:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run random programs until one of the limits; the number of failures, at most 1."""
-    options = _parser().parse_args(arguments)
+    options = options_parser().parse_args(arguments)
+    tally, seconds = run(options)
+    _print(tally, seconds, options.statistics)
+    return min(1, len(tally.failures))
+
+
+def run(options: argparse.Namespace) -> tuple[Tally, float]:
+    """Random programs until one of the limits, and how long they took."""
     jax.config.update("jax_enable_x64", True)
     allowed = [n for n in TABLE if n not in options.skip.split(",")]
     if options.only:
@@ -82,8 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if key not in seen:
             seen.add(key)
             print(f"\n--- failure {len(seen)} (program {number}, {spent} trials)\n{text}", flush=True)
-    _print(tally, time.monotonic() - started, options.statistics)
-    return min(1, len(tally.failures))
+    return tally, time.monotonic() - started
 
 
 def _failure(made: Program, tally: Tally | None = None, *, compiled: bool = False) -> str | None:
@@ -122,7 +128,7 @@ def _print(tally: Tally, seconds: float, statistics: bool) -> None:
             print(f"{name:28} {tally.operations[name]:6} {share}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def options_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--programs", type=int, default=1000, help="how many to run at most")
     parser.add_argument("--minutes", type=float, default=10, help="how long to run at most")
