@@ -151,7 +151,7 @@ class Direct:
                 _restless.add(request.f)
             return _Tried(None)
         reads_a_trace = any(isinstance(c, jax.core.Tracer) for c in staged.constants)
-        if reads_a_trace or staged.jaxpr.effects or len(staged.jaxpr.eqns) > _LARGEST:
+        if reads_a_trace or len(staged.jaxpr.eqns) > _LARGEST:
             return _Tried(None)
         return _Tried(Compiled(staged, treedefs[-1], probe))
 
