@@ -132,6 +132,11 @@ def _unfused_work(eqn: JaxprEqn, size: int) -> float:
     return _SUMS * size
 
 
+def copying(elements: int) -> float:
+    """The estimated time of writing so many elements once more."""
+    return _TRAFFIC * elements
+
+
 def is_free(eqn: JaxprEqn) -> bool:
     """Whether an equation only names an array anew, or is computed where it is read."""
     return eqn.primitive.name in _FREE

@@ -65,6 +65,13 @@ class Prepared:
         return Layout(d.rows, d.cols, self.inputs, rows_side, _DTYPE_FROM[d.way], d.locate)
 
     @property
+    def work(self) -> float:
+        """The estimated nanoseconds of a dense result, its columns shared out among the inputs."""
+        d = self.derivative
+        is_cut = d.way == "forward" and len(self.inputs.shapes) > 1
+        return d.work + (cost.copying(d.seeds * size_of(d.outputs)) if is_cut else 0.0)
+
+    @property
     def dense_work(self) -> float:
         """The estimated nanoseconds of dense JAX in this direction: one product for each seed."""
         return self.work_of(self.derivative.seeds)
@@ -196,8 +203,8 @@ def _choose_dense(request: Request, kind: str) -> Choice:
         candidates = _candidates(request, kind, trace)
     except (*PERHAPS_UNTRACEABLE, TooDenseError):  # of which a missing forward mode is one
         return Choice(None)
-    best = min(candidates, key=lambda candidate: candidate.derivative.work)
-    work, rival = best.derivative.work, _as_jax_does(candidates, trace).dense_work
+    best = min(candidates, key=lambda candidate: candidate.work)
+    work, rival = best.work, _as_jax_does(candidates, trace).dense_work
     is_worth_it = rival - work >= max(_MUST_SAVE * rival, _WORTH_IT * best.more_operations)
     if is_worth_it and kind == "jacobian":
         is_worth_it = work <= (1 - _MUST_SAVE) * trace.composed_work(request, best.work_of)
