@@ -104,11 +104,6 @@ class Derivative:
         """The estimated nanoseconds of the tangent pass."""
         return cost.work(self._tangent_pass.jaxpr)
 
-    @property
-    def work_of_one(self) -> float:
-        """The estimated nanoseconds of the linear map applied to one tangent, as dense JAX does."""
-        return sum(cost.equation_work(step.eqn) for step in self._traced.program.tangent)
-
     def __call__(self, inputs: Inputs, *, with_value: bool) -> Evaluated:
         """Run at `inputs`; without `with_value`, output, gradient and aux stay empty."""
         results = self.compiled(with_value=with_value)(inputs)
