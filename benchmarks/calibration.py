@@ -37,12 +37,12 @@ from jaxcalc.transforms.traced import Traced
 
 if __package__:
     from benchmarks.problems import Problem
-    from benchmarks.suite import fresh, options, timed
-    from benchmarks.suite_cases import CASES, Case
+    from benchmarks.suite import each_case, fresh, options, timed
+    from benchmarks.suite_cases import Case
 else:
     from problems import Problem
-    from suite import fresh, options, timed
-    from suite_cases import CASES, Case
+    from suite import each_case, fresh, options, timed
+    from suite_cases import Case
 
 _GOOD = 1.25  # times the fastest plan
 _TOO_LONG = 1500  # operations of a program that would take a minute to compile
@@ -200,12 +200,7 @@ def summary(rows: Sequence[Row]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     given = options(__doc__, arguments)
-    rows = []
-    for name in given.case:
-        print(name, end=" ", flush=True, file=sys.stderr)
-        rows.append(measured(name, CASES[name], given.rounds))
-        jax.clear_caches()
-    print(file=sys.stderr)
+    rows = each_case(given, measured)
     _print(rows)
     if given.json:
         data = [

@@ -242,15 +242,21 @@ def options(description: str | None, arguments: Sequence[str] | None = None) -> 
     return given
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, and say by the exit code whether all targets were met."""
-    given = options(__doc__, arguments)
+def each_case(given: argparse.Namespace, measure: Callable[..., Any]) -> list[Any]:
+    """What `measure` says of each case that was asked for."""
     rows = []
     for name in given.case:
         print(name, end=" ", flush=True, file=sys.stderr)
-        rows.append(measured(name, CASES[name], given.rounds))
+        rows.append(measure(name, CASES[name], given.rounds))
         jax.clear_caches()
     print(file=sys.stderr)
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, and say by the exit code whether all targets were met."""
+    given = options(__doc__, arguments)
+    rows = each_case(given, measured)
     _print(rows)
     if given.json:
         Path(given.json).write_text(json.dumps(_as_data(rows), indent=2), encoding="utf-8")

@@ -105,10 +105,7 @@ def jacobian(
     options = Options(
         api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict, progress
     )
-    if diagonal:
-        require_alone(options, rows, columns)
-    whole = evaluate_diagonal if diagonal else _evaluate
-    evaluate = evaluate_part(api, rows, columns, whole)
+    evaluate = _evaluator(options, rows, columns, diagonal=diagonal)
 
     def outcome(found: Result) -> Any:
         return (found.derivative, found.aux) if has_aux else found.derivative
@@ -161,10 +158,7 @@ def value_and_jacobian(
     options = Options(
         api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict, progress
     )
-    if diagonal:
-        require_alone(options, rows, columns)
-    whole = evaluate_diagonal if diagonal else _evaluate
-    evaluate = evaluate_part(api, rows, columns, whole)
+    evaluate = _evaluator(options, rows, columns, diagonal=diagonal)
 
     def outcome(found: Result) -> Any:
         return ((found.value, found.aux) if has_aux else found.value), found.derivative
@@ -179,6 +173,16 @@ def value_and_jacobian(
         return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs), args, kwargs)
 
     return value_and_jacobian_f
+
+
+def _evaluator(
+    options: Options, rows: Indices | None, columns: Indices | None, *, diagonal: bool
+) -> Callable[..., Result]:
+    """What makes the Jacobian, or the part of it that is asked for."""
+    if diagonal:
+        require_alone(options, rows, columns)
+        return evaluate_diagonal
+    return evaluate_part(options.api, rows, columns, _evaluate)
 
 
 def _evaluate(request: Request, *, with_value: bool) -> Result:

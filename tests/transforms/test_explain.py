@@ -10,18 +10,9 @@ import pytest
 from jax import lax
 
 import jaxcalc
-
-
-def vector(n):
-    return jax.ShapeDtypeStruct((n,), jnp.float32)
-
+from tests.transforms.golden.functions import stencil, vector
 
 W = np.random.default_rng(0).normal(size=(6, 6)).astype(np.float32)
-
-
-def stencil(u):
-    inner = u[2:] - 2 * u[1:-1] + u[:-2]
-    return jnp.sin(u[1:-1]) * inner
 
 
 def layers(x):
