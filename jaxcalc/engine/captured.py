@@ -17,9 +17,17 @@ import numpy as np
 _VISITED = 256  # captured objects that are looked at
 _WATCHED_BYTES = 4096  # of a numpy array or a container, whose inside may change
 _FOREIGN = frozenset({"jax", "jaxlib", "numpy", "optax", "scipy", "chex", "jaxcalc"})
-_RESTLESS = frozenset({"random", "time", "datetime", "secrets", "uuid"})  # modules that never repeat
+_RESTLESS = frozenset(  # modules that never repeat, or read what is outside of the program
+    {"random", "time", "datetime", "secrets", "uuid", "os", "sys", "importlib"}
+    | {"numpy.random", "scipy.stats"}
+)
+_OPAQUE = frozenset(  # what they read is not named in the code
+    {"getattr", "vars", "globals", "eval", "exec", "open", "input", "__import__"}
+)
 _WRITES = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_DEREF", "DELETE_DEREF"})
 _PLAIN = (bool, int, float, complex, str, bytes)
+_WRAPPERS = frozenset({"jax", "jaxlib", "functools", "builtins"})  # whose objects do not change
+_Unchanging = tuple | Enum | BaseException  # classes whose objects do not change, as a rule
 _EMPTY = object()  # a cell that is not filled, a name that is not there
 Values = Sequence[Any]
 
@@ -37,11 +45,12 @@ class Probe:
 
     __slots__ = ("_watches", "is_complete")
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Any, also: Values = ()) -> None:
+        """Look at a function, and `also` at what it is given beside arrays."""
         self._watches: list[_Watch] = []
         self.is_complete = True
         seen: dict[int, Any] = {}
-        waiting = [function]
+        waiting = [function, *also]
         while waiting:
             value = waiting.pop()
             if id(value) in seen:
@@ -65,7 +74,9 @@ class Probe:
             return self._look_at_function(value)
         if type(value) in (dict, list) and sys.getsizeof(value) <= _WATCHED_BYTES:
             return self._watched(value, _read_container)
-        if isinstance(value, np.ndarray) and value.nbytes <= _WATCHED_BYTES and value.dtype != object:
+        if isinstance(value, type) and _is_unchanging(value):
+            return [v for v in map(_code_of, self._watched(value, _read_class)) if v is not None]
+        if type(value) is np.ndarray and value.nbytes <= _WATCHED_BYTES and value.dtype != object:
             self._watched(value, _read_array)
             return []
         parts = _parts(value)
@@ -79,14 +90,27 @@ class Probe:
         codes = list(_codes(function.__code__)) if is_own else []
         names = tuple({name for code in codes for name in code.co_names})
         found = self._watched(function, partial(_read_function, names))
-        for module in found:
-            if isinstance(module, types.ModuleType) and not _is_foreign(module.__name__):
-                found = [*found, *self._watched(module, partial(_read_module, names))]
+        found = self._with_modules(found, names)
         is_random = "random" in names and any(value is np for value in found)
-        if is_random or any(_writes(code, function.__code__.co_freevars) for code in codes):
+        is_opaque = not _OPAQUE.isdisjoint(names) or any(map(_imports, codes))
+        if is_random or is_opaque or _is_restless(function.__module__):
+            self.is_complete = False
+        if any(_writes(code, function.__code__.co_freevars) for code in codes):
             self.is_complete = False
         is_code = types.CodeType
         return [v for v in found if v is not _EMPTY and not isinstance(v, is_code)]
+
+    def _with_modules(self, found: Values, names: Sequence[str]) -> Values:
+        """What was found, with what has one of the names in the user's modules in place of these."""
+        waiting, seen, others = list(found), list[Any](), list[Any]()
+        while waiting:
+            value = waiting.pop()
+            if not isinstance(value, types.ModuleType) or _is_foreign(value.__name__):
+                others.append(value)
+            elif not any(value is module for module in seen):
+                seen.append(value)
+                waiting.extend(self._watched(value, partial(_read_module, names)))
+        return others
 
     def _watched(self, owner: Any, read: Callable[[Any], Values]) -> Values:
         self._watches.append(_Watch(owner, read))
@@ -138,8 +162,12 @@ def _parts(value: Any) -> Values | None:
     if isinstance(value, partial):
         return [value.func, *value.args, value.keywords]
     if isinstance(value, tuple | frozenset):
-        return list(value)
-    if hasattr(value, "__wrapped__"):  # a jitted function, a custom_jvp and its rules
+        return None if hasattr(value, "__dict__") else [type(value), *value]
+    if isinstance(value, Enum):
+        return [type(value), value.value]
+    if (
+        hasattr(value, "__wrapped__") and type(value).__module__.split(".")[0] in _WRAPPERS
+    ):  # a jitted function, a custom_jvp and its rules
         rules = [getattr(value, name, None) for name in ("jvp", "fwd", "bwd")]
         return [value.__wrapped__, *(rule for rule in rules if isinstance(rule, types.FunctionType))]
     return None
@@ -150,13 +178,28 @@ def _read_function(names: Sequence[str], function: types.FunctionType) -> Values
     keywords = function.__kwdefaults__ or {}
     space = function.__globals__
     globals_ = [space.get(name, _EMPTY) for name in names]
-    fixed = (function.__code__, *(function.__defaults__ or ()))
+    fixed = (function.__code__, *(function.__defaults__ or ()), *vars(function).values())
     return [*fixed, *keywords, *keywords.values(), *cells, *globals_]
 
 
 def _read_module(names: Sequence[str], module: types.ModuleType) -> Values:
     space = vars(module)
     return [space.get(name, _EMPTY) for name in names]
+
+
+def _read_class(class_: type) -> Values:
+    return [
+        value
+        for base in class_.__mro__
+        if not _is_foreign(base.__module__)
+        for value in vars(base).values()
+    ]
+
+
+def _code_of(member: Any) -> Any:
+    """The function of a method or a property; None for another member of a class."""
+    function = getattr(member, "fget", None) or getattr(member, "__func__", None) or member
+    return function if isinstance(function, types.FunctionType) else None
 
 
 def _read_container(container: Any) -> Values:
@@ -198,12 +241,14 @@ def _is_constant(value: Any) -> bool:
         return False
     if isinstance(value, types.BuiltinFunctionType):
         owner = value.__self__
-        return owner is None or isinstance(owner, types.ModuleType | type)
+        if isinstance(owner, types.ModuleType):
+            return not _is_restless(owner.__name__)
+        return owner is None or (isinstance(owner, type) and _is_constant(owner))
     if isinstance(value, types.ModuleType):
-        return value.__name__ not in _RESTLESS
+        return _is_foreign(value.__name__) and not _is_restless(value.__name__)
     if isinstance(value, type):
-        return _is_foreign(value.__module__) or issubclass(value, tuple | Enum | BaseException)
-    plain = (*_PLAIN, type(None), type(...), slice, range, np.dtype, np.generic, np.ufunc, Enum)
+        return _is_foreign(value.__module__) and not _is_restless(value.__module__)
+    plain = (*_PLAIN, type(None), type(...), slice, range, np.dtype, np.generic, np.ufunc)
     return (
         isinstance(value, (*plain, jax.Array, jax.sharding.Sharding))
         or type(value) is object
@@ -214,6 +259,15 @@ def _is_constant(value: Any) -> bool:
 def _is_foreign(module: str | None) -> bool:
     root = (module or "").split(".")[0]
     return root in _FOREIGN or root in sys.stdlib_module_names
+
+
+def _is_restless(module: str | None) -> bool:
+    parts = (module or "").split(".")
+    return parts[0] in _RESTLESS or ".".join(parts[:2]) in _RESTLESS
+
+
+def _is_unchanging(class_: type) -> bool:
+    return issubclass(class_, _Unchanging) and not _is_foreign(class_.__module__)
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
@@ -228,5 +282,13 @@ def _writes(code: types.CodeType, outside: Sequence[str]) -> bool:
     """Whether code binds global names, or those of the functions around it, `outside`."""
     return any(
         i.opname in _WRITES and ("GLOBAL" in i.opname or i.argval in outside)
+        for i in dis.get_instructions(code)
+    )
+
+
+def _imports(code: types.CodeType) -> bool:
+    """Whether code imports anything but JAX when it runs."""
+    return any(
+        i.opname == "IMPORT_NAME" and str(i.argval).split(".")[0] != "jax"
         for i in dis.get_instructions(code)
     )

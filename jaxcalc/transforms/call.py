@@ -48,6 +48,19 @@ class Call:
         return self._treedef, tuple(self._is_traced), parts, tuple(map(_shape_key, self.traced))
 
     @property
+    def kinds(self) -> list[Any]:
+        """What f may run of its arguments: leaves that are no arrays, and the classes of the nodes."""
+        waiting, classes = [self._treedef], set[type]()
+        while waiting:
+            treedef = waiting.pop()
+            data = treedef.node_data()
+            if data is not None:
+                classes.add(data[0])
+            waiting.extend(treedef.children())
+        leaves = [leaf for leaf in self._known if not isinstance(leaf, jax.Array | np.ndarray)]
+        return [*leaves, *classes]
+
+    @property
     def is_inside_a_trace(self) -> bool:
         """Whether an outer transformation traces an argument."""
         return any(isinstance(x, jax.core.Tracer) for x in self.traced)

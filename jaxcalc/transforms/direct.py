@@ -124,10 +124,12 @@ class Direct:
             return None
         key = (key, options.memory_limit, self._evaluate, registry.revision())
         tried: _Tried = _CACHE.get(request.f, key, lambda: self._try(request, key))
-        return tried.compiled
+        compiled = tried.compiled
+        # what f is given may read global names too, which the cache does not see
+        return compiled if compiled is None or compiled.probe.is_unchanged() else None
 
     def _try(self, request: Request, key: Hashable) -> _Tried:
-        probe = Probe(request.f)
+        probe = Probe(request.f, also=request.call.kinds)
         if not probe.is_complete or request.f in _restless:
             return _Tried(None)
         if not _is_worth_compiling(request, key):

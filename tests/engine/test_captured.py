@@ -1,10 +1,14 @@
 """What a function reads beside its arguments: seen when it changes, and known where it cannot be."""
 
 import gc
+import os
 import time
 import types
 import weakref
-from functools import partial
+from datetime import datetime
+from enum import Enum
+from functools import partial, update_wrapper
+from time import perf_counter
 from typing import NamedTuple
 
 import jax
@@ -27,6 +31,36 @@ class Pair(NamedTuple):
     b: int
 
 
+class Energy(NamedTuple):
+    x: int
+
+    def total(self):
+        return LIMIT * self.x
+
+
+class Level(Enum):
+    HIGH = 1
+
+    @property
+    def energy(self):
+        return LIMIT * self.value
+
+
+class Tagged(tuple):
+    """A tuple that may have attributes."""
+
+
+class Wrapping:
+    """An object that wraps a function, and has a state of its own."""
+
+    def __init__(self, function):
+        update_wrapper(self, function)
+        self.factor = 2.0
+
+    def __call__(self, x):
+        return self.factor * self.__wrapped__(x)
+
+
 class Model:
     factor = 2.0
 
@@ -40,6 +74,8 @@ class Model:
 MODEL = Model()
 SETTINGS = types.ModuleType("settings_of_a_user")
 SETTINGS.ALPHA = 1.0
+SETTINGS.inner = types.ModuleType("settings_of_a_user.inner")
+SETTINGS.inner.BETA = 1.0
 
 
 def counts(x):
@@ -70,6 +106,19 @@ def binds_only_its_own(x):
     return total
 
 
+def with_attribute(x):
+    return with_attribute.factor * x
+
+
+with_attribute.factor = 1.0
+
+
+def imports_numpy(x):
+    import numpy  # noqa: ICN001
+
+    return numpy.random.rand() * x  # noqa: NPY002
+
+
 COMPLETE = {
     "numbers and arrays": lambda x: x * W + LIMIT,
     "containers": lambda x: TABLE["a"] * x + TABLE["b"][1]["c"],
@@ -80,6 +129,11 @@ COMPLETE = {
     "builtins": lambda x: sum(abs(x) for _ in range(len(TABLE))),
     "named tuples": lambda x: Pair(x, 1),
     "a module": lambda x: SETTINGS.ALPHA * x,
+    "a module in a module": lambda x: SETTINGS.inner.BETA * x,
+    "an attribute of itself": with_attribute,
+    "methods of a named tuple": lambda x: Energy(x).total(),
+    "properties of an enum": lambda x: x * Level.HIGH.energy,
+    "a member of an enum": lambda x, level=Level.HIGH: x * level.energy,
     "jax.random": lambda x: jax.random.normal(jax.random.key(0), x.shape),
     "its own names": binds_only_its_own,
     "jax itself": jnp.sin,
@@ -92,7 +146,16 @@ INCOMPLETE = {
     "a large numpy array": lambda x: BIG * x,
     "a generator of random numbers": lambda x: RNG.normal() * x,
     "random numbers of numpy": lambda x: np.random.rand() * x,  # noqa: NPY002
+    "random numbers of numpy by another name": lambda x, r=np.random: r.rand() * x,
+    "an import": imports_numpy,
     "time": lambda x: time.time() * x,
+    "a function of time": lambda x: perf_counter() * x,
+    "a date": lambda x: datetime.now().second * x,
+    "the environment": lambda x: float(os.environ["FACTOR"]) * x,
+    "a name in a string": lambda x: getattr(SETTINGS, "AL" + "PHA") * x,
+    "all global names": lambda x: globals()["LIMIT"] * x,
+    "an object that wraps a function": Wrapping(jnp.sin),
+    "a tuple with attributes": lambda x, pair=Tagged((1, 2)): pair.factor * x,  # noqa: B008
     "a global that it binds": counts,
     "a closure that it binds": rebinds(),
     "a method of a list": lambda x, note=[].append: note(x),
@@ -132,6 +195,21 @@ def changes():
         "inside a list": ("containers", lambda m: m.setitem(TABLE, "b", [3.0, TABLE["b"][1]])),
         "one key more": ("containers", lambda m: m.setitem(TABLE, "z", 3.0)),
         "in a module": ("a module", lambda m: m.setattr(SETTINGS, "ALPHA", 2.0)),
+        "in a module in a module": (
+            "a module in a module",
+            lambda m: m.setattr(SETTINGS.inner, "BETA", 2.0),
+        ),
+        "an attribute of a function": (
+            "an attribute of itself",
+            lambda m: m.setattr(with_attribute, "factor", 2.0),
+        ),
+        "a method reads it": ("methods of a named tuple", set_global),
+        "a property reads it": ("properties of an enum", set_global),
+        "a property of a member reads it": ("a member of an enum", set_global),
+        "a method": (
+            "methods of a named tuple",
+            lambda m: m.setattr(Energy, "total", lambda pair: pair.x),
+        ),
         "under jit": ("jitted", lambda m: m.setitem(globals(), "W", jnp.zeros(3))),
         "under vmap and grad": ("transformed", lambda m: m.setitem(globals(), "W", jnp.zeros(3))),
         "a builtin": ("builtins", lambda m: m.setitem(globals(), "abs", jnp.sin)),

@@ -1,5 +1,8 @@
 """Dense derivatives outside of a trace: compiled where f can be watched, looked at anew elsewhere."""
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -116,6 +119,41 @@ def test_objects_are_looked_at_anew(anew):
         model.factor = 3.0
         np.testing.assert_array_equal(J(X), np.diag(6 * X))
     assert anew == [False] * 4
+
+
+@jax.tree_util.register_dataclass
+@dataclass
+class Layer:
+    weights: jax.Array
+
+    def __call__(self, x):
+        return FACTOR * self.weights * x * x
+
+
+class Parameters(NamedTuple):
+    weights: jax.Array
+
+    def __call__(self, x):
+        return FACTOR * self.weights * x * x
+
+
+@pytest.mark.parametrize(
+    "given", [scaled, Layer(jnp.ones(3)), Parameters(jnp.ones(3))], ids=["function", "node", "tuple"]
+)
+def test_what_an_argument_reads_is_seen(given, monkeypatch):
+    J = jaxcalc.jacobian(lambda x, given: given(x))
+    for factor in (2.0, 3.0, 4.0):
+        monkeypatch.setitem(globals(), "FACTOR", factor)
+        for _ in range(3):
+            np.testing.assert_array_equal(J(X, given), np.diag(2 * factor * X))
+
+
+def test_what_changes_inside_an_argument_is_seen():
+    model = Model(2.0)
+    J = jaxcalc.jacobian(lambda x, model: model(x))
+    for factor in (2.0, 3.0):
+        model.factor = factor
+        np.testing.assert_array_equal(J(X, model), np.diag(2 * factor * X))
 
 
 def test_a_function_that_writes_is_looked_at_anew(anew):
