@@ -1,7 +1,8 @@
 """Exact slopes against numerical ones: which agree, which cannot be told, which are wrong.
 
 A disagreement is an accusation only when it is found at points around x as well. At x alone it says
-that f has a kink or a branch there, as where three numbers that are sorted tie: the rule is right.
+that f has a kink or a tie there, as where three numbers that are sorted are equal, or a branch for
+this x alone, as in jnp.where(x == 0, ...): the rule is right, and the finding says which it may be.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from jaxcalc.arguments import Chosen
 from jaxcalc.checking.directions import Directions, signs
+from jaxcalc.checking.products import sharpness
 from jaxcalc.checking.reals import RealMap, unflattened
 from jaxcalc.flat import FlatMap
 from jaxcalc.numerical.directional import slopes
@@ -81,9 +83,7 @@ class Measured:
     @property
     def sharpness(self) -> float:
         """What is tolerated relative to the numbers, for half of those that are not zero."""
-        size = np.maximum(np.abs(self.exact), np.abs(self.value))
-        chosen = self.is_decided & (size > 0)
-        return float(np.median(self.tolerance[chosen] / size[chosen])) if chosen.any() else np.inf
+        return sharpness(self.exact, self.value, self.tolerance)
 
 
 def measure(

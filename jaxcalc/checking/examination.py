@@ -224,7 +224,7 @@ class Examination:
             return
         of_one_output = bad[bad[:, 0] >= _WEIGHTS]
         k, j = (of_one_output if of_one_output.size else bad)[0]
-        i = int(np.argmax(weights[k] != 0)) if len(weights) > _WEIGHTS else None
+        i = int(np.argmax(weights[k])) if k >= _WEIGHTS else None  # rows after those are unit vectors
         self._unusable(g, i, element_name(g.inputs, int(j)), float(reverse[k, j]), len(bad))
 
     def _unusable(self, g: RealMap, i: int | None, moved: str, value: float, count: int) -> None:

@@ -8,6 +8,8 @@ from html import escape
 from pathlib import PurePath
 from typing import Any, Literal
 
+from jaxcalc.formats.tables import Table, as_html
+
 Severity = Literal["error", "warning", "note"]
 Kind = Literal["value", "derivative", "zero gradient", "kink", "scale", "precision", "limit"]
 
@@ -87,17 +89,11 @@ class Diagnosis:
     def _repr_html_(self) -> str:
         if not self.findings:
             return f"<p>{escape(self._summary())}</p>"
-        head = "".join(f"<th>{name}</th>" for name in ("", "line", "cause", "what to do"))
-        rows = "".join(
-            "<tr>"
-            + "".join(
-                f"<td style='text-align:left'>{escape(cell)}</td>"
-                for cell in (f.severity, " ".join(filter(None, (f.place, f.step))), f.cause, f.advice)
-            )
-            + "</tr>"
+        rows = [
+            (f.severity, " ".join(filter(None, (f.place, f.step))), f.cause, f.advice)
             for f in self.findings
-        )
-        return f"<table><caption>{escape(self._summary())}</caption><tr>{head}</tr>{rows}</table>"
+        ]
+        return as_html(Table(self._summary(), ("", "line", "cause", "what to do"), rows))
 
     def _summary(self) -> str:
         run = f"{self.equations:,} equation{'' if self.equations == 1 else 's'} run"

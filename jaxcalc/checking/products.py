@@ -38,9 +38,7 @@ class Pairs:
     @property
     def sharpness(self) -> float:
         """What is tolerated relative to the numbers, for half of those that are not zero."""
-        size = np.maximum(np.abs(self.one), np.abs(self.other))
-        chosen = np.isfinite(self.tolerance) & np.isfinite(size) & (size > 0)
-        return float(np.median(self.tolerance[chosen] / size[chosen])) if chosen.any() else 0.0
+        return sharpness(self.one, self.other, self.tolerance)
 
     @property
     def worst_place(self) -> int:
@@ -51,6 +49,13 @@ class Pairs:
         """That one number."""
         n = self.worst_place
         return Pairs(*(np.ravel(table)[[n]] for table in (self.one, self.other, self.tolerance)))
+
+
+def sharpness(one: np.ndarray, other: np.ndarray, tolerance: np.ndarray) -> float:
+    """The median of what is tolerated relative to finite numbers that are not zero; else infinite."""
+    size = np.maximum(np.abs(one), np.abs(other))
+    chosen = np.isfinite(tolerance) & np.isfinite(size) & (size > 0)
+    return float(np.median(tolerance[chosen] / size[chosen])) if chosen.any() else np.inf
 
 
 def forward_and_reverse(

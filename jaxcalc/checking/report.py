@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from html import escape
-from io import StringIO
+from math import isfinite
 from typing import Any, Literal
+
+from jaxcalc.formats.tables import Table, as_html, as_text
 
 FindingKind = Literal[
     "wrong derivative",
@@ -21,7 +23,7 @@ FindingKind = Literal[
     "undetermined",
 ]
 HARMLESS = {"kink", "discontinuity", "undetermined"}  # they say something of f, not of its derivative
-_WIDTH = 100
+_NUMBERS = ("numbers", "to within", "worst / allowed")  # columns of the table
 
 
 class DerivativeError(AssertionError):
@@ -136,36 +138,11 @@ class CheckReport:
         }
 
     def __str__(self) -> str:
-        from rich import box
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        console = Console(file=StringIO(), width=_WIDTH, color_system=None)
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for i, name in enumerate(_HEADER):
-            table.add_column(name, justify="right" if 0 < i < 4 else "left")
-        for row in self._rows():
-            table.add_row(*map(Text, row))
-        console.print(self._verdict(), highlight=False, markup=False, soft_wrap=True)
-        console.print(table)
-        for finding in self.findings:
-            console.print(f"{finding}", highlight=False, markup=False, soft_wrap=True)
-        output = console.file
-        assert isinstance(output, StringIO)
-        return "\n".join(line.rstrip() for line in output.getvalue().rstrip().splitlines())
+        return as_text([self._verdict(), self._table(), *map(str, self.findings)])
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{escape(name)}</th>" for name in _HEADER)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self._rows()
-        )
         findings = "".join(f"<li>{escape(str(finding))}</li>" for finding in self.findings)
-        return (
-            f"<div><p>{escape(self._verdict())}</p><table><tr>{head}</tr>{body}</table>"
-            f"<ul>{findings}</ul></div>"
-        )
+        return f"<div><p>{escape(self._verdict())}</p>{as_html(self._table())}<ul>{findings}</ul></div>"
 
     def _verdict(self) -> str:
         if not self.passed:
@@ -176,7 +153,7 @@ class CheckReport:
             verdict = "passed"
         return f"{self.term}: {self.map}: {verdict}"
 
-    def _rows(self) -> list[list[str]]:
+    def _table(self) -> Table:
         rows = []
         for each in self.comparisons:
             decided = each.numbers - each.undecided
@@ -186,12 +163,9 @@ class CheckReport:
                 [
                     each.name,
                     count if each.numbers else "",
-                    f"{each.sharpness:.1e}" if shown else "",
+                    f"{each.sharpness:.1e}" if shown and isfinite(each.sharpness) else "",
                     f"{each.worst:.2g}" if shown else "",
                     each.note,
                 ]
             )
-        return rows
-
-
-_HEADER = ["compared", "numbers", "to within", "worst / allowed", "note"]
+        return Table("", ["compared", *_NUMBERS, "note"], rows, _NUMBERS)

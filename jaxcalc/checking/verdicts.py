@@ -76,8 +76,8 @@ class Verdicts:
             "kink",
             (g, directions, measured),
             alone if not wrong.any() else np.zeros_like(alone),
-            "they differ at x alone, and agree around x: a kink, a tie or a branch that is met at x, "
-            "where JAX's value is a convention",
+            "they differ at x alone, and agree around x: a kink or a tie, where JAX's value is a "
+            "convention, or a branch for x alone, as in jnp.where(x == 0, ...), whose slope is not f's",
         )
         self._first(
             "kink",

@@ -3,60 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
-from io import StringIO
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from jaxcalc.formats import render
+from jaxcalc.formats.tables import Table
+from jaxcalc.formats.tables import as_html as in_html
+from jaxcalc.formats.tables import as_text as in_text
 from jaxcalc.planning.memory import in_words
 
 if TYPE_CHECKING:
     from jaxcalc.planning.explanation import Explanation, Way
 
-_WIDTH = 120  # columns of the text
 _LISTED = 20  # blocks of a pytree that are listed
 _NUMBERS = frozenset(
     {"products", "lanes", "entries", "nonzeros", "work (est.)", "workspace (est.)", "peak"}
     | {"inputs", "outputs"}
 )
-# colours are those of the page around it, so that it is read on light and on dark alike
-_TABLE = "border-collapse:collapse;margin:0.5em 0"
-_CELL = "text-align:{};padding:0.1em 0.7em;border-bottom:1px solid rgba(128,128,128,0.3)"
-
-
-class Table(NamedTuple):
-    """A titled table of strings."""
-
-    title: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
 
 
 def as_text(found: Explanation) -> str:
     """Facts, then tables, in lines of at most about a hundred characters."""
-    from rich.console import Console
-
-    console = Console(file=StringIO(), width=_WIDTH, color_system=None)
     known = facts(found)
     width = max(len(label) for label, _ in known) + 2
-    for label, text in known:
-        console.print(f"{label:<{width}}{text}", highlight=False, markup=False, soft_wrap=True)
+    parts: list[str | Table] = [f"{label:<{width}}{text}" for label, text in known]
     for table in tables(found):
-        console.print()
-        console.print(_text_table(table))
-    output = console.file
-    assert isinstance(output, StringIO)
-    return "\n".join(line.rstrip() for line in output.getvalue().rstrip().splitlines())
+        parts += ["", table]
+    return in_text(parts)
 
 
 def as_html(found: Explanation) -> str:
     """The same facts and tables, with a picture of the pattern."""
-    cells = "".join(_html_row("td", pair, {0: "left", 1: "left"}) for pair in facts(found))
     picture = "" if found.pattern is None else render.picture(found.pattern)
-    shown = "".join(map(_html_table, tables(found)))
+    shown = "".join(map(in_html, tables(found)))
     return (
         "<div><div style='display:flex;flex-wrap:wrap;gap:1.5em;align-items:center'>"
-        f"<table style='{_TABLE}'>{cells}</table>{picture}</div>{shown}</div>"
+        f"{in_html(Table('', (), facts(found)))}{picture}</div>{shown}</div>"
     )
 
 
@@ -120,7 +101,7 @@ def tables(found: Explanation) -> list[Table]:
             ],
         ),
     ]
-    return [table for table in shown if table.rows]
+    return [table._replace(numbers=_NUMBERS) for table in shown if table.rows]
 
 
 def _plan(way: Way) -> str:
@@ -184,38 +165,3 @@ def _time(nanoseconds: float) -> str:
         if nanoseconds >= size:
             return f"{nanoseconds / size:.3g} {unit}"
     return f"{nanoseconds:.3g} ns"
-
-
-def _text_table(table: Table) -> Any:
-    from rich import box
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    shown = RichTable(
-        title=table.title, box=box.SIMPLE_HEAD, title_justify="left", title_style="", pad_edge=False
-    )
-    for name in table.header:
-        shown.add_column(name, justify=_alignment(name), no_wrap=name != "note")
-    for row in table.rows:
-        shown.add_row(*map(Text, row))
-    return shown
-
-
-def _html_table(table: Table) -> str:
-    alignments = {i: _alignment(name) for i, name in enumerate(table.header)}
-    rows = "".join(_html_row("td", row, alignments) for row in table.rows)
-    head = _html_row("th", table.header, alignments)
-    title = f"<caption style='text-align:left'>{escape(table.title)}</caption>"
-    return f"<table style='{_TABLE}'>{title}{head}{rows}</table>"
-
-
-def _html_row(tag: str, cells: Sequence[str], alignments: dict[int, str]) -> str:
-    shown = (
-        f"<{tag} style='{_CELL.format(alignments[i])}'>{escape(cell)}</{tag}>"
-        for i, cell in enumerate(cells)
-    )
-    return f"<tr>{''.join(shown)}</tr>"
-
-
-def _alignment(name: str) -> Any:
-    return "right" if name in _NUMBERS else "left"

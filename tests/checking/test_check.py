@@ -45,7 +45,9 @@ def test_a_report_prints_and_converts(failed: CheckReport) -> None:
     record = json.loads(json.dumps(failed.to_dict()))
     assert record["passed"] is False
     assert record["findings"][0]["input"] == "x[1]"
-    assert "<table>" in failed._repr_html_()
+    html = failed._repr_html_()
+    assert "<td style='text-align:left" in html
+    assert "output[1] by x[1]" in html
     good = jaxcalc.check(jnp.sin, x)
     assert str(good).startswith("Jacobian: float32[3] -> float32[3]: passed")
     names = " ".join(comparison.name for comparison in good.comparisons)
