@@ -6,7 +6,7 @@ import inspect
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from jaxcalc.engine.captured import Probe
@@ -27,8 +27,17 @@ class FunctionCache:
         self._entries: dict[int, tuple[Any, OrderedDict[Hashable, tuple[Any, Probe]]]] = {}
         self._lock = threading.RLock()
 
-    def get(self, function: Callable[..., Any], key: Hashable, make: Callable[[], Any]) -> Any:
-        """The value for this key, made by `make` when it is missing or out of date."""
+    def get(
+        self,
+        function: Callable[..., Any],
+        key: Hashable,
+        make: Callable[[], Any],
+        also: Callable[[], Sequence[Any]] = tuple,
+    ) -> Any:
+        """The value for this key, made by `make` when it is missing or out of date.
+
+        `also` gives what is to be unchanged beside what the function reads.
+        """
         owner, key = _owner(function, key)
         with self._lock:
             known = self._known(owner)
@@ -36,12 +45,12 @@ class FunctionCache:
             if known is not None and found is not None and found[1].is_unchanged():
                 known.move_to_end(key)
                 return found[0]
-        probe = Probe(function)
+        probe = Probe(function, also())
         value = make()
         if known is not None and getattr(value, "is_kept", True):
             with self._lock:
                 # a function that notes its own calls has changed what it reads
-                known[key] = (value, probe if probe.is_unchanged() else Probe(function))
+                known[key] = (value, probe if probe.is_unchanged() else Probe(function, also()))
                 while len(known) > _KEPT_FOR_EACH:
                     known.popitem(last=False)
         return value

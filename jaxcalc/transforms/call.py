@@ -47,7 +47,6 @@ class Call:
             return None
         return self._treedef, tuple(self._is_traced), parts, tuple(map(_shape_key, self.traced))
 
-    @property
     def kinds(self) -> list[Any]:
         """What f may run of its arguments: leaves that are no arrays, and the classes of the nodes."""
         waiting, classes = [self._treedef], set[type]()

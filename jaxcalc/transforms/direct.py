@@ -103,7 +103,8 @@ class Direct:
     def _answer_sparsely(self, request: Request, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if request.options.has_aux or request.call.is_inside_a_trace:
             return self._anew(request)
-        seen = sight(Probe(request.f), args, kwargs)  # before the call: changes meanwhile are seen
+        probe = Probe(request.f, request.call.kinds())  # before the call: changes meanwhile are seen
+        seen = sight(probe, args, kwargs)
         found = self._evaluate(request, with_value=self._with_value)
         if seen is not None and found.prepared is not None and found.gradient is None:
             with_value = found.value is not None
@@ -123,13 +124,11 @@ class Direct:
         if key is None:
             return None
         key = (key, options.memory_limit, self._evaluate, registry.revision())
-        tried: _Tried = _CACHE.get(request.f, key, lambda: self._try(request, key))
-        compiled = tried.compiled
-        # what f is given may read global names too, which the cache does not see
-        return compiled if compiled is None or compiled.probe.is_unchanged() else None
+        tried: _Tried = _CACHE.get(request.f, key, lambda: self._try(request, key), request.call.kinds)
+        return tried.compiled
 
     def _try(self, request: Request, key: Hashable) -> _Tried:
-        probe = Probe(request.f, also=request.call.kinds)
+        probe = Probe(request.f, request.call.kinds())
         if not probe.is_complete or request.f in _restless:
             return _Tried(None)
         if not _is_worth_compiling(request, key):

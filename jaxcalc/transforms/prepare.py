@@ -15,6 +15,7 @@ from jaxcalc.arguments import function_name
 from jaxcalc.concrete import PERHAPS_UNTRACEABLE, UNTRACEABLE
 from jaxcalc.engine import cost, registry
 from jaxcalc.engine.cache import FunctionCache
+from jaxcalc.engine.captured import Probe
 from jaxcalc.engine.dense import cheaper_direction
 from jaxcalc.engine.derivative import Derivative
 from jaxcalc.engine.equations import programs
@@ -108,14 +109,19 @@ class Attempt(NamedTuple):
 
 @dataclass(frozen=True)
 class Choice:
-    """The structured way to a dense derivative, or None where dense JAX costs less."""
+    """The structured way to a dense derivative, or None where dense JAX costs less.
+
+    It is kept where all that f reads is watched: as a drop-in, a dense derivative must not be that of
+    an object as it was.
+    """
 
     prepared: Prepared | None
+    is_watched: bool = False
 
     @property
     def is_kept(self) -> bool:
         """Whether it may be used by a later call."""
-        return self.prepared is None or self.prepared.is_kept
+        return self.prepared is None or (self.prepared.is_kept and self.is_watched)
 
 
 def prepare(request: Request, kind: str) -> Prepared:
@@ -133,7 +139,11 @@ def prepare_dense(request: Request, kind: str) -> Prepared | None:
 
 def _kept(request: Request, kind: str, make: Callable[[], Any]) -> Any:
     key = request.key(kind)
-    return make() if key is None else _CACHE.get(request.f, (key, registry.revision()), make)
+    return (
+        make()
+        if key is None
+        else _CACHE.get(request.f, (key, registry.revision()), make, request.call.kinds)
+    )
 
 
 def _prepare_jacobian(request: Request) -> Prepared:
@@ -192,6 +202,7 @@ def _prepare_hessian(request: Request) -> Prepared:
 
 
 def _choose_dense(request: Request, kind: str) -> Choice:
+    probe = Probe(request.f, request.call.kinds())
     leaves = request.flat(request.call.traced).leaves
     is_refused = kind == "hessian" and not request.options.holomorphic and _any_complex(leaves)
     if is_refused or size_of(leaves) < _FEWEST:
@@ -208,7 +219,7 @@ def _choose_dense(request: Request, kind: str) -> Choice:
     is_worth_it = rival - work >= max(_MUST_SAVE * rival, _WORTH_IT * best.more_operations)
     if is_worth_it and kind == "jacobian":
         is_worth_it = work <= (1 - _MUST_SAVE) * trace.composed_work(request, best.work_of)
-    return Choice(best if is_worth_it else None)
+    return Choice(best if is_worth_it else None, probe.is_complete)
 
 
 def _candidates(request: Request, kind: str, trace: Traced) -> list[Prepared]:

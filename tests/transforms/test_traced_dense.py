@@ -142,3 +142,42 @@ def test_large_ones_against_a_product(name, forced):
     tangent = jnp.sin(jnp.arange(x.size, dtype=x.dtype)).reshape(x.shape)
     _, expected = jax.jvp(f, (x,), (tangent,))
     np.testing.assert_allclose(jnp.tensordot(found, tangent, x.ndim), expected, rtol=1e-4, atol=1e-5)
+
+
+class Oscillator:
+    """A function with a state of its own."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def forces(self, x):
+        return self.factor * jnp.sin(x[1:] * x[:-1]) ** 2 / (1 + x[1:] ** 2)
+
+
+SCALE = 1.0
+
+
+def plain_forces(x):
+    return SCALE * jnp.sin(x[1:] * x[:-1]) ** 2 / (1 + x[1:] ** 2)
+
+
+def given_forces(x, forces):
+    return forces(x)
+
+
+@pytest.mark.parametrize("kind", ["method", "closure", "argument"])
+def test_an_object_or_an_argument_that_changed_is_seen(kind, monkeypatch):
+    x = jnp.linspace(0.1, 1.0, 400)
+    system = Oscillator(1.0)
+    before = jax.jacfwd(system.forces)(x)
+    arguments = {"argument": (plain_forces,)}.get(kind, ())
+    f = {"method": None, "closure": lambda x: system.forces(x), "argument": given_forces}[kind]  # noqa: PLW0108
+
+    def call():
+        J = jaxcalc.jacobian(f or system.forces)
+        return jax.vmap(lambda x: J(x, *arguments))(x[None])[0]
+
+    np.testing.assert_allclose(call(), before, atol=1e-6)
+    system.factor = 3.0
+    monkeypatch.setitem(globals(), "SCALE", 3.0)
+    np.testing.assert_allclose(call(), 3 * before, atol=1e-5)
