@@ -67,6 +67,8 @@ class Verdicts:
         # single entries before random directions, in which the same entries show again
         suspects = suspects[np.argsort(directions.elements[suspects] < 0, kind="stable")]
         suspects = suspects[: 4 * _LISTED]
+        if len(directions) <= 2 * suspects.size:  # all at once, by the programs that are there
+            suspects = np.arange(len(directions))
         if suspects.size:
             part = directions.only(suspects), measured.only(suspects)
             wrong[suspects] = confirmed(g, *part, self.tolerance, self._rng)
@@ -113,8 +115,9 @@ class Verdicts:
             if entry in self._accused:
                 continue
             self._accused.add(entry)
-            here = at_entry(self.f, entry, self.tolerance) if min(entry) >= 0 else None
             numbers = [getattr(measured, n)[d, i] for n in ("exact", "value", "error")]
+            is_measured = g is self.f and directions.elements[d] >= 0
+            here = None if is_measured or min(entry) < 0 else at_entry(self.f, entry, self.tolerance)
             if here is not None:
                 numbers = [getattr(here, n).item() for n in ("exact", "value", "error")]
             self._accuse(entry, numbers, float(times[d, i]))

@@ -134,6 +134,23 @@ def test_what_is_not_finite_fails() -> None:
     assert "f(x) is not finite" in str(jaxcalc.check(jnp.log, jnp.array([0.0, 1.0])))
 
 
+def test_what_is_not_finite_for_a_large_cotangent_is_not_put_down_to_one_output() -> None:
+    f = jax.custom_vjp(jnp.sin)
+    f.defvjp(lambda x: (f(x), x), lambda x, ct: (jnp.where(abs(ct) > 2, jnp.inf, ct) * jnp.cos(x),))
+    found = next(found for found in jaxcalc.check(f, x).findings if found.kind == "not finite")
+    assert found.output == "the output"
+
+
+def test_a_branch_for_x_alone_is_named() -> None:
+    def growth(x: jax.Array) -> jax.Array:
+        return jnp.where(x == 0, 1.0, jnp.expm1(x) / jnp.where(x == 0, 1.0, x))  # slope 1/2 at 0
+
+    (found,) = jaxcalc.check(growth, jnp.array([0.0, 1.0])).findings
+    assert (found.kind, found.input, found.exact) == ("kink", "x[0]", 0.0)
+    assert found.other == pytest.approx(0.5, abs=1e-3)
+    assert "a branch for x alone, as in jnp.where(x == 0, ...)" in found.message
+
+
 def test_modes_that_lack_are_told() -> None:
     loop = lambda x: jax.lax.while_loop(lambda s: s[0] < 2, lambda s: (s[0] + 1, s[1] ** 2), (0, x))[1]  # noqa: E731
     report = jaxcalc.check(loop, x)

@@ -55,7 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> tuple[Tally, float]:
     """Random programs until one of the limits, and how long they took."""
-    jax.config.update("jax_enable_x64", True)
+    with jax.enable_x64(True):
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> tuple[Tally, float]:
     allowed = [n for n in TABLE if n not in options.skip.split(",")]
     if options.only:
         allowed = options.only.split(",")
