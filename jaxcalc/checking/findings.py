@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from html import escape
-from pathlib import PurePath
 from typing import Any, Literal
 
+from jaxcalc.engine.source import Place
 from jaxcalc.formats.tables import Table, as_html
 
 Severity = Literal["error", "warning", "note"]
@@ -46,8 +46,8 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """The line as `model.py:41`; empty where there is none."""
-        return f"{PurePath(self.file).name}:{self.line}" if self.file else ""
+        """The line as `model.py:41`, in a notebook as `In[3]:41`; empty where there is none."""
+        return str(Place(self.file, self.line)) if self.file else ""
 
     def __str__(self) -> str:
         where = ", ".join(filter(None, (self.place, self.step)))

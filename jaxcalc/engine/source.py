@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
@@ -19,13 +20,24 @@ _INSTALLED = tuple({f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib",
 
 
 class Place(NamedTuple):
-    """A line of the user's code; `str` gives it as `file.py:12`."""
+    """A line of the user's code; `str` gives it as `file.py:12`, in a notebook as `In[3]:12`."""
 
     file: str
     line: int
 
     def __str__(self) -> str:
-        return f"{PurePath(self.file).name}:{self.line}"
+        return f"{_cell(self.file) or PurePath(self.file).name}:{self.line}"
+
+
+def _cell(file: str) -> str | None:
+    """The number of the notebook cell that IPython compiled under this name, as `In[3]`."""
+    if "IPython" not in sys.modules:
+        return None
+    from IPython import get_ipython
+
+    shell = get_ipython()  # None where IPython is imported, but does not run this code
+    known = shell.compile.format_code_name(file) if shell is not None else None
+    return known[1] if known is not None else None
 
 
 def source_place(eqn: JaxprEqn) -> Place | None:

@@ -1,8 +1,9 @@
 """The line of the user's code that an equation or an error belongs to."""
 
 import importlib.util
+import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -59,3 +60,18 @@ def test_the_line_at_which_an_error_leaves_the_code_of_a_user(tmp_path: Path) ->
         jax.make_jaxpr(module.fails)(1.0)
     assert raised_at(caught.value) == Place(str(tmp_path / "jax" / "model_of_a_user.py"), 9)
     assert raised_at(ValueError("raised nowhere")) is None
+
+
+@pytest.mark.parametrize(("file", "shown"), [("/kernel/81.py", "In[3]:2"), ("/mine/f.py", "f.py:2")])
+def test_a_line_of_a_notebook_goes_by_the_number_of_its_cell(
+    monkeypatch, file: str, shown: str
+) -> None:
+    cells = {"/kernel/81.py": ("Cell", "In[3]")}
+    shell = SimpleNamespace(compile=SimpleNamespace(format_code_name=cells.get))
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    assert str(Place(file, 2)) == shown
+
+
+def test_where_ipython_is_imported_but_runs_nothing_files_have_their_own_names(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
+    assert str(Place("/mine/f.py", 2)) == "f.py:2"
