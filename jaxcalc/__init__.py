@@ -18,7 +18,7 @@ from jaxcalc.transforms import (
 )
 
 if _typing.TYPE_CHECKING:
-    from jaxcalc import descent, numerical
+    from jaxcalc import descent, numerical, visual
     from jaxcalc.checking.check import check
     from jaxcalc.checking.diagnose import diagnose
 
@@ -41,9 +41,10 @@ __all__ = [
     "value_and_gradient",
     "value_and_jacobian",
     "value_gradient_and_hessian",
+    "visual",
 ]
 
-_WHEN_USED = ("descent", "numerical")  # a third of the time that the import would take
+_WHEN_USED = ("descent", "numerical", "visual")  # a third of the time that the import would take
 _IN_MODULES = {"check": "checking", "diagnose": "checking"}  # functions, and the modules they are in
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 # what tracing raises when f needs a concrete value: `if x > 0`, `int(x)`, `numpy.asarray(x)`
 UNTRACEABLE = (
@@ -32,3 +34,15 @@ def explained(api: str, name: str) -> Iterator[None]:
                 "jax.numpy, jnp.where or lax.cond, or choose other arguments to differentiate by."
             )
         raise
+
+
+def at_each(f: Callable[..., Any], *points: Any) -> Any:
+    """f at each point, stacked: all at once, or one by one where f needs their values.
+
+    Each of `points` has the points on its first axis.
+    """
+    try:
+        return jax.vmap(f)(*points)
+    except PERHAPS_UNTRACEABLE:
+        found = [f(*point) for point in zip(*points, strict=True)]
+        return jax.tree.map(lambda *outputs: jnp.stack(outputs), *found)

@@ -24,7 +24,8 @@ LAYERS = [
     {"planning", "taylor"},
     {"transforms"},
     {"numerical"},
-    {"checking", "descent", "visual"},
+    {"checking", "descent"},
+    {"visual"},
     {"cli"},
     {"__main__"},
 ]
@@ -193,6 +194,9 @@ def test_the_import_is_light() -> None:
     assert not [name for name in HEAVY if name in loaded - base]
     assert not {"jaxcalc.descent", "jaxcalc.numerical"} & loaded
     assert "jaxcalc.descent" in loaded_by("import jaxcalc; jaxcalc.descent.update")
+    drawing = loaded_by("import jaxcalc; jaxcalc.visual.spy")
+    assert "jaxcalc.visual" in drawing
+    assert "matplotlib" not in drawing
 
 
 def test_the_version_needs_no_tables() -> None:

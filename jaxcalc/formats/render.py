@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxcalc.formats.axes import axes_for
+
 if TYPE_CHECKING:
     from jaxcalc.formats.layout import Layout
     from jaxcalc.formats.pattern import SparsityPattern
@@ -123,16 +125,8 @@ def binned(pattern: SparsityPattern, cells: int) -> np.ndarray:
 
 def plot(pattern: SparsityPattern, ax: Any = None) -> Any:
     """Draw the pattern on matplotlib axes, and return them."""
-    try:
-        from matplotlib import pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "jaxcalc.Jacobian.plot needs matplotlib, which is not installed: "
-            'pip install "jaxcalc[plot]"'
-        ) from error
     m, n = pattern.shape
-    if ax is None:
-        _, ax = plt.subplots()
+    ax = axes_for("jaxcalc.Jacobian.plot", ax)
     shown = binned(pattern, 512) if pattern.nnz else np.zeros((1, 1))
     # darkness grows with the square root, so that thin structures stay visible
     ax.imshow(

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcalc.arguments import choose, dtype_of, require_callable, require_differentiable
-from jaxcalc.concrete import PERHAPS_UNTRACEABLE
+from jaxcalc.concrete import at_each
 from jaxcalc.transforms import derivative as exact_derivative
 
 _API = "jaxcalc.numerical.difference_quotients"
@@ -84,25 +84,30 @@ def difference_quotients(
         >>> bool(table.central_error[1] < table.forward_error[1])
         True
     """
-    require_callable(_API, f)
-    chosen = choose(_API, f, 0, None, (x,), {})
+    return quotients(_API, f, x, steps)
+
+
+def quotients(api: str, f: Callable[[Any], Any], x: Any, steps: Any) -> DifferenceQuotients:
+    """The same for the public function `api`, which messages name."""
+    require_callable(api, f)
+    chosen = choose(api, f, 0, None, (x,), {})
     require_differentiable(chosen, holomorphic=False, allow_int=False)
-    x = _scalar(x)
-    falling = _steps(steps, x)
+    x = _scalar(api, x)
+    falling = _steps(api, steps, x)
 
     def value(point: Any) -> Any:
         output = f(point)
         if not jax.tree_util.all_leaves([output]) or not jnp.issubdtype(dtype_of(output), jnp.inexact):
             shapes = jax.tree.map(lambda y: f"{dtype_of(y)}{list(jnp.shape(y))}", output)
             raise TypeError(
-                f"{_API}: f must return one floating-point array or number, but it returned {shapes}."
+                f"{api}: f must return one floating-point array or number, but it returned {shapes}."
             )
         return jnp.asarray(output)
 
     exact = exact_derivative(value)(x)
     with jax.debug_nans(False):  # x - h may be outside the domain of f
         here = value(x)
-        ahead, behind = _values(value, x + falling), _values(value, x - falling)
+        ahead, behind = at_each(value, x + falling), at_each(value, x - falling)
         # real, as wide as the output and with an axis for each of its own
         h = falling.astype(jnp.finfo(here.dtype).dtype).astype(here.dtype)
         h = jnp.expand_dims(h, tuple(range(1, here.ndim + 1)))
@@ -113,18 +118,18 @@ def difference_quotients(
     return DifferenceQuotients(falling, forward, central, exact, *errors)
 
 
-def _scalar(x: Any) -> Any:
+def _scalar(api: str, x: Any) -> Any:
     if jnp.shape(x) != ():
         raise TypeError(
-            f"{_API}: x must be a scalar, got {dtype_of(x)}{list(jnp.shape(x))}; for one element of "
+            f"{api}: x must be a scalar, got {dtype_of(x)}{list(jnp.shape(x))}; for one element of "
             "an array, let f put the scalar into its place."
         )
     if not jnp.issubdtype(dtype_of(x), jnp.floating):
-        raise TypeError(f"{_API}: x is {dtype_of(x)}; expected a real number.")
+        raise TypeError(f"{api}: x is {dtype_of(x)}; expected a real number.")
     return jnp.asarray(x)
 
 
-def _steps(steps: Any, x: Any) -> Any:
+def _steps(api: str, steps: Any, x: Any) -> Any:
     """The steps in the dtype of x; steps that are traced are taken as they are."""
     if steps is None:
         decades = int(-np.log10(float(jnp.finfo(x.dtype).eps))) + 1
@@ -134,25 +139,18 @@ def _steps(steps: Any, x: Any) -> Any:
     try:
         given = np.asarray(steps, np.float64)
     except (TypeError, ValueError):
-        raise TypeError(f"{_API}: steps must be a sequence of numbers, got {steps!r}.") from None
+        raise TypeError(f"{api}: steps must be a sequence of numbers, got {steps!r}.") from None
     if given.ndim != 1 or not given.size:
-        raise ValueError(f"{_API}: steps must be a sequence of numbers, got shape {list(given.shape)}.")
+        raise ValueError(f"{api}: steps must be a sequence of numbers, got shape {list(given.shape)}.")
     if not (np.all(np.isfinite(given)) and np.all(given > 0) and np.all(np.diff(given) < 0)):
-        raise ValueError(f"{_API}: steps must be positive, finite and falling, got {given.tolist()}.")
+        raise ValueError(f"{api}: steps must be positive, finite and falling, got {given.tolist()}.")
     result = jnp.asarray(given, x.dtype)
     if not np.all(np.isfinite(result)) or not np.all(np.asarray(result) > 0):
         raise ValueError(
-            f"{_API}: steps from {given[0]:g} to {given[-1]:g} do not fit into {x.dtype}, the dtype of "
+            f"{api}: steps from {given[0]:g} to {given[-1]:g} do not fit into {x.dtype}, the dtype of "
             "x; leave out those that become zero or infinite there."
         )
     return result
-
-
-def _values(f: Callable[[Any], Any], points: Any) -> Any:
-    try:
-        return jax.vmap(f)(points)
-    except PERHAPS_UNTRACEABLE:  # f needs concrete values
-        return jnp.stack([f(point) for point in points])
 
 
 def _table(quotients: DifferenceQuotients) -> str:
