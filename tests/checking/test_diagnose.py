@@ -241,3 +241,38 @@ def test_the_conventions_at_kinks_are_those_of_jax() -> None:
         h = 1e-3
         below, above = ((f(s * h) - f(0.0)) / (s * h) for s in (-1, 1))
         assert f"are {below + 0.0:.3g} and {above:.3g}," in finding.cause
+
+
+def test_a_zero_that_an_overflow_divides_is_put_down_to_the_overflow() -> None:
+    def softmax(x):
+        e = jnp.exp(x)
+        return e / jnp.sum(e)
+
+    (found,) = jaxcalc.diagnose(
+        lambda x: -jnp.log(softmax(x)[1]), jnp.array([1.0, 2.0, 100.0])
+    ).findings
+    assert "log(0) is -inf: the 0 is a division by an overflow of exp (test_diagnose.py:" in found.cause
+    assert "jax.nn.log_softmax" in found.advice
+
+
+def underflowing(w, scale):
+    activity = (w * 2.0).astype(jnp.float16)
+    return jnp.sum(jnp.tanh(activity).astype(jnp.float32)) * scale
+
+
+@pytest.mark.parametrize(("scale", "healthy"), [(1e-9, False), (1e-3, True)])
+def test_a_gradient_that_underflows_is_no_stationary_point(scale: float, healthy: bool) -> None:
+    report = jaxcalc.diagnose(underflowing, jnp.ones(3), jnp.float32(scale))
+    assert report.healthy == healthy
+    if not healthy:
+        first = underflowing.__code__.co_firstlineno
+        found = report.findings[0]
+        assert (found.severity, found.kind, found.line) == ("warning", "zero gradient", first + 2)
+        assert "the gradient by w underflows in convert_element_type: 1.0e-09 arrives" in found.cause
+        assert "too small for float16" in found.cause
+
+
+def test_a_gradient_whose_parts_cancel_is_one() -> None:
+    report = jaxcalc.diagnose(lambda x: x - x, 2.0)
+    assert report.healthy
+    assert "underflows" not in str(report)

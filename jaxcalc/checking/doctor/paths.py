@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxcalc.checking.doctor.cut_words import Cut, ends_at
-from jaxcalc.checking.doctor.pullback import Pullback, direction, push_forward
-from jaxcalc.checking.doctor.tape import CONSTANT, JOIN, Event, Tape, is_zero
+from jaxcalc.checking.doctor.pullback import Pullback, direction, local_pullback, push_forward
+from jaxcalc.checking.doctor.tape import CONSTANT, JOIN, Event, Tape, is_zero, magnitude
 from jaxcalc.checking.findings import Finding, Severity
 
 _NAMED = 3  # cuts that one finding names
@@ -44,7 +45,7 @@ def _finding(tape: Tape, pullback: Pullback, leaf: int, name: str, reaching: set
     cuts = list(dict.fromkeys(_cuts(tape, pullback, leaf, tangents, reaching)))
     cuts = [cut for cut in cuts if not cut.is_shift] or cuts
     if not cuts:
-        return Finding(
+        return _underflow(tape, pullback, name, tangents) or Finding(
             "note",
             "zero gradient",
             f"the gradient by {name} is zero: the parts that it is the sum of cancel",
@@ -52,6 +53,44 @@ def _finding(tape: Tape, pullback: Pullback, leaf: int, name: str, reaching: set
             argument=name,
         )
     return _of_cuts(name, cuts)
+
+
+def _underflow(
+    tape: Tape, pullback: Pullback, name: str, tangents: Mapping[int, Any]
+) -> Finding | None:
+    """The finding where a cotangent becomes zero that would not be zero for a larger loss."""
+    for event in reversed(tape.events):
+        pulled = pullback.of_operand.get(event)
+        if event.eqn is None or pulled is None:
+            continue
+        moving = [slot for slot, i in enumerate(event.inputs) if not is_zero(tangents.get(i))]
+        ends = [slot for slot in moving if is_zero(pulled[slot])]
+        arriving = [pullback.of_value.get(i) for i in event.outputs]
+        size = max(map(magnitude, arriving), default=0.0)
+        if not ends or not size:
+            continue
+        values = [tape.values[i] for i in event.inputs]
+        larger = [None if c is None else c / jnp.asarray(size, jnp.result_type(c)) for c in arriving]
+        again = local_pullback(tape, event, values, larger)
+        slot = next((slot for slot in ends if not is_zero(again[slot])), None)
+        if slot is not None:
+            return _too_small(name, event, size, jnp.result_type(pulled[slot]))
+    return None
+
+
+def _too_small(name: str, event: Event, size: float, dtype: Any) -> Finding:
+    return Finding(
+        "warning",
+        "zero gradient",
+        f"the gradient by {name} underflows in {event.name}: {size:.1e} arrives there, and what it "
+        f"hands on is too small for {dtype}",
+        "multiply the loss by a large number and divide the gradient by it (loss scaling), or use a "
+        f"dtype of a wider range than {dtype}.",
+        *(event.place or ("", 0)),
+        name,
+        event.name,
+        event.step,
+    )
 
 
 def _of_cuts(name: str, cuts: Sequence[Cut]) -> Finding:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxcalc.checking.doctor.pullback import Pullback
-from jaxcalc.checking.doctor.tape import Event, Tape, is_zero, not_finite
+from jaxcalc.checking.doctor.tape import Event, Tape, is_zero, magnitude, not_finite
 from jaxcalc.checking.findings import Finding
 
 _LINKS = 10  # a chain has at least this many equations that scale in the same direction
@@ -44,7 +44,9 @@ def _chain(
     number = leaf
     while number in uses:
         pulled = ((event, pullback.of_operand.get(event), slot) for event, slot in uses[number])
-        sizes = [(0.0 if given is None else _size(given[slot]), event) for event, given, slot in pulled]
+        sizes = [
+            (0.0 if given is None else magnitude(given[slot]), event) for event, given, slot in pulled
+        ]
         largest = max((size for size, _ in sizes), default=0.0)
         if not largest:
             break
@@ -52,7 +54,7 @@ def _chain(
             largest, best = next(use for use in sizes if use[0] >= _COMPARABLE * largest)
         else:
             largest, best = max(sizes, key=lambda use: use[0])
-        arriving = [(_size(pullback.of_value.get(i)), i) for i in best.outputs]
+        arriving = [(magnitude(pullback.of_value.get(i)), i) for i in best.outputs]
         size, following = max(arriving)
         if not size:
             break
@@ -60,10 +62,6 @@ def _chain(
             chain.append((best, float(np.log10(largest / size))))
         number = following
     return chain
-
-
-def _size(x: Any) -> float:
-    return 0.0 if x is None else float(np.max(np.abs(np.asarray(x)), initial=0.0))
 
 
 def _along(chain: Sequence[tuple[Event, float]], name: str, dtype: Any) -> Finding | None:

@@ -149,6 +149,11 @@ def is_zero(x: Any) -> bool:
     return x is None or not bool(np.any(np.asarray(x) != 0))
 
 
+def magnitude(x: Any) -> float:
+    """The largest absolute number in a cotangent; 0 where there is none."""
+    return 0.0 if x is None else float(np.max(np.abs(np.asarray(x)), initial=0.0))
+
+
 def is_key(x: Any) -> bool:
     """Whether a value is a random key, which numpy cannot hold."""
     return bool(jnp.issubdtype(getattr(x, "dtype", np.float32), jax.dtypes.extended))

@@ -102,6 +102,8 @@ def _of_small(tape: Tape, event: Event) -> Why | None:
         )
     if made is not None and made.name == "sub" and _has_zero(tape, number):
         return _of_rounding(tape, made)
+    if made is not None and made.name == "div" and tape.is_bad(made.inputs[1]):
+        return _of_overflow(tape, event, made)
     if made is None or made.name not in _VANISHING:
         return None
     where = f" ({made.place})" if made.place not in {None, event.place} else ""
@@ -127,6 +129,21 @@ def _of_rounding(tape: Tape, event: Event) -> Why | None:
     return Why(
         f"log(0) is -inf: the 0 is what rounding leaves of a difference from {words}(x)",
         advice.get(made.name, "compute the small difference directly, as jax.scipy.special.erfc does."),
+    )
+
+
+def _of_overflow(tape: Tape, event: Event, division: Event) -> Why | None:
+    """The cause of a zero that is a finite number divided by an overflow, as in a softmax."""
+    number: int | None = division.inputs[1]
+    made = None
+    while number is not None and (maker := tape.made_by[number]) is not None:
+        made, number = maker, next((i for i in maker.inputs if tape.is_bad(i)), None)
+    if made is None or made.name not in _OVERFLOWS:
+        return None
+    where = f" ({made.place})" if made.place not in {None, event.place} else ""
+    return Why(
+        f"log(0) is -inf: the 0 is a division by an overflow of {made.name}{where}",
+        _exp_advice(tape, made),
     )
 
 
@@ -271,6 +288,11 @@ def _overflow(tape: Tape, event: Event, sample: Sample) -> Why | None:
 
 def _exp_advice(tape: Tape, event: Event) -> str:
     following = _names_after(tape, event)
+    if event.name == "exp" and {"reduce_sum", "div", "log"} <= following:
+        return (
+            "this is the logarithm of a softmax without a shift: use jax.nn.log_softmax, which "
+            "subtracts the maximum first."
+        )
     if event.name == "exp" and "reduce_sum" in following and "div" in following:
         return (
             "this is a softmax without a shift: use jax.nn.softmax, which subtracts the maximum first."
