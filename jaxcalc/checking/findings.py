@@ -46,7 +46,7 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """The line as `model.py:41`, in a notebook as `In[3]:41`; empty where there is none."""
+        """The file or the cell, `model.py` or `In[3]`, a colon and the line; empty where there is none."""
         return str(Place(self.file, self.line)) if self.file else ""
 
     def __str__(self) -> str:

@@ -55,7 +55,7 @@ class Layout:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(M, N): output elements by input elements."""
+        """The shape (M, N), output elements by input elements."""
         return self.output_side.size, self.input_side.size
 
     @property

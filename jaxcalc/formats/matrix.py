@@ -83,7 +83,7 @@ class Jacobian:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(M, N): output elements by input elements; batched values do not change it."""
+        """The shape (M, N), output elements by input elements; batched values do not change it."""
         return self.layout.shape
 
     @property
@@ -98,7 +98,7 @@ class Jacobian:
 
     @property
     def ndim(self) -> int:
-        """Two: a matrix."""
+        """The number of axes, 2."""
         return 2
 
     @property

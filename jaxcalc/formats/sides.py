@@ -70,7 +70,7 @@ class Side:
 
     @cached_property
     def offsets(self) -> tuple[int, ...]:
-        """Where each leaf begins, and the total at the end: one more number than leaves."""
+        """Where each leaf begins, and the total at the end; one more number than leaves."""
         sizes = [
             prod(shape) if varies else 0 for shape, varies in zip(self.shapes, self.varies, strict=True)
         ]

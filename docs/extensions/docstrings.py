@@ -1,0 +1,57 @@
+"""Docstrings as the code writes them: plain text, `names` in single backticks, a paragraph "Cost: ...".
+
+A name in single backticks becomes a link where the reference has it, and is code everywhere else.
+"""
+
+import re
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+
+_LABEL = re.compile(r"^(Cost|Method): (?=\S)")
+
+
+def code_or_link(
+    _name: str, rawtext: str, text: str, lineno: int, inliner: Any, *_options: Any
+) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+    """The role of text in single backticks."""
+    shown = nodes.literal(rawtext, text, classes=["code-or-link"])
+    if not re.fullmatch(r"[A-Za-z_][\w.]*", text):
+        return [shown], []
+    environment = inliner.document.settings.env
+    link = addnodes.pending_xref(
+        rawtext, shown, refdomain="py", reftype="obj", reftarget=text, code_or_link=True
+    )
+    link["py:module"] = environment.ref_context.get("py:module")
+    link["py:class"] = environment.ref_context.get("py:class")
+    link.line = lineno
+    return [link], []
+
+
+def no_link(
+    _app: Sphinx, _env: Any, node: addnodes.pending_xref, shown: nodes.Node
+) -> nodes.Node | None:
+    """What is left of a name that the reference does not have."""
+    return shown if node.get("code_or_link") else None
+
+
+def as_restructuredtext(
+    _app: Sphinx, _what: str, _name: str, _thing: object, _options: object, lines: list[str]
+) -> None:
+    """Escape what would be markup (|x|, the s of "`array`s"), and set "Cost:" and "Method:" in bold."""
+    for number, line in enumerate(lines):
+        if not line.lstrip().startswith((">>>", "...")):
+            pieces = re.split(r"(`[^`]*`)", line)
+            pieces[::2] = [piece.replace("|", r"\|") for piece in pieces[::2]]
+            pieces[2::2] = [re.sub(r"^(?=\w)", r"\\ ", piece) for piece in pieces[2::2]]
+            lines[number] = _LABEL.sub(r"**\1:** ", "".join(pieces))
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the role and the handlers."""
+    app.add_role("code_or_link", code_or_link)
+    app.connect("missing-reference", no_link)
+    app.connect("autodoc-process-docstring", as_restructuredtext)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
