@@ -6,11 +6,12 @@ black and white. Nothing is shown, saved or set for other figures.
 """
 
 from jaxcalc.visual.boxes import shapes
+from jaxcalc.visual.errors import difference_error
 from jaxcalc.visual.field import gradient_field
 from jaxcalc.visual.history import loss_history
 from jaxcalc.visual.paths import descent_path
 from jaxcalc.visual.plan import plan_graph
-from jaxcalc.visual.quotients import difference_error, secants
+from jaxcalc.visual.secant_lines import secants
 from jaxcalc.visual.slices import partial_slices
 from jaxcalc.visual.structure import spy
 

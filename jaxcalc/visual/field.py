@@ -10,9 +10,9 @@ import numpy as np
 
 from jaxcalc.arguments import function_name
 from jaxcalc.formats.axes import axes_for
-from jaxcalc.visual.contours import GRID, draw_contours
+from jaxcalc.visual.contours import GRID, draw_contours, same_scale
 from jaxcalc.visual.functions import names_of, require_limits, require_two_numbers, values
-from jaxcalc.visual.style import INK
+from jaxcalc.visual.style import BLUE
 
 
 def gradient_field(
@@ -58,15 +58,18 @@ def gradient_field(
         raise ValueError(f"{api}: arrows must be a positive integer, got {arrows!r}.")
     ax = axes_for(api, ax)
     x, y = (np.linspace(*limits, GRID) for limits in (xlim, ylim))
-    draw_contours(ax, x, y, values(f, *np.meshgrid(x, y)))
+    handles = draw_contours(ax, x, y, values(f, *np.meshgrid(x, y)))
     at = np.meshgrid(*(_inside(limits, arrows) for limits in (xlim, ylim)))
-    u, v = values(jax.grad(f, argnums=(0, 1)), *at)
-    u, v = _shortened(u, v)
+    u, v = _shortened(*values(jax.grad(f, argnums=(0, 1)), *at))
     longest = np.nanmax(np.hypot(u, v), initial=0.0) or 1.0
-    ax.quiver(*at, u, v, angles="xy", scale_units="width", scale=longest * arrows, color=INK, zorder=3)
+    arrow = {"width": min(0.006, 0.06 / arrows), "pivot": "mid", "color": BLUE, "zorder": 3}
+    ax.quiver(*at, u, v, angles="xy", scale_units="width", scale=longest * arrows, **arrow)
     names = names_of(f, ("x", "z"))
-    title = f"gradient of {function_name(f)}"
+    title = f"gradient of {function_name(f)} on its contours"
     ax.set(xlabel=names[0], ylabel=names[1], xlim=xlim, ylim=ylim, title=title)
+    same_scale(ax, xlim, ylim)
+    if handles:
+        ax.legend(handles=handles)
     return ax
 
 

@@ -51,7 +51,7 @@ def loss_history(minima: Minimum | Mapping[str, Minimum], *, ax: Any = None) -> 
     for i, (label, (steps, loss)) in enumerate(lines.items()):
         style = line_style(i)
         every = max(1, len(steps) // _MARKERS)
-        shown = f"{label}: {by_label[label].reason}" if label else by_label[label].reason
+        shown = ": ".join(filter(None, (label, _ending(by_label[label]))))
         ax.plot(steps, loss, label=shown, markevery=every, markersize=5, **style)
         if by_label[label].reason.startswith("diverged"):
             ax.plot(steps[-1], loss[-1], marker="X", markersize=11, color=style["color"])
@@ -61,6 +61,15 @@ def loss_history(minima: Minimum | Mapping[str, Minimum], *, ax: Any = None) -> 
     ax.set(xlabel="step", ylabel="loss")
     ax.legend()
     return ax
+
+
+def _ending(minimum: Minimum) -> str:
+    """Where it ended, in a few words."""
+    count = f"{minimum.steps:,} step{'' if minimum.steps == 1 else 's'}"
+    for word in ("converged", "diverged"):
+        if minimum.reason.startswith(word):
+            return f"{word} after {count}"
+    return f"{minimum.value:.3g} after {count}"
 
 
 def _line(api: str, label: str, minimum: Any) -> tuple[Any, Any]:

@@ -14,11 +14,12 @@ from jax.tree_util import keystr, tree_flatten_with_path
 from jaxcalc.arguments import positional_names, require_callable
 from jaxcalc.descent.leaves import require_parameters
 from jaxcalc.formats.axes import axes_for
-from jaxcalc.visual.contours import GRID, draw_contours
+from jaxcalc.visual.contours import GRID, draw_contours, same_scale
 from jaxcalc.visual.functions import require_limits, require_number, values
-from jaxcalc.visual.style import INK, halo, line_style
+from jaxcalc.visual.style import INK, PAPER, line_style
 
 _MARGIN = 0.25  # beside the paths, as a share of what they span
+_MARKERS = 40  # of a path
 
 
 def descent_path(
@@ -36,13 +37,14 @@ def descent_path(
             array of two, a dict of two scalars, or any other pytree.
         paths: the parameters step by step, the first ones at first; or, for several descents, a dict
             of such sequences by their labels.
-        xlim: from where to where the first number goes; the default shows what the paths cover.
+        xlim: from where to where the first number goes; the default shows the path that comes
+            down furthest, and what others do near it.
         ylim: the same for the second one.
         ax: matplotlib axes to draw on; those of a new figure without it.
 
     Returns:
         The axes. A ring is the start of a path and a star its end. Where the loss is not finite they
-        are hatched.
+        are hatched. The legend says which path leaves the picture, and where one stops being finite.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -50,7 +52,7 @@ def descent_path(
             axes.
         ValueError: there is no path, parameters do not hold two numbers, or limits do not rise.
 
-    Cost: 10,201 evaluations of the loss, vectorised where it can be traced.
+    Cost: 10,201 evaluations of the loss and one for each path, vectorised where it can be traced.
 
     Example:
         >>> import jaxcalc
@@ -65,26 +67,32 @@ def descent_path(
     api = "jaxcalc.visual.descent_path"
     require_callable(api, loss)
     by_label = dict(paths) if isinstance(paths, Mapping) else {"": paths}
-    tables = {label: _points(api, label, path) for label, path in by_label.items()}
-    if not tables:
+    if not by_label:
         raise ValueError(f"{api}: paths are empty; give the parameters of at least one step.")
+    tables = {label: _points(api, label, path) for label, path in by_label.items()}
     first = next(iter(by_label.values()))[0]
     require_number(api, loss, first)
-    limits = _limits(api, list(tables.values()), xlim, ylim)
-    ax = axes_for(api, ax)
     rebuild = ravel_pytree(first)[1]
+
+    def of_two(a: Any, b: Any) -> Any:
+        return loss(rebuild(jnp.stack([a, b])))
+
+    given = [
+        require_limits(api, name, lim) if lim else None
+        for name, lim in (("xlim", xlim), ("ylim", ylim))
+    ]
+    covered = _covered(list(tables.values()), of_two)
+    limits = [wanted or found for wanted, found in zip(given, covered, strict=True)]
+    ax = axes_for(api, ax)
     x, y = (np.linspace(*each, GRID) for each in limits)
-    heights = values(lambda a, b: loss(rebuild(jnp.stack([a, b]))), *np.meshgrid(x, y))
-    draw_contours(ax, x, y, heights)
+    handles = draw_contours(ax, x, y, values(of_two, *np.meshgrid(x, y)))
     for i, (label, table) in enumerate(tables.items()):
-        style = line_style(i)
-        ax.plot(*table.T, label=label or None, markersize=4, path_effects=halo(), **style)
-        ax.plot(*table[0], marker="o", markersize=10, markerfacecolor="white", color=style["color"])
-        ax.plot(*table[-1], marker="*", markersize=13, color=style["color"], markeredgecolor=INK)
+        handles += _draw_path(ax, table, label, line_style(i), limits)
     names = _names(loss, first)
     ax.set(xlabel=names[0], ylabel=names[1], xlim=limits[0], ylim=limits[1])
-    if any(tables):
-        ax.legend()
+    same_scale(ax, *limits)
+    if handles:
+        ax.legend(handles=handles)
     return ax
 
 
@@ -93,29 +101,66 @@ def _points(api: str, label: str, path: Any) -> Any:
     name = f"paths[{label!r}]" if label else "paths"
     if not len(path):
         raise ValueError(f"{api}: {name} is empty; give the parameters of at least one step.")
-    for parameters in path:
+    rows = []
+    for step, parameters in enumerate(path):
         require_parameters(api, parameters)
-    flat = [np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(p)]) for p in path]
-    sizes = {len(numbers) for numbers in flat}
-    if sizes != {2}:
-        raise ValueError(
-            f"{api}: {name} must hold parameters of two numbers in all, got {sorted(sizes)}."
-        )
-    return np.array(flat, np.float64)
+        leaves = jax.tree.leaves(parameters)
+        if any(isinstance(leaf, jax.Array) and leaf.is_deleted() for leaf in leaves):
+            raise ValueError(
+                f"{api}: {name}[{step}] was used up by a compiled step, which writes into its buffers; "
+                "keep copies: path.append(jax.device_get(state.parameters))."
+            )
+        row = np.concatenate([np.zeros(0), *(np.ravel(leaf) for leaf in leaves)])
+        if row.shape != (2,):
+            raise ValueError(
+                f"{api}: parameters must hold two numbers in all, but those of {name}[{step}] hold "
+                f"{row.size}; for more, draw jaxcalc.visual.loss_history, or a loss of two of them."
+            )
+        rows.append(row)
+    return np.array(rows, np.float64)
 
 
-def _limits(api: str, tables: list[Any], xlim: Any, ylim: Any) -> list[tuple[float, float]]:
+def _covered(tables: Sequence[Any], loss: Callable[[Any, Any], Any]) -> list[tuple[float, float]]:
+    """Limits that show the path which comes down furthest, and what others do near it.
+
+    One that diverges would leave nothing to see of the others.
+    """
+    ends = np.array([table[-1] for table in tables])
+    heights = values(loss, ends[:, 0], ends[:, 1])
+    best = tables[int(np.argmin(np.where(np.isfinite(heights), heights, np.inf)))]
+    core = np.concatenate([best, *(table[:1] for table in tables)])
+    core = core[np.isfinite(core).all(axis=1)]
+    if not len(core):
+        return [(-1.0, 1.0)] * 2
+    low, high = core.min(axis=0), core.max(axis=0)
+    span = np.where(high > low, high - low, (high - low).max() or 1.0)
     points = np.concatenate(tables)
-    points = points[np.isfinite(points).all(axis=1)]
-    found = []
-    for i, (name, given) in enumerate((("xlim", xlim), ("ylim", ylim))):
-        if given is not None:
-            found.append(require_limits(api, name, given))
-            continue
-        low, high = (points[:, i].min(), points[:, i].max()) if len(points) else (0.0, 0.0)
-        margin = _MARGIN * (high - low) or 1.0
-        found.append((low - margin, high + margin))
-    return found
+    near = points[((points >= low - span) & (points <= high + span)).all(axis=1)]
+    low, high = near.min(axis=0) - _MARGIN * span, near.max(axis=0) + _MARGIN * span
+    return [(float(low[i]), float(high[i])) for i in (0, 1)]
+
+
+def _draw_path(
+    ax: Any, table: Any, label: str, style: dict[str, Any], limits: Sequence[tuple[float, float]]
+) -> list[Any]:
+    """One path, from a ring to a star; its line for the legend, where it has something to say."""
+    known = np.isfinite(table).all(axis=1)
+    steps = len(table) if known.all() else int(np.argmin(known))
+    shown = table[:steps]
+    low, high = np.array(limits).T
+    if steps < len(table):
+        label += f" (not finite after step {steps - 1})"
+    elif ((shown < low) | (shown > high)).any():
+        label += " (leaves the picture)"
+    ax.plot(*shown.T, color=PAPER, linewidth=4, zorder=2)
+    every = max(1, steps // _MARKERS)
+    (line,) = ax.plot(*shown.T, markersize=4, markevery=every, linewidth=1.5, zorder=3, **style)
+    line.set_label(label.strip() or None)
+    ring = {"marker": "o", "markersize": 10, "markerfacecolor": PAPER, "markeredgecolor": INK}
+    ax.plot(*shown[:1].T, linestyle="none", zorder=4, **ring)
+    ends = {"marker": "*", "markersize": 14, "markeredgecolor": INK, "color": style["color"]}
+    ax.plot(*shown[-1:].T, linestyle="none", zorder=4, **ends)
+    return [line] if label.strip() else []
 
 
 def _names(loss: Callable[..., Any], parameters: Any) -> list[str]:
