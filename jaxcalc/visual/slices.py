@@ -56,35 +56,43 @@ def partial_slices(
     along = np.linspace(-width, width, _GRID)
     grid = np.meshgrid(x + along, z + along)
     surface = np.ma.masked_invalid(values(f, *grid))
-    style = {"cmap": "Greys", "alpha": 0.5, "linewidth": 0.2, "edgecolor": "0.75", "zorder": 1}
     if surface.count():
-        ax.plot_surface(*grid, surface, rstride=2, cstride=2, **style)
+        look = {"cmap": "Greys", "alpha": 0.5, "linewidth": 0.2, "edgecolor": "0.75"}
+        ax.plot_surface(*grid, surface, rstride=2, cstride=2, zorder=1, **look)
     height = float(values(f, x, z))
-    name, (first, second) = function_name(f), names_of(f, ("x", "z"))
+    name, names = function_name(f), names_of(f, ("x", "z"))
     slopes = [float(slope) for slope in values(jax.grad(f, argnums=(0, 1)), x, z)]
-    still = np.zeros_like(along)
-    _slice(ax, f, (x + along, z + still), height + slopes[0] * along, {"color": BLUE, "linestyle": "-"})
-    _slice(
-        ax, f, (x + still, z + along), height + slopes[1] * along, {"color": ORANGE, "linestyle": "--"}
-    )
-    ax.lines[0].set_label(f"{second} = {z:.4g}: ∂{name}/∂{first} = {slopes[0]:.4g}")
-    ax.lines[2].set_label(f"{first} = {x:.4g}: ∂{name}/∂{second} = {slopes[1]:.4g}")
+    for moving, (color, dashes) in enumerate(((BLUE, "-"), (ORANGE, "--"))):
+        held, slope = 1 - moving, slopes[moving] + 0.0  # no -0
+        label = f"{names[held]} = {(x, z)[held]:.4g}: ∂{name}/∂{names[moving]} = {slope:.4g}"
+        style = {"label": label, "color": color, "linestyle": dashes}
+        _slice(ax, f, (x, z), moving, along, height + slope * along, style)
     ax.plot([x], [z], [height], marker="o", color=INK, markeredgecolor=PAPER, zorder=5)
-    ax.set(xlabel=first, ylabel=second, zlabel=f"{name}({first}, {second})")
+    ax.set(xlabel=names[0], ylabel=names[1], title=f"{name}({names[0]}, {names[1]})")
     ax.legend(loc="upper left")
     return ax
 
 
-def _slice(ax: Any, f: Any, line: tuple[Any, Any], tangent: Any, style: dict[str, Any]) -> None:
-    """The curve above a line in the plane, what is below it, and the middle of its tangent."""
-    from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+def _slice(
+    ax: Any,
+    f: Callable[[Any, Any], Any],
+    point: tuple[float, float],
+    moving: int,
+    along: Any,
+    tangent: Any,
+    style: dict[str, Any],
+) -> None:
+    """The curve where one argument moves, a wall below it, and the middle of its tangent."""
+    from matplotlib.collections import PolyCollection
 
+    line = [place + (along if i == moving else np.zeros_like(along)) for i, place in enumerate(point)]
     curve = values(f, *line)
-    curve = np.where(np.isfinite(curve), curve, np.nan)
-    ax.plot(*line, curve, linewidth=3, zorder=3, **style)
-    points = np.stack([*line, curve], axis=1)[np.isfinite(curve)]
-    floor = points * [1, 1, 0] + [0, 0, ax.get_zlim()[0]]
-    wall = np.concatenate([points, floor[::-1]])
-    ax.add_collection3d(Poly3DCollection([wall], facecolor=style["color"], alpha=0.15, zorder=2))
+    known = np.isfinite(curve)
+    ax.plot(*line, np.where(known, curve, np.nan), linewidth=3, zorder=3, **style)
+    if known.any():
+        moved, floor = line[moving][known], ax.get_zlim()[0]
+        wall = [(moved[0], floor), *zip(moved, curve[known], strict=True), (moved[-1], floor)]
+        filled = PolyCollection([wall], facecolors=style["color"], alpha=0.15, zorder=2)
+        ax.add_collection3d(filled, zs=point[1 - moving], zdir="yx"[moving])
     ends = [_GRID // 8, -1 - _GRID // 8]
     ax.plot(*(each[ends] for each in (*line, tangent)), color=INK, linewidth=1.3, zorder=4)
