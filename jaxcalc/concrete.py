@@ -36,6 +36,18 @@ def explained(api: str, name: str) -> Iterator[None]:
         raise
 
 
+def require_values(api: str, *arguments: Any) -> None:
+    """Refuse tracers and shapes where the numbers themselves are looked at."""
+    for leaf in jax.tree.leaves(arguments):
+        if isinstance(leaf, jax.core.Tracer | jax.ShapeDtypeStruct):
+            what = "traced" if isinstance(leaf, jax.core.Tracer) else "a shape alone"
+            raise TypeError(
+                f"{api}: an argument is {what} ({leaf.dtype}{list(leaf.shape)}), whose value is not "
+                "known. Call it with arrays, outside of jit, vmap and other transformations; f itself "
+                "may use them."
+            )
+
+
 def at_each(f: Callable[..., Any], *points: Any) -> Any:
     """f at each point, stacked: all at once, or one by one where f needs their values.
 

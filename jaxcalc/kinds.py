@@ -25,6 +25,7 @@ from jaxcalc.arguments import (
     require_callable,
     require_differentiable,
 )
+from jaxcalc.flat import split_aux
 
 Term = Literal["derivative", "partial derivative", "gradient", "Jacobian", "generalized Jacobian"]
 
@@ -71,6 +72,7 @@ def classify(
     *args: Any,
     argnums: Argnums = 0,
     argnames: Argnames | None = None,
+    has_aux: bool = False,
     **kwargs: Any,
 ) -> Kind:
     """Say which kind of derivative `f` has at arguments like these, without evaluating f.
@@ -80,6 +82,7 @@ def classify(
         *args: its arguments: arrays, numbers, or `jax.ShapeDtypeStruct`s in their place.
         argnums: position or positions of the arguments to differentiate by.
         argnames: a name or names, instead of `argnums`.
+        has_aux: f returns `(output, aux)`; aux is not looked at.
         **kwargs: keyword arguments of f.
 
     Returns:
@@ -111,7 +114,8 @@ def classify(
         remaining = iter(traced)
         filled = [next(remaining) if a else leaf for a, leaf in zip(abstract, leaves, strict=True)]
         new_args, new_kwargs = jax.tree.unflatten(treedef, filled)
-        return choose(api, f, argnums, argnames, new_args, new_kwargs).call(primal)
+        result = choose(api, f, argnums, argnames, new_args, new_kwargs).call(primal)
+        return split_aux(api, result, has_aux)[0]
 
     traced = [leaf for leaf, a in zip(leaves, abstract, strict=True) if a]
     output = jax.eval_shape(call, chosen.primal, traced)

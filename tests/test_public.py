@@ -19,7 +19,8 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"aside", "bar", "concrete", "data"},
     {"arguments"},
-    {"kinds", "flat", "formats"},
+    {"flat"},
+    {"kinds", "formats"},
     {"engine"},
     {"planning", "taylor"},
     {"transforms"},

@@ -24,6 +24,7 @@ from jaxcalc.checking.holomorphic import cauchy_riemann
 from jaxcalc.checking.reals import RealMap
 from jaxcalc.checking.report import CheckReport
 from jaxcalc.checking.second import gradient_map, symmetry
+from jaxcalc.concrete import require_values
 from jaxcalc.flat import FlatMap, require_differentiable_output
 from jaxcalc.kinds import kind_of
 from jaxcalc.transforms import jacobian
@@ -38,6 +39,7 @@ def check(
     argnames: Argnames | None = None,
     order: int = 1,
     tolerance: float | None = None,
+    has_aux: bool = False,
     holomorphic: bool = False,
     entries: bool | None = None,
     raises: bool = False,
@@ -62,6 +64,7 @@ def check(
         tolerance: the relative difference to tolerate, beside three estimated errors. The default is
             the square root of the spacing of floats near 1 in the coarsest dtype at hand: 1.5e-8 in
             float64, 3.5e-4 in float32, 0.03 in float16, 0.09 in bfloat16.
+        has_aux: f returns `(output, aux)`; aux is not looked at.
         holomorphic: f claims to be holomorphic: the Cauchy-Riemann equations are checked too.
         entries: whether to look at each entry; the default is to do so for up to 32 input elements
             and 1,024 entries.
@@ -103,10 +106,10 @@ def check(
     settings = _settings(entries, seed)
     given = choose(_API, f, argnums, argnames, args, kwargs)
     require_differentiable(given, holomorphic=holomorphic, allow_int=_has_inexact(given.primal))
-    _require_values(args, kwargs)
+    require_values(_API, args, kwargs)
 
     def examined(args: Any, kwargs: Any, label: str) -> tuple[FlatMap, list[Examination]]:
-        flat = FlatMap(choose(_API, f, argnums, argnames, args, kwargs))
+        flat = FlatMap(choose(_API, f, argnums, argnames, args, kwargs), has_aux)
         return flat, _examine(flat, order, holomorphic, tolerance, settings, label)
 
     flat, found = examined(args, kwargs, "")
@@ -194,13 +197,3 @@ def _require_options(f: Any, order: Any, tolerance: Any) -> None:
         raise TypeError(f"{_API}: tolerance must be a positive number, got {tolerance!r}.")
     if not (isfinite(tolerance) and tolerance > 0):
         raise ValueError(f"{_API}: tolerance must be positive and finite, got {tolerance!r}.")
-
-
-def _require_values(args: Any, kwargs: Any) -> None:
-    for leaf in jax.tree.leaves((args, kwargs)):
-        if isinstance(leaf, jax.core.Tracer | jax.ShapeDtypeStruct):
-            what = "traced" if isinstance(leaf, jax.core.Tracer) else "a shape alone"
-            raise TypeError(
-                f"{_API}: an argument is {what} ({dtype_of(leaf)}{list(jnp.shape(leaf))}); a check "
-                "compares numbers, so call it with values, outside of jit, vmap and grad."
-            )

@@ -32,7 +32,7 @@ from jaxcalc.checking.doctor.scales import scale_findings
 from jaxcalc.checking.doctor.tape import Tape
 from jaxcalc.checking.doctor.values import value_findings
 from jaxcalc.checking.findings import Diagnosis, Finding, in_order
-from jaxcalc.concrete import UNTRACEABLE
+from jaxcalc.concrete import UNTRACEABLE, require_values
 from jaxcalc.engine.source import raised_at
 from jaxcalc.flat import FlatMap
 
@@ -94,7 +94,7 @@ def diagnose(
     """
     require_callable(_API, f)
     call = choose(_API, f, argnums, argnames, args, kwargs)
-    _require_values(args, kwargs)
+    require_values(_API, args, kwargs)
     require_differentiable(call, holomorphic=False, allow_int=True)
     flat = FlatMap(call, has_aux)
     with jax.debug_nans(False), jax.debug_infs(False), np.errstate(all="ignore"):
@@ -143,15 +143,6 @@ def _loops_cut_short(tape: Tape) -> list[Finding]:
         )
         for event in tape.cut_short
     ]
-
-
-def _require_values(args: Any, kwargs: Any) -> None:
-    for leaf in jax.tree.leaves((args, kwargs)):
-        if isinstance(leaf, jax.core.Tracer | jax.ShapeDtypeStruct):
-            raise TypeError(
-                f"{_API}: an argument is {leaf}, whose value is not known. Call it outside of jit, "
-                "vmap and other transformations, with arrays; f itself may use them."
-            )
 
 
 def _of_jax(x: Any) -> Any:

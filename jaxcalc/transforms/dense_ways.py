@@ -106,7 +106,9 @@ def _runs(request: Request, traced: Traced, reasons: dict[str, str]) -> dict[str
 def _gets_forward_mode(request: Request, traced: Traced) -> bool:
     """Whether what stands in the way of forward mode is a `custom_vjp` rule that gets transposed."""
     mode, leaves = request.options.mode, traced.flat.leaves
-    if mode == "reverse" or "forward" not in traced.forbidden or any(map(jnp.iscomplexobj, leaves)):
+    if mode == "reverse" or "forward" not in traced.forbidden:
+        return False
+    if any(map(jnp.iscomplexobj, leaves)) and not request.options.holomorphic:
         return False
     must = mode == "forward" or not traced.allowed
     return must or is_far_cheaper_forward(leaves, traced.output, request.options)
@@ -145,7 +147,11 @@ def _program(request: Request, traced: Traced, run: _Run, block_of: BlockOf | No
         def call(leaves: Any) -> Any:
             return request.evaluate(flat, leaves)
 
-        options: dict[str, Any] = {"holomorphic": False, "forward": run.wrap, "block_of": block_of}
+        options: dict[str, Any] = {
+            "holomorphic": request.options.holomorphic,
+            "forward": run.wrap,
+            "block_of": block_of,
+        }
         if len(run.directions) == 1:
             return jacobian_blocks(call, leaves, run.directions[0], **options)[0]
         outer, inner = run.directions

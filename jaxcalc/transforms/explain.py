@@ -15,7 +15,7 @@ from jaxcalc.arguments import Argnames, Argnums, function_name, require_callable
 from jaxcalc.concrete import UNTRACEABLE
 from jaxcalc.engine import cost
 from jaxcalc.formats.layout import Layout
-from jaxcalc.kinds import classify
+from jaxcalc.kinds import Kind, kind_of
 from jaxcalc.planning.explanation import Explanation, Measured
 from jaxcalc.planning.leaf_blocks import blocks_of
 from jaxcalc.transforms.hessian import hessian
@@ -34,9 +34,13 @@ def explain(
     argnums: Argnums = 0,
     argnames: Argnames | None = None,
     order: int = 1,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
     format: Format = "structured",  # noqa: A002
     mode: Mode = "auto",
     memory_limit: int | None = None,
+    strict: bool = False,
     analyze: bool = False,
     **kwargs: Any,
 ) -> Explanation:
@@ -48,9 +52,13 @@ def explain(
         argnums: position or positions of the arguments to differentiate by.
         argnames: a name or names, instead of `argnums`.
         order: 1 for `jacobian`, 2 for `hessian`.
+        has_aux: f returns `(output, aux)`.
+        holomorphic: f is holomorphic, as for `jacobian`.
+        allow_int: integer arguments are allowed, as for `jacobian`.
         format: the format of the result; `"dense"` is explained as it runs under `jax.jit`.
         mode: the direction, as for `jacobian`.
         memory_limit: bytes of workspace, as for `jacobian`.
+        strict: what would be treated as dense is an error, as for `jacobian`.
         analyze: also compile and run it, and put times and the compiled program's memory beside the
             estimates. Shapes are filled with zeros.
         **kwargs: keyword arguments of f.
@@ -76,7 +84,7 @@ def explain(
     require_callable(api, f)
     if order not in (1, 2):
         raise ValueError(f"{api}: order must be 1 (Jacobian) or 2 (Hessian), got {order!r}.")
-    options = Options(api, False, False, False, format, mode, memory_limit, False)
+    options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
     request = Request.of(f, options, argnums, argnames, args, kwargs)
     if analyze and request.call.is_inside_a_trace:
         raise ValueError(
@@ -88,7 +96,7 @@ def explain(
         found = survey(request, kind)
     except UNTRACEABLE as error:
         raise _untraceable(request, error) from error
-    described = classify(f, *args, argnums=argnums, argnames=argnames, **kwargs)
+    described = _kind(request)
     layout = _layout(request, kind, found.known)
     chosen = found.known if found.ways[0].name == found.lines_of else None
     return Explanation(
@@ -105,6 +113,17 @@ def explain(
         fallbacks=() if chosen is None else tuple(dict.fromkeys(chosen.derivative.fallbacks)),
         measured=_measure(request, order) if analyze else None,
     )
+
+
+def _kind(request: Request) -> Kind:
+    chosen = request.chosen(request.call.traced)
+
+    def output(traced: Any) -> Any:
+        flat = request.flat(traced)
+        return flat.value(flat(flat.leaves)[0])
+
+    shapes = jax.eval_shape(output, request.call.traced)
+    return kind_of(chosen.primal, shapes, bare=chosen.bare, arity=chosen.arity)
 
 
 def _untraceable(request: Request, error: Exception) -> TypeError:
@@ -136,8 +155,12 @@ def _measure(request: Request, order: int) -> Measured:
         request.argnums,
         argnames=request.argnames,
         format=o.format,
+        has_aux=o.has_aux,
+        holomorphic=o.holomorphic,
+        allow_int=o.allow_int,
         mode=o.mode,
         memory_limit=o.memory_limit,
+        strict=o.strict,
     )
     given = [
         jnp.zeros(x.shape, x.dtype) if isinstance(x, jax.ShapeDtypeStruct) else x
@@ -146,11 +169,13 @@ def _measure(request: Request, order: int) -> Measured:
 
     def run(traced: Any) -> Any:
         args, kwargs = request.call.rebuild(traced)
-        return derivative(*args, **kwargs)
+        found = derivative(*args, **kwargs)
+        return found[0] if o.has_aux else found
 
     def value(traced: Any) -> Any:
         args, kwargs = request.call.rebuild(traced)
-        return request.f(*args, **kwargs)
+        result = request.f(*args, **kwargs)
+        return result[0] if o.has_aux else result
 
     start = time.perf_counter()
     traced = jax.jit(run).trace(given)

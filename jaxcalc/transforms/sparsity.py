@@ -18,6 +18,7 @@ def sparsity(
     argnums: Argnums = 0,
     argnames: Argnames | None = None,
     order: int = 1,
+    has_aux: bool = False,
     **kwargs: Any,
 ) -> SparsityPattern:
     """Which entries of the Jacobian, or of the Hessian, of f can be nonzero.
@@ -33,6 +34,7 @@ def sparsity(
         argnums: position or positions of the arguments to differentiate by.
         argnames: a name or names, instead of `argnums`.
         order: 1 for the Jacobian, 2 for the Hessian.
+        has_aux: f returns `(output, aux)`; aux is not looked at.
         **kwargs: keyword arguments of f.
 
     Returns:
@@ -56,6 +58,6 @@ def sparsity(
     require_callable(api, f)
     if order not in (1, 2):
         raise ValueError(f"{api}: order must be 1 (Jacobian) or 2 (Hessian), got {order!r}.")
-    options = Options(api, False, False, False, "structured", "auto", None, False)
+    options = Options(api, has_aux, False, False, "structured", "auto", None, False)
     request = Request.of(f, options, argnums, argnames, args, kwargs)
     return prepare(request, "jacobian" if order == 1 else "hessian").layout.pattern

@@ -95,10 +95,10 @@ def reason(error: Exception) -> str:
 
 def why_not(request: Request, traced: Traced, direction: Direction) -> str:
     """Why a derivative cannot be taken in this direction; empty where it can."""
-    mode = request.options.mode
+    mode, is_complex = request.options.mode, any(map(jnp.iscomplexobj, traced.flat.leaves))
     if mode not in {"auto", direction}:
         return f"mode={mode!r} was asked for"
-    if direction == "forward" and any(map(jnp.iscomplexobj, traced.flat.leaves)):
+    if direction == "forward" and is_complex and not request.options.holomorphic:
         return "a complex input has a forward derivative only where f is holomorphic"
     if direction in traced.forbidden:
         return f"{named_with_line(traced.forbidden[direction])} has no {direction} mode"
