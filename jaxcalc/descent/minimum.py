@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -67,7 +68,8 @@ class Minimum:
         if not self.reason.startswith("diverged"):
             return ""
         part = "derivative" if "gradient" in self.reason else "value"
-        when = "these parameters" if not self.steps else "the parameters one step on"
+        here = math.isfinite(self.value) and math.isfinite(self.gradient_norm)
+        when = "the parameters one step on" if here else "these parameters"
         return (
             f"jaxcalc.diagnose(loss, parameters, ...) at {when} names the line that makes the {part} "
             "NaN or infinite; a smaller learning rate may keep away from it."

@@ -255,6 +255,12 @@ def test_a_zero_that_an_overflow_divides_is_put_down_to_the_overflow() -> None:
     assert "jax.nn.log_softmax" in found.advice
 
 
+def test_a_mean_of_exponentials_is_no_softmax() -> None:
+    (found,) = jaxcalc.diagnose(lambda x: jnp.mean(jnp.exp(x)), jnp.array([1.0, 100.0])).findings
+    assert "overflow in exp" in found.cause
+    assert "softmax" not in found.advice
+
+
 def underflowing(w, scale):
     activity = (w * 2.0).astype(jnp.float16)
     return jnp.sum(jnp.tanh(activity).astype(jnp.float32)) * scale

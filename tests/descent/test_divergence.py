@@ -13,6 +13,11 @@ def root(w):
     return jnp.where(w > 2.5, w, jnp.sqrt(jnp.maximum(w - 2.0, 0.0)))
 
 
+def exponential(w):
+    # the first step goes from 0 to 90, where exp overflows
+    return jnp.exp(w) - 91.0 * w
+
+
 def logarithm(w):
     return jnp.log(w - 1.5) + w
 
@@ -23,6 +28,7 @@ def logarithm(w):
         (root, 5.0, "derivative", "sqrt"),
         (logarithm, 5.0, "value", "log"),
         (jnp.log, -1.0, "value", "log"),
+        (exponential, 0.0, "value", "exp"),
     ],
 )
 def test_the_advice_leads_to_the_line(loss, start, kind, operation):

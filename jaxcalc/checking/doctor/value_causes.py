@@ -305,13 +305,14 @@ def _exp_advice(tape: Tape, event: Event) -> str:
 
 
 def _names_after(tape: Tape, event: Event, most: int = 60) -> set[str]:
-    """The primitives of the next events that what an event made goes into."""
+    """The primitives of the next events that what an event made goes into; div, if as the divisor."""
     start = tape.events.index(event)
     reached, names = set(event.outputs), set[str]()
     for later in tape.events[start + 1 : start + 1 + most]:
         if not reached.isdisjoint(later.inputs):
+            if later.name != "div" or later.inputs[1] in reached:  # a mean divides by a number
+                names.add(later.name)
             reached.update(later.outputs)
-            names.add(later.name)
     return names
 
 
