@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxcalc.formats import export, products, render
+from jaxcalc.formats import export, products, render, spy
 from jaxcalc.formats.blocks import batched_blocks, diagonal
 from jaxcalc.formats.layout import Layout
 from jaxcalc.formats.parts import find_leaf, restrict
@@ -256,7 +256,7 @@ class Jacobian:
         return Jacobian(pair.select(self.values, self.layout), pair.layout)
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the pattern.
+        """Draw the pattern, coloured by its structure; the same picture as `jaxcalc.visual.spy`.
 
         Args:
             ax: matplotlib axes to draw on; new ones without it.
@@ -267,7 +267,8 @@ class Jacobian:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        return render.plot(self.pattern, ax)
+        sides = {"inputs": self.input_side, "outputs": self.output_side}
+        return spy.draw("jaxcalc.Jacobian.plot", self.pattern, ax, **sides)
 
     def __repr__(self) -> str:
         return render.jacobian_line(self.values, self.layout)

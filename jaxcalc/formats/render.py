@@ -1,4 +1,4 @@
-"""Patterns and Jacobians for the eye: one line of text, HTML for notebooks, a plot."""
+"""Patterns and Jacobians for the eye: one line of text, and HTML for notebooks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxcalc.formats.axes import axes_for
+from jaxcalc.formats.bins import ELONGATED, Bins
 
 if TYPE_CHECKING:
     from jaxcalc.formats.layout import Layout
@@ -20,9 +20,14 @@ _SHADES = 6
 
 def size_in_words(pattern: SparsityPattern) -> str:
     """`"1,000 x 1,000, 2,998 nonzeros (0.3 %), tridiagonal"`."""
+    return f"{counts_in_words(pattern)}, {pattern.structure}"
+
+
+def counts_in_words(pattern: SparsityPattern) -> str:
+    """`"1,000 x 1,000, 2,998 nonzeros (0.3 %)"`."""
     m, n = pattern.shape
     noun = "nonzero" if pattern.nnz == 1 else "nonzeros"
-    return f"{m:,} x {n:,}, {pattern.nnz:,} {noun} ({_share(pattern)}), {pattern.structure}"
+    return f"{m:,} x {n:,}, {pattern.nnz:,} {noun} ({_share(pattern)})"
 
 
 def _share(pattern: SparsityPattern) -> str:
@@ -86,15 +91,19 @@ def picture(pattern: SparsityPattern) -> str:
     if pattern.nnz == 0:
         return ""
     # a cell with one entry among thousands must still be seen
-    shades = np.ceil(_SHADES * binned(pattern, _CELLS)).astype(int)
+    bins = Bins.of(pattern.shape, _CELLS)
+    share = np.minimum(1.0, bins.count(pattern)[0] / bins.capacity)
+    shades = np.ceil(_SHADES * share).astype(int)
     height, width = shades.shape
-    pixel = _PIXELS / max(shades.shape)
+    sides = [_PIXELS * size / max(m, n) for size in (m, n)]
+    if bins.is_stretched:
+        sides = [max(side, _PIXELS / ELONGATED) for side in sides]
     paths = "".join(
         f"<path fill-opacity='{0.25 + 0.75 * shade / _SHADES:.2f}' d='{_runs(shades == shade)}'/>"
         for shade in np.unique(shades[shades > 0])
     )
     return (
-        f"<svg width='{width * pixel:.0f}' height='{height * pixel:.0f}' "
+        f"<svg width='{sides[1]:.0f}' height='{sides[0]:.0f}' "
         f"viewBox='0 0 {width} {height}' preserveAspectRatio='none' role='img' "
         f"aria-label='sparsity pattern, {m} x {n}' "
         "style='outline:1px solid rgba(128,128,128,0.5)'>"
@@ -110,34 +119,3 @@ def _runs(marked: np.ndarray) -> str:
         f"M{begin} {row}h{end - begin}v1h{begin - end}z"
         for (row, begin), (_, end) in zip(begins.tolist(), ends.tolist(), strict=True)
     )
-
-
-def binned(pattern: SparsityPattern, cells: int) -> np.ndarray:
-    """The share of each cell that entries fill, on a picture of at most `cells` a side."""
-    m, n = pattern.shape
-    scale = max(1.0, max(m, n) / cells)
-    height, width = (int(np.ceil(size / scale)) for size in (m, n))
-    i = (pattern.rows / scale).astype(np.int64)
-    j = (pattern.cols / scale).astype(np.int64)
-    counts = np.bincount(i * width + j, minlength=height * width).reshape(height, width)
-    return np.minimum(1.0, counts / scale**2)
-
-
-def plot(pattern: SparsityPattern, ax: Any = None) -> Any:
-    """Draw the pattern on matplotlib axes, and return them."""
-    m, n = pattern.shape
-    ax = axes_for("jaxcalc.Jacobian.plot", ax)
-    shown = binned(pattern, 512) if pattern.nnz else np.zeros((1, 1))
-    # darkness grows with the square root, so that thin structures stay visible
-    ax.imshow(
-        np.sqrt(shown),
-        cmap="Greys",
-        vmin=0.0,
-        vmax=float(np.sqrt(shown).max()) or 1.0,
-        extent=(-0.5, max(n, 1) - 0.5, max(m, 1) - 0.5, -0.5),
-        interpolation="nearest",
-    )
-    ax.set_xlabel("input")
-    ax.set_ylabel("output")
-    ax.set_title(size_in_words(pattern))
-    return ax

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxcalc.formats import render
-from jaxcalc.formats.axes import axes_for
 from jaxcalc.formats.matrix import Jacobian
 from jaxcalc.formats.pattern import SparsityPattern
+from jaxcalc.formats.spy import draw
 
 
 def spy(jacobian_or_pattern: Jacobian | SparsityPattern, *, ax: Any = None) -> Any:
@@ -30,15 +29,16 @@ def spy(jacobian_or_pattern: Jacobian | SparsityPattern, *, ax: Any = None) -> A
         >>> import jax.numpy as jnp, jaxcalc
         >>> pattern = jaxcalc.sparsity(lambda x: x[1:] * x[:-1], jnp.ones(6))
         >>> print(jaxcalc.visual.spy(pattern).get_title())
-        5 x 6, 10 nonzeros (33 %), upper bidiagonal
+        5 x 6, 10 nonzeros (33 %)
+        upper bidiagonal
     """
     api = "jaxcalc.visual.spy"
-    pattern = jacobian_or_pattern
-    if isinstance(pattern, Jacobian):
-        pattern = pattern.pattern
-    if not isinstance(pattern, SparsityPattern):
+    given = jacobian_or_pattern
+    if isinstance(given, Jacobian):
+        return draw(api, given.pattern, ax, inputs=given.input_side, outputs=given.output_side)
+    if not isinstance(given, SparsityPattern):
         raise TypeError(
-            f"{api}: expected a Jacobian or a SparsityPattern, got {type(pattern).__name__}; "
+            f"{api}: expected a Jacobian or a SparsityPattern, got {type(given).__name__}; "
             'jaxcalc.jacobian(f, format="structured")(x) and jaxcalc.sparsity(f, x) return them.'
         )
-    return render.plot(pattern, axes_for(api, ax))
+    return draw(api, given, ax)

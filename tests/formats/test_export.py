@@ -249,7 +249,8 @@ def test_plot_draws_the_pattern_where_the_entries_are():
     mask = np.random.default_rng(0).random((5, 7)) < 0.4
     ax = of_mask(mask).plot()
     image = ax.images[0]
-    np.testing.assert_array_equal(np.asarray(image.get_array()) > 0, mask)
+    opacity = np.asarray(image.get_array())[..., 3]
+    np.testing.assert_array_equal(opacity > 0, mask)
     assert image.get_extent() == [-0.5, 6.5, 4.5, -0.5]
     assert "5 x 7" in ax.get_title()
     again = of_mask(np.zeros((3, 3), bool)).plot(ax)
