@@ -55,11 +55,14 @@ def facts(found: Explanation) -> list[tuple[str, str]]:
     if found.measured is not None:
         m = found.measured
         ratio = m.seconds / m.seconds_of_f if m.seconds_of_f else float("inf")
-        known.append(("measured", f"{_time(1e9 * m.seconds)}, {ratio:.3g} times f"))
+        known.append(("measured", f"{time_in_words(1e9 * m.seconds)}, {ratio:.3g} times f"))
         known.append(
-            ("estimated", f"{_time(1e9 * m.estimated_seconds)}; it took {m.error:.2g} times as long")
+            (
+                "estimated",
+                f"{time_in_words(1e9 * m.estimated_seconds)}; it took {m.error:.2g} times as long",
+            )
         )
-        known.append(("compiled", f"in {_time(1e9 * m.seconds_to_compile)}{_memory(found)}"))
+        known.append(("compiled", f"in {time_in_words(1e9 * m.seconds_to_compile)}{_memory(found)}"))
     return known
 
 
@@ -82,11 +85,11 @@ def tables(found: Explanation) -> list[Table]:
             ["line", "operations", "lanes", "entries", "work (est.)", "note"],
             [
                 [
-                    _place(line.place),
-                    _short(line.operations),
+                    place_in_words(line.place),
+                    operations_in_words(line.operations),
                     f"{line.lanes:,}",
                     f"{line.entries:,}",
-                    _time(line.work),
+                    time_in_words(line.work),
                     line.note,
                 ]
                 for line in found.lines
@@ -96,7 +99,7 @@ def tables(found: Explanation) -> list[Table]:
             "control flow",
             ["line", "operation", "branch", "computes", "peak"],
             [
-                [_place(b.place), b.operation, b.branch, b.computes, in_words(b.peak_bytes)]
+                [place_in_words(b.place), b.operation, b.branch, b.computes, in_words(b.peak_bytes)]
                 for b in found.branches
             ],
         ),
@@ -104,14 +107,18 @@ def tables(found: Explanation) -> list[Table]:
     return [table._replace(numbers=_NUMBERS) for table in shown if table.rows]
 
 
-def _plan(way: Way) -> str:
+def products_in_words(way: Way) -> str:
+    """How many lanes, or products with vectors, it takes."""
     products = way.products or 0
     noun = (
         "lane" if way.name.startswith("structured") and not way.name.endswith("in turns") else "product"
     )
-    count = f"{products:,} {noun}{'' if products == 1 else 's'}"
+    return f"{products:,} {noun}{'' if products == 1 else 's'}"
+
+
+def _plan(way: Way) -> str:
     turns = f" in {way.blocks:,} blocks of {way.block:,}" if way.blocks > 1 else ""
-    return f"{way.name}, {count}{turns}"
+    return f"{way.name}, {products_in_words(way)}{turns}"
 
 
 def _way_row(way: Way) -> list[str]:
@@ -120,7 +127,7 @@ def _way_row(way: Way) -> list[str]:
         "chosen" if way.is_chosen else "",
         way.name,
         "" if way.products is None else f"{way.products:,}",
-        "" if way.work is None else _time(way.work),
+        "" if way.work is None else time_in_words(way.work),
         "" if way.workspace is None else in_words(way.workspace),
         "; ".join(filter(None, (turns, way.note))),
     ]
@@ -151,16 +158,19 @@ def _memory(found: Explanation) -> str:
     return f"; workspace {in_words(m.workspace)}{beside}, result {in_words(m.output)}"
 
 
-def _place(place: str) -> str:
+def place_in_words(place: str) -> str:
+    """A file and line, or what stands for none."""
     return place or "(made by JAX)"
 
 
-def _short(operations: Sequence[str]) -> str:
+def operations_in_words(operations: Sequence[str]) -> str:
+    """The first three, and how many more there are."""
     shown = ", ".join(operations[:3])
     return shown if len(operations) <= 3 else f"{shown} and {len(operations) - 3} more"
 
 
-def _time(nanoseconds: float) -> str:
+def time_in_words(nanoseconds: float) -> str:
+    """Three digits and a unit."""
     for unit, size in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
         if nanoseconds >= size:
             return f"{nanoseconds / size:.3g} {unit}"

@@ -5,19 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from jaxcalc.formats.axes import axes_for
+from jaxcalc.formats.render import size_in_words
 from jaxcalc.planning.explanation import Explanation
-from jaxcalc.visual.style import INK
+from jaxcalc.visual.plan_flow import PITCH, draw_flow, stations
+from jaxcalc.visual.plan_ways import boxes, draw_boxes, height_of
+
+_WIDTH = 8.0  # of the graph, in inches; heights are in inches too
+_HEAD = 0.35  # above the boxes
+_LINES = 10  # of the source; the rest is folded
+_SMALLEST = 0.55  # of the size of letters, where the axes are small
 
 
 def plan_graph(explanation: Explanation, *, ax: Any = None) -> Any:
     """Draw the way that a derivative takes through f, and the ways that were not taken.
+
+    On the left are the lines of f, or the parts that it is cut into, from the input at the top to the
+    output at the bottom. Arrows point in the direction in which the derivative is carried and are as
+    wide as it is: its lanes and entries are written beside them. Lines with a fallback are hatched.
+    On the right are the ways that were compared, the one that is taken first, with what each costs.
 
     Args:
         explanation: what `jaxcalc.explain` returned.
         ax: matplotlib axes to draw on; those of a new figure without it.
 
     Returns:
-        The axes.
+        The axes. Lines that there is no room for are folded: those with a fallback, the widest and
+        the most costly ones stay.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -30,6 +43,7 @@ def plan_graph(explanation: Explanation, *, ax: Any = None) -> Any:
         >>> explanation = jaxcalc.explain(lambda x: jnp.sin(x[1:]) * x[:-1], jnp.ones(100))
         >>> print(jaxcalc.visual.plan_graph(explanation).get_title())
         Jacobian: float32[100] -> float32[99]
+        99 x 100, 198 nonzeros (2 %), upper bidiagonal
     """
     api = "jaxcalc.visual.plan_graph"
     if not isinstance(explanation, Explanation):
@@ -37,21 +51,18 @@ def plan_graph(explanation: Explanation, *, ax: Any = None) -> Any:
             f"{api}: expected an Explanation, got {type(explanation).__name__}; "
             "jaxcalc.explain(f, *args) returns one."
         )
-    ax = axes_for(api, ax)
+    shown = stations(explanation, _LINES)
+    ways = boxes(explanation)
+    height = _HEAD + max(PITCH * len(shown), height_of(ways))
+    ax = axes_for(api, ax, size=(_WIDTH, height + 0.6))
+    extent = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
+    scale = max(_SMALLEST, min(1.0, extent.width / _WIDTH, extent.height / height))
     ax.set_axis_off()
-    ax.set_title(f"{explanation.term}: {explanation.map}")
-    for i, line in enumerate(explanation.lines):
-        text = f"{line.place}\n{', '.join(line.operations[:3])}: {line.lanes} lanes"
-        ax.annotate(
-            text,
-            (0.3, -i),
-            (0.3, -i - 1),
-            arrowprops={"arrowstyle": "<-"},
-            bbox={"boxstyle": "round", "fc": "white", "ec": INK},
-            ha="center",
-        )
-    for i, way in enumerate(explanation.ways):
-        weight = "bold" if way.is_chosen else "normal"
-        ax.text(0.7, -i, f"{way.name} ({way.products})", weight=weight)
-    ax.set(xlim=(0, 1), ylim=(-max(len(explanation.lines), len(explanation.ways)) - 1, 1))
+    ax.set(xlim=(0, _WIDTH), ylim=(height, 0))
+    draw_flow(ax, explanation, shown, _HEAD, scale)
+    draw_boxes(ax, ways, _HEAD, scale)
+    title = f"{explanation.term}: {explanation.map}"
+    if explanation.pattern is not None:
+        title += f"\n{size_in_words(explanation.pattern)}"
+    ax.set_title(title, fontsize=10 * scale)
     return ax

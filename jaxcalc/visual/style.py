@@ -8,6 +8,7 @@ INK = "#222222"  # lines and texts that belong to everything
 GREY = "#777777"  # what explains rather than shows
 BLUE, ORANGE, GREEN, PINK, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
 PAPER = "white"
+CLEAR = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.2}  # behind a text on a hatched box
 
 
 class LineStyle(NamedTuple):
