@@ -19,6 +19,7 @@ from jax import tree_util
 from jaxcalc.arguments import (
     Argnames,
     Argnums,
+    Chosen,
     choose,
     dtype_of,
     function_name,
@@ -60,7 +61,7 @@ class Kind:
     call: str
 
     def __str__(self) -> str:
-        shown = ", ".join(_brackets(shape) for shape in self.shapes[:_LISTED_LEAVES])
+        shown = ", ".join(brackets(shape) for shape in self.shapes[:_LISTED_LEAVES])
         if len(self.shapes) > _LISTED_LEAVES:
             shown += f", ... ({len(self.shapes)} blocks)"
         noun = "shape" if len(self.shapes) == 1 else "shapes"
@@ -103,6 +104,21 @@ def classify(
         Jacobian: float32[3] -> float32[2] (R^3 -> R^2), shape [2,3]: use jaxcalc.jacobian
     """
     api = "jaxcalc.classify"
+    chosen, output = chosen_and_output(api, f, argnums, argnames, args, kwargs, has_aux=has_aux)
+    return kind_of(chosen.primal, output, bare=chosen.bare, arity=chosen.arity)
+
+
+def chosen_and_output(
+    api: str,
+    f: Callable[..., Any],
+    argnums: Argnums,
+    argnames: Argnames | None,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    has_aux: bool = False,
+) -> tuple[Chosen, Any]:
+    """The chosen arguments, all of which have a derivative, and the output as shapes and dtypes."""
     require_callable(api, f)
     chosen = choose(api, f, argnums, argnames, args, kwargs)
     require_differentiable(chosen, holomorphic=False, allow_int=False, has_allow_int=False)
@@ -118,8 +134,7 @@ def classify(
         return split_aux(api, result, has_aux)[0]
 
     traced = [leaf for leaf, a in zip(leaves, abstract, strict=True) if a]
-    output = jax.eval_shape(call, chosen.primal, traced)
-    return kind_of(chosen.primal, output, bare=chosen.bare, arity=chosen.arity)
+    return chosen, jax.eval_shape(call, chosen.primal, traced)
 
 
 def kind_of(primal: Any, output: Any, *, bare: bool = True, arity: int = 1) -> Kind:
@@ -213,11 +228,15 @@ def _typed(tree: Any) -> str:
     leaves = jax.tree.leaves(tree)
     if len(leaves) > _LISTED_LEAVES:
         return f"{len(leaves)} leaves"
-    typed = [
-        f"{dtype_of(leaf)}{_brackets(jnp.shape(leaf)) if jnp.ndim(leaf) else ''}" for leaf in leaves
-    ]
+    typed = [typed_leaf(leaf) for leaf in leaves]
     return typed[0] if len(typed) == 1 else f"({', '.join(typed)})"
 
 
-def _brackets(shape: tuple[int, ...]) -> str:
+def typed_leaf(leaf: Any) -> str:
+    """`float32[3]`, or `float32` for a number."""
+    return f"{dtype_of(leaf)}{brackets(jnp.shape(leaf)) if jnp.ndim(leaf) else ''}"
+
+
+def brackets(shape: tuple[int, ...]) -> str:
+    """A shape as `[2,3]`."""
     return "[" + ",".join(map(str, shape)) + "]"
