@@ -37,7 +37,8 @@ def as_text(parts: Sequence[str | Table]) -> str:
     """Lines, which are not broken, and tables of at most 120 columns."""
     from rich.console import Console
 
-    console = Console(file=StringIO(), width=_WIDTH, color_system=None)
+    # in a notebook rich would show the text at once, and write nothing to the file
+    console = Console(file=StringIO(), width=_WIDTH, color_system=None, force_jupyter=False)
     for part in parts:
         if isinstance(part, Table):
             console.print(_text_table(part))
