@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxcalc.arguments import is_array
+import numpy as np
 
 
 def axes_for(
@@ -23,7 +23,6 @@ def axes_for(
         TypeError: `ax` is something else, or axes of another projection.
     """
     try:
-        from matplotlib import pyplot as plt
         from matplotlib.axes import Axes
     except ImportError as error:
         raise ImportError(
@@ -31,13 +30,16 @@ def axes_for(
         ) from error
     projection = "3d" if dimensions == 3 else "rectilinear"
     if ax is None:
+        from matplotlib import pyplot as plt
+
         # layout is an option of this figure, so nothing that the user has set is changed
         return plt.figure(figsize=size, layout="constrained").add_subplot(projection=projection)
     if not isinstance(ax, Axes):
-        given = "an array of axes" if is_array(ax) or isinstance(ax, (list, tuple)) else repr(ax)
+        several = isinstance(ax, (np.ndarray, list, tuple))
+        given = "several of them" if several else f"{ax!r} of type {type(ax).__name__}"
         raise TypeError(
-            f"{api}: ax must be matplotlib Axes, got {given} of type {type(ax).__name__}; "
-            "plt.subplots() returns a figure and its axes."
+            f"{api}: ax must be one matplotlib Axes, got {given}; plt.subplots() returns a figure and "
+            "its axes."
         )
     if ax.name != projection:
         make = f"plt.figure().add_subplot(projection={projection!r})"

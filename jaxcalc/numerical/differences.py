@@ -91,7 +91,7 @@ def quotients(api: str, f: Callable[[Any], Any], x: Any, steps: Any) -> Differen
     """The same for the public function `api`, which messages name."""
     require_callable(api, f)
     chosen = choose(api, f, 0, None, (x,), {})
-    require_differentiable(chosen, holomorphic=False, allow_int=False)
+    require_differentiable(chosen, holomorphic=False, allow_int=False, has_allow_int=False)
     x = _scalar(api, x)
     falling = _steps(api, steps, x)
 

@@ -8,9 +8,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcalc.arguments import dtype_of, function_name
+from jaxcalc.arguments import dtype_of
 from jaxcalc.formats.axes import axes_for
-from jaxcalc.visual.functions import names_of
+from jaxcalc.visual.functions import label_of, names_of, require_slopes
 from jaxcalc.visual.secant_lines import of_one_number
 from jaxcalc.visual.style import BLUE, GREY, INK, ORANGE, halo
 
@@ -41,9 +41,10 @@ def difference_error(
     Raises:
         ImportError: matplotlib is not installed.
         TypeError: x is not a real scalar, f does not return one real number, or `ax` are no axes.
-        ValueError: the steps are not positive, not falling, or not representable in the dtype of x.
+        ValueError: the steps are not positive, not falling, or not representable in the dtype of x, or
+            f(x) or its derivative is not finite.
 
-    Cost: 2 k + 1 evaluations of f for k steps, vectorised where f can be traced, and the exact
+    Cost: 2 k + 2 evaluations of f for k steps, vectorised where f can be traced, and the exact
     derivative, about 2 more. Source: `jaxcalc.numerical.difference_quotients`.
 
     Example:
@@ -54,6 +55,7 @@ def difference_error(
     """
     api = "jaxcalc.visual.difference_error"
     found = of_one_number(api, f, x, _default_steps(x) if steps is None else steps)
+    require_slopes(api, f, f"{float(x):.4g}", f(x), found.exact)
     ax = axes_for(api, ax)
     ax.set(xscale="log", yscale="log", xlabel="step h", ylabel="error of the difference quotient")
     h = np.asarray(found.steps, np.float64)
@@ -66,7 +68,7 @@ def difference_error(
         if shown.any():
             _draw_errors(ax, name, h[shown], error[shown], power, style)
     variable = names_of(f, ("x",))[0]
-    ax.set_title(f"{function_name(f)} at {variable} = {float(x):.4g} ({dtype_of(found.exact)})")
+    ax.set_title(f"{label_of(f)} at {variable} = {float(x):.4g} ({dtype_of(found.exact)})")
     if ax.lines:
         ax.legend(loc="upper center")
     else:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxcalc.arguments import function_name
 from jaxcalc.formats.axes import axes_for
 from jaxcalc.visual.contours import GRID, draw_contours, same_scale
-from jaxcalc.visual.functions import names_of, require_limits, require_two_numbers, values
+from jaxcalc.visual.functions import label_of, names_of, require_limits, require_two_numbers, values
 from jaxcalc.visual.style import BLUE
 
 
@@ -54,7 +54,7 @@ def gradient_field(
     api = "jaxcalc.visual.gradient_field"
     xlim, ylim = require_limits(api, "xlim", xlim), require_limits(api, "ylim", ylim)
     require_two_numbers(api, f, (sum(xlim) / 2, sum(ylim) / 2))
-    if not isinstance(arrows, int) or arrows < 1:
+    if not isinstance(arrows, Integral) or arrows < 1:
         raise ValueError(f"{api}: arrows must be a positive integer, got {arrows!r}.")
     ax = axes_for(api, ax)
     x, y = (np.linspace(*limits, GRID) for limits in (xlim, ylim))
@@ -65,7 +65,7 @@ def gradient_field(
     arrow = {"width": min(0.006, 0.06 / arrows), "pivot": "mid", "color": BLUE, "zorder": 3}
     ax.quiver(*at, u, v, angles="xy", scale_units="width", scale=longest * arrows, **arrow)
     names = names_of(f, ("x", "z"))
-    title = f"gradient of {function_name(f)} on its contours"
+    title = f"gradient of {label_of(f)} on its contours"
     ax.set(xlabel=names[0], ylabel=names[1], xlim=xlim, ylim=ylim, title=title)
     same_scale(ax, xlim, ylim)
     if handles:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from math import inf
+from numbers import Real
 from typing import Any
 
 import jax
@@ -62,10 +64,32 @@ def require_limits(api: str, name: str, given: Any) -> tuple[float, float]:
     return low, high
 
 
+def require_positive(api: str, name: str, given: Any) -> None:
+    """A positive finite number."""
+    if not (isinstance(given, Real) and 0 < float(given) < inf):
+        raise ValueError(f"{api}: {name} must be a positive number, got {given!r}.")
+
+
 def names_of(f: Callable[..., Any], default: tuple[str, ...]) -> tuple[str, ...]:
     """How f calls its first arguments, for the labels of axes."""
     names = positional_names(f)[: len(default)]
     return (*names, *default[len(names) :])
+
+
+def label_of(f: Callable[..., Any]) -> str:
+    """The name of f for a picture; a legend leaves out what begins with an underscore."""
+    return function_name(f).lstrip("_") or "f"
+
+
+def require_slopes(api: str, f: Callable[..., Any], where: str, height: Any, *slopes: Any) -> None:
+    """Refuse a point where a value or derivative is not finite: there is no tangent to draw."""
+    if not np.isfinite(height):
+        problem = f"{function_name(f)} is {float(height)}"
+    elif not all(np.isfinite(slope) for slope in slopes):
+        problem = f"the derivative of {function_name(f)} is not finite"
+    else:
+        return
+    raise ValueError(f"{api}: {problem} at {where}, so there is no tangent; choose another point.")
 
 
 def values(f: Callable[..., Any], *points: Any) -> Any:

@@ -66,23 +66,23 @@ def descent_path(
     """
     api = "jaxcalc.visual.descent_path"
     require_callable(api, loss)
-    by_label = dict(paths) if isinstance(paths, Mapping) else {"": paths}
+    given = {str(k): v for k, v in paths.items()} if isinstance(paths, Mapping) else {"": paths}
+    by_label = {label: _steps(api, label, path) for label, path in given.items()}
     if not by_label:
         raise ValueError(f"{api}: paths are empty; give the parameters of at least one step.")
     tables = {label: _points(api, label, path) for label, path in by_label.items()}
     first = next(iter(by_label.values()))[0]
     require_number(api, loss, first)
-    rebuild = ravel_pytree(first)[1]
+    flat, rebuild = ravel_pytree(first)
 
     def of_two(a: Any, b: Any) -> Any:
-        return loss(rebuild(jnp.stack([a, b])))
+        return loss(rebuild(jnp.stack([a, b]).astype(flat.dtype)))
 
-    given = [
-        require_limits(api, name, lim) if lim else None
-        for name, lim in (("xlim", xlim), ("ylim", ylim))
-    ]
     covered = _covered(list(tables.values()), of_two)
-    limits = [wanted or found for wanted, found in zip(given, covered, strict=True)]
+    limits = [
+        found if wanted is None else require_limits(api, name, wanted)
+        for name, wanted, found in zip(("xlim", "ylim"), (xlim, ylim), covered, strict=True)
+    ]
     ax = axes_for(api, ax)
     x, y = (np.linspace(*each, GRID) for each in limits)
     handles = draw_contours(ax, x, y, values(of_two, *np.meshgrid(x, y)))
@@ -96,11 +96,27 @@ def descent_path(
     return ax
 
 
-def _points(api: str, label: str, path: Any) -> Any:
+def _name(label: str) -> str:
+    return f"paths[{label!r}]" if label else "paths"
+
+
+def _steps(api: str, label: str, path: Any) -> list[Any]:
+    """The parameters of a path, at least one."""
+    try:
+        steps = list(path)
+    except TypeError:
+        raise TypeError(
+            f"{api}: {_name(label)} must be a sequence of parameters, got {type(path).__name__}; "
+            "collect them step by step, or give a dict of such sequences by their labels."
+        ) from None
+    if not steps:
+        raise ValueError(f"{api}: {_name(label)} is empty; give the parameters of at least one step.")
+    return steps
+
+
+def _points(api: str, label: str, path: Sequence[Any]) -> Any:
     """The parameters of a path as `[steps, 2]`."""
-    name = f"paths[{label!r}]" if label else "paths"
-    if not len(path):
-        raise ValueError(f"{api}: {name} is empty; give the parameters of at least one step.")
+    name = _name(label)
     rows = []
     for step, parameters in enumerate(path):
         require_parameters(api, parameters)
@@ -116,6 +132,8 @@ def _points(api: str, label: str, path: Any) -> Any:
                 f"{api}: parameters must hold two numbers in all, but those of {name}[{step}] hold "
                 f"{row.size}; for more, draw jaxcalc.visual.loss_history, or a loss of two of them."
             )
+        if np.iscomplexobj(row):
+            raise TypeError(f"{api}: {name}[{step}] is complex; give real and imaginary parts.")
         rows.append(row)
     return np.array(rows, np.float64)
 

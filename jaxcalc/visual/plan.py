@@ -51,12 +51,13 @@ def plan_graph(explanation: Explanation, *, ax: Any = None) -> Any:
             f"{api}: expected an Explanation, got {type(explanation).__name__}; "
             "jaxcalc.explain(f, *args) returns one."
         )
-    shown = stations(explanation, _LINES)
     ways = boxes(explanation)
+    most = _LINES if ax is None else _fitting(axes_for(api, ax))
+    shown = stations(explanation, most)
     height = _HEAD + max(PITCH * len(shown), height_of(ways))
     ax = axes_for(api, ax, size=(_WIDTH, height + 0.6))
-    extent = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
-    scale = max(_SMALLEST, min(1.0, extent.width / _WIDTH, extent.height / height))
+    width, room = _inches(ax)
+    scale = max(_SMALLEST, min(1.0, width / _WIDTH, room / height))
     ax.set_axis_off()
     ax.set(xlim=(0, _WIDTH), ylim=(height, 0))
     draw_flow(ax, explanation, shown, _HEAD, scale)
@@ -66,3 +67,14 @@ def plan_graph(explanation: Explanation, *, ax: Any = None) -> Any:
         title += f"\n{size_in_words(explanation.pattern)}"
     ax.set_title(title, fontsize=10 * scale)
     return ax
+
+
+def _inches(ax: Any) -> tuple[float, float]:
+    """Width and height of the axes."""
+    extent = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
+    return float(extent.width), float(extent.height)
+
+
+def _fitting(ax: Any) -> int:
+    """How many lines there is room for between input and output, in small letters."""
+    return max(1, min(_LINES, int((_inches(ax)[1] - _HEAD) / (_SMALLEST * PITCH)) - 2))

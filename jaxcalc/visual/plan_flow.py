@@ -177,8 +177,8 @@ def _draw_station(ax: Any, station: Station, top: float, scale: float) -> None:
 
 def _draw_arrow(ax: Any, leaving: Station, ends: tuple[float, float], scale: float) -> None:
     """As wide as the lanes are many, on a logarithmic scale."""
-    width = min(_WIDEST, 1.0 + 2.0 * log10(max(1, leaving.lanes)))
-    style = {"width": width, "headwidth": width + 6, "headlength": 6, "shrink": 0.0}
+    width = scale * min(_WIDEST, 1.0 + 2.0 * log10(max(1, leaving.lanes)))
+    style = {"width": width, "headwidth": width + 6 * scale, "headlength": 6 * scale, "shrink": 0.0}
     ax.annotate(
         "", (_MIDDLE, ends[1]), (_MIDDLE, ends[0]), arrowprops={"color": INK, "linewidth": 0, **style}
     )

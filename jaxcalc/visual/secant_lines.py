@@ -11,7 +11,7 @@ import numpy as np
 from jaxcalc.arguments import dtype_of, function_name
 from jaxcalc.formats.axes import axes_for
 from jaxcalc.numerical.differences import DifferenceQuotients, quotients
-from jaxcalc.visual.functions import names_of, values
+from jaxcalc.visual.functions import label_of, names_of, require_slopes, values
 from jaxcalc.visual.style import BLUE, INK, PAPER
 
 _POINTS = 400  # of a curve
@@ -36,7 +36,8 @@ def secants(
     Raises:
         ImportError: matplotlib is not installed.
         TypeError: x is not a real scalar, f does not return one real number, or `ax` are no axes.
-        ValueError: the steps are not positive, not falling, or not representable in the dtype of x.
+        ValueError: the steps are not positive, not falling, or not representable in the dtype of x, or
+            there is no tangent: f(x) or its derivative is not finite.
 
     Cost: 2 k + 401 evaluations of f for k steps, vectorised where f can be traced, and the exact
     derivative, about 2 more.
@@ -49,24 +50,25 @@ def secants(
     """
     api = "jaxcalc.visual.secants"
     found = of_one_number(api, f, x, _STEPS if steps is None else steps)
-    ax = axes_for(api, ax)
     at, h = float(x), np.asarray(found.steps, np.float64)
     ends = np.array([at - 0.7 * h[0], at + 1.25 * h[0]])
     contact, *others = values(f, np.array([at, *(at + h)]))
+    slope = float(found.exact)
+    require_slopes(api, f, f"{at:.4g}", contact, slope)
+    ax = axes_for(api, ax)
     curve = np.linspace(ends[0], ends[1], _POINTS)
     heights = values(f, curve)
-    name, (variable,) = function_name(f), names_of(f, ("x",))
+    name, (variable,) = label_of(f), names_of(f, ("x",))
     ax.plot(
         curve, np.where(np.isfinite(heights), heights, np.nan), color=INK, linewidth=2.2, label=name
     )
     shades = np.linspace(0.62, 0.3, len(h))
     slopes = np.asarray(found.forward, np.float64)
-    lines = [contact + slope * (ends - at) for slope in (*slopes, float(found.exact))]
-    for i, (step, slope, shade) in enumerate(zip(h, slopes, shades, strict=True)):
+    lines = [contact + each * (ends - at) for each in (*slopes, slope)]
+    for i, (step, secant, shade) in enumerate(zip(h, slopes, shades, strict=True)):
         style = {"color": str(shade), "linestyle": _DASHES[i % len(_DASHES)], "linewidth": 1.6}
-        ax.plot(ends, lines[i], label=f"h = {step:.4g}: slope {slope:.4g}", **style)
+        ax.plot(ends, lines[i], label=f"h = {step:.4g}: slope {secant:.4g}", **style)
         ax.plot(at + step, others[i], marker="o", color=str(shade), markersize=6)
-    slope = float(found.exact)
     ax.plot(ends, lines[-1], color=BLUE, linewidth=2.6, label=f"tangent: slope {slope:.4g}")
     ax.plot(at, contact, marker="o", color=BLUE, markersize=9, markeredgecolor=PAPER, zorder=5)
     title = f"{name} at {variable} = {at:.4g}: secants turn into the tangent"

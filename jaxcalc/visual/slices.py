@@ -8,9 +8,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxcalc.arguments import function_name
 from jaxcalc.formats.axes import axes_for
-from jaxcalc.visual.functions import names_of, require_pair, require_two_numbers, values
+from jaxcalc.visual.functions import (
+    label_of,
+    names_of,
+    require_pair,
+    require_positive,
+    require_slopes,
+    require_two_numbers,
+    values,
+)
 from jaxcalc.visual.style import BLUE, INK, ORANGE, PAPER
 
 _GRID = 41  # points of the surface, a side
@@ -35,7 +42,8 @@ def partial_slices(
     Raises:
         ImportError: matplotlib is not installed.
         TypeError: f does not take two numbers or does not return one, or `ax` are no 3-D axes.
-        ValueError: the point does not have two finite numbers, or the width is not positive.
+        ValueError: the point does not have two finite numbers, the width is not positive, or f or
+            its gradient is not finite there.
 
     Cost: 1764 evaluations of f, vectorised where f can be traced, and its gradient at the point.
 
@@ -48,8 +56,10 @@ def partial_slices(
     api = "jaxcalc.visual.partial_slices"
     x, z = require_pair(api, "point", point)
     require_two_numbers(api, f, (x, z))
-    if not (np.isfinite(width) and width > 0):
-        raise ValueError(f"{api}: width must be positive and finite, got {width!r}.")
+    require_positive(api, "width", width)
+    height = float(values(f, x, z))
+    slopes = [float(slope) for slope in values(jax.grad(f, argnums=(0, 1)), x, z)]
+    require_slopes(api, f, f"({x:.4g}, {z:.4g})", height, *slopes)
     ax = axes_for(api, ax, dimensions=3)
     # the curves lie in the surface; in the order of drawing they stay visible
     ax.computed_zorder = False
@@ -59,9 +69,7 @@ def partial_slices(
     if surface.count():
         look = {"cmap": "Greys", "alpha": 0.5, "linewidth": 0.2, "edgecolor": "0.75"}
         ax.plot_surface(*grid, surface, rstride=2, cstride=2, zorder=1, **look)
-    height = float(values(f, x, z))
-    name, names = function_name(f), names_of(f, ("x", "z"))
-    slopes = [float(slope) for slope in values(jax.grad(f, argnums=(0, 1)), x, z)]
+    name, names = label_of(f), names_of(f, ("x", "z"))
     for moving, (color, dashes) in enumerate(((BLUE, "-"), (ORANGE, "--"))):
         held, slope = 1 - moving, slopes[moving] + 0.0  # no -0
         label = f"{names[held]} = {(x, z)[held]:.4g}: ∂{name}/∂{names[moving]} = {slope:.4g}"
