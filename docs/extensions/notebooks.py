@@ -1,13 +1,26 @@
-"""Copies of the notebooks, which live beside the documentation and not in it, for the build to read."""
+"""Copies of the notebooks, which live beside the documentation and not in it, for the build to read.
+
+Their links to `../docs/` are those of the site there.
+"""
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 from sphinx.application import Sphinx
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+INDEX = """# Notebooks
+
+To run and to change them: `pip install ".[notebooks]"`, then `jupyter lab notebooks`. What they show is
+what came out when they were run.
+
+```{{toctree}}
+:maxdepth: 1
+
+{names}
+```
+"""
 NAME = re.compile(r"[1-9]-[a-z0-9-]+\.ipynb")
 
 
@@ -32,10 +45,13 @@ def copy_notebooks(app: Sphinx) -> None:
     for old in target.glob("*.ipynb"):
         if old.name not in found:
             old.unlink()
+    names = [path.stem for path in found.values()]
+    (target / "index.md").write_text(INDEX.format(names="\n".join(names)), "utf-8")
     for name, path in found.items():
+        text = path.read_text("utf-8").replace("](../docs/", "](../")
         copy = target / name
-        if not copy.exists() or copy.read_bytes() != path.read_bytes():
-            shutil.copyfile(path, copy)
+        if not copy.exists() or copy.read_text("utf-8") != text:
+            copy.write_text(text, "utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
