@@ -37,11 +37,13 @@ from jaxcalc.transforms.traced import Traced
 
 if __package__:
     from benchmarks.problems import Problem
-    from benchmarks.suite import each_case, fresh, options, timed
+    from benchmarks.ratios import timed
+    from benchmarks.suite import each_case, fresh, options
     from benchmarks.suite_cases import Case
 else:
     from problems import Problem
-    from suite import each_case, fresh, options, timed
+    from ratios import timed
+    from suite import each_case, fresh, options
     from suite_cases import Case
 
 _GOOD = 1.25  # times the fastest plan

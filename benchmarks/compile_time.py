@@ -1,6 +1,6 @@
 """Compile time against size: the structured Hessian of chained Rosenbrock, beside the gradient.
 
-    python -m benchmarks.compile_time [--rounds 5]
+    python -m benchmarks.compile_time [--rounds 5] [--json FILE]
 
 Each row is the median of several builds from nothing: trace, structure and compilation.
 """
@@ -8,9 +8,11 @@ Each row is the median of several builds from nothing: trace, structure and comp
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -34,7 +36,9 @@ def seconds(derivative: Callable[[Any], Any], f: Callable[[Any], Any], x: Any) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write all figures as JSON")
+    given = parser.parse_args()
+    rounds, rows = given.rounds, []
     ways: dict[str, Callable[[Any], Any]] = {
         "gradient": jax.grad,
         "Hessian": lambda f: jaxcalc.hessian(f, format="structured"),
@@ -49,7 +53,10 @@ def main() -> None:
             trace, compiled = (1e3 * statistics.median(part) for part in zip(*times, strict=True))
             baseline = baseline or trace + compiled
             ratio = (trace + compiled) / baseline
+            rows.append({"n": n, "of": name, "trace_ms": trace, "compile_ms": compiled, "ratio": ratio})
             print(f"{n:>10,} {name:>10} {trace:>12.1f} {compiled:>13.1f} {ratio:>16.2f}")
+    if given.json is not None:
+        given.json.write_text(json.dumps({"rows": rows}), "utf-8")
 
 
 if __name__ == "__main__":

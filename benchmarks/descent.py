@@ -4,6 +4,7 @@
 - recorded: a jitted `lax.fori_loop` around Optax that keeps the same;
 - bare: the same loop giving nothing but the final parameters, so that XLA drops the loss's value: it
   shows what recording costs;
+- jaxopt, optimistix: their gradient descent with the same fixed step and no tolerance (sgd only);
 - minimize: `jaxcalc.descent.minimize`, second call, from the user's arrays to a finished `Minimum`.
 
 Targets: `minimize` takes at most a fifth of python, and at most 1.05 times recorded, which does the
@@ -15,6 +16,7 @@ Run `python -m benchmarks.descent`, or `python benchmarks/descent.py`; `--json` 
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -33,14 +35,15 @@ else:
     import ratios
 
 STEPS = 1000
+RATE = 0.05
 TARGETS = (
     ratios.Target("minimize", "python", 1 / 5),
     ratios.Target("minimize", "recorded", 1.05),
 )
 NETWORKS = {"8-16-1, batch 32": (8, 16, 1, 32), "8-32-2, batch 32": (8, 32, 2, 32)}
 OPTIMIZERS = {
-    "sgd": lambda: optax.sgd(0.05),
-    "momentum": lambda: optax.sgd(0.05, momentum=0.9),
+    "sgd": lambda: optax.sgd(RATE),
+    "momentum": lambda: optax.sgd(RATE, momentum=0.9),
     "adam": lambda: optax.adam(1e-2),
 }
 
@@ -124,19 +127,49 @@ def minimize(problem: Problem, optimizer: Any) -> ratios.Run:
     return lambda: descent.minimize(loss, *problem, optimizer=optimizer, steps=STEPS).parameters
 
 
+def by_jaxopt(problem: Problem, _: Any) -> ratios.Run:
+    """jaxopt's gradient descent: the step is fixed, and nothing stops it early."""
+    jaxopt = importlib.import_module("jaxopt")
+    options = {"stepsize": RATE, "maxiter": STEPS, "tol": 0.0, "acceleration": False}
+    solver = jaxopt.GradientDescent(loss, **options)
+    run = jax.jit(lambda *data: solver.run(*data).params)
+    return lambda: run(*problem)
+
+
+def by_optimistix(problem: Problem, _: Any) -> ratios.Run:
+    """optimistix's gradient descent, which needs a tolerance: one that is never reached."""
+    optimistix = importlib.import_module("optimistix")
+    solver = optimistix.GradientDescent(RATE, rtol=0.0, atol=0.0)
+
+    def objective(parameters: Any, data: Any) -> Any:
+        return loss(parameters, *data)
+
+    @jax.jit
+    def run(start: Any, data: Any) -> Any:
+        options = {"max_steps": STEPS + 1, "throw": False}  # the first one evaluates the loss alone
+        return optimistix.minimise(objective, solver, start, data, **options).value
+
+    return lambda: run(problem[0], problem[1:])
+
+
 CONTENDERS = {"recorded": recorded, "bare": bare, "python": python, "minimize": minimize}
 
 
-def contenders(problem: Problem, optimizer: Any) -> dict[str, Callable[[], ratios.Run]]:
-    return {name: partial(setup, problem, optimizer) for name, setup in CONTENDERS.items()}
+SGD_ONLY = {"jaxopt": by_jaxopt, "optimistix": by_optimistix}
+
+
+def contenders(problem: Problem, method: str) -> dict[str, Callable[[], ratios.Run]]:
+    everyone = CONTENDERS | (SGD_ONLY if method == "sgd" else {})
+    optimizer = OPTIMIZERS[method]()
+    return {name: partial(setup, problem, optimizer) for name, setup in everyone.items()}
 
 
 def main() -> int:
     given = ratios.options(__doc__)
     tables = {
-        f"{name}, {method}": ratios.measure(contenders(network(*sizes), make()), rounds=given.rounds)
+        f"{name}, {method}": ratios.measure(contenders(network(*sizes), method), rounds=given.rounds)
         for name, sizes in NETWORKS.items()
-        for method, make in OPTIMIZERS.items()
+        for method in OPTIMIZERS
     }
     met = ratios.report(tables, "recorded", TARGETS, as_json=given.json)
     return 0 if met else 1

@@ -10,10 +10,13 @@ The import is timed in fresh processes.
 
 from __future__ import annotations
 
+import argparse
+import json
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -87,10 +90,10 @@ def counted(transformed: Callable[..., Any], x: Any) -> dict[str, float]:
     }
 
 
-def compare() -> int:
-    """Print one line for each function and transformation; returns how many miss the target."""
+def compare() -> list[dict[str, Any]]:
+    """Print one line for each function and transformation, and return what it says."""
     print(f"{'':18} {'':18} {'flops':>8} {'bytes':>8} {'memory':>8}   (jaxcalc / JAX)")
-    missed = 0
+    rows = []
     for name, (f, x, is_scalar) in functions().items():
         for transformation, (ours, theirs) in PAIRS.items():
             if is_scalar != (transformation in SCALAR_ONLY):
@@ -99,9 +102,11 @@ def compare() -> int:
             other = {figure: min(each[figure] for each in others) for figure in mine}
             ratios = {k: mine[k] / other[k] if other[k] else 1.0 + mine[k] for k in mine}
             largest = max(ratios["flops"], ratios["memory"])
-            missed += largest > (MOST_AUTOMATIC if transformation == "jacobian" else MOST)
+            missed = largest > (MOST_AUTOMATIC if transformation == "jacobian" else MOST)
+            row = {"function": name, "transformation": transformation, "missed": missed}
+            rows.append(row | {k: float(f"{r:.4g}") for k, r in ratios.items()})
             print(f"{name:18} {transformation:18} " + " ".join(f"{r:8.3f}" for r in ratios.values()))
-    return missed
+    return rows
 
 
 def import_seconds(rounds: int = 9) -> float:
@@ -119,7 +124,13 @@ def import_seconds(rounds: int = 9) -> float:
 
 def main() -> int:
     """Compare, time the import, and say whether the targets are met."""
-    missed, seconds = compare(), import_seconds()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write all figures as JSON")
+    given = parser.parse_args()
+    rows, seconds = compare(), import_seconds()
+    missed = sum(row["missed"] for row in rows)
+    if given.json is not None:
+        given.json.write_text(json.dumps({"rows": rows, "import_seconds": seconds}), "utf-8")
     met = not missed and seconds <= MOST_IMPORT
     print(f"{missed} over the target (flops and memory at most {MOST}, automatic {MOST_AUTOMATIC})")
     print(

@@ -1,4 +1,4 @@
-"""Those who take part in the structure benchmark: jaxcalc, JAX by itself and by hand, and peers.
+"""Those who take part where derivatives are compared: jaxcalc, JAX by itself and by hand, and peers.
 
 A contender is a function of a `Problem` that prepares what is done once, and returns a `Ready`: the
 seconds that took, and the function to time. What it returns are the derivative's values; `entries`
@@ -8,6 +8,7 @@ turns them into rows, columns and values for the comparison with others.
 from __future__ import annotations
 
 import importlib
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -31,6 +32,16 @@ FAILURES = (
 )  # fmt: skip
 
 
+DENSE_LIMIT = 2e9  # bytes of a dense derivative that is still computed
+
+
+class TooLargeError(MemoryError):
+    """A contender that is left out because of the memory that it would take."""
+
+    def __init__(self, size: float, why: str = "") -> None:
+        super().__init__(f"not run: needs {size / 1e9:,.3g} GB{why}")
+
+
 class Ready(NamedTuple):
     """A contender that can be timed.
 
@@ -39,15 +50,50 @@ class Ready(NamedTuple):
         setup: seconds to find structure or colouring, compilation not included; None if it has none.
         entries: given what `run` returns, rows, columns and values in row-major order; or None.
         lower: `jax.jit`'s lowered program, whose memory can be asked for, or None.
+        dense: given what `run` returns, the derivative as a matrix; None where `entries` say it.
     """
 
     run: Callable[[], Any]
     setup: float | None = None
     entries: Callable[[Any], tuple[Any, Any, Any]] | None = None
     lower: Callable[[], Any] | None = None
+    dense: Callable[[Any], Any] | None = None
 
 
 Contender = Callable[[Problem], Ready]
+
+
+def check_size(problem: Problem) -> None:
+    """Refuse a dense derivative that would fill the memory.
+
+    Raises:
+        TooLargeError: it needs more than `DENSE_LIMIT` bytes.
+    """
+    size = math.prod(matrix_shape(problem)) * problem.args[0].dtype.itemsize
+    if size > DENSE_LIMIT:
+        raise TooLargeError(size)
+
+
+def matrix_shape(problem: Problem) -> tuple[int, int]:
+    """Rows and columns of the derivative."""
+    inputs = problem.args[0].size
+    return (inputs if problem.order == 2 else _outputs(problem), inputs)
+
+
+def _outputs(problem: Problem) -> int:
+    return math.prod(jax.eval_shape(problem.f, *problem.args).shape)
+
+
+def matrix(problem: Problem, ready: Ready, result: Any) -> np.ndarray:
+    """The derivative that a contender returned, as a dense matrix."""
+    shape = matrix_shape(problem)
+    if ready.dense is not None:
+        return np.asarray(ready.dense(result)).reshape(shape)
+    assert ready.entries is not None
+    rows, cols, values = ready.entries(result)
+    whole = np.zeros(shape, values.dtype)
+    np.add.at(whole, (rows, cols), values)
+    return whole
 
 
 def row_major(rows: Any, cols: Any, values: Any) -> tuple[Any, Any, Any]:
@@ -78,6 +124,8 @@ def jaxcalc_call(format: str) -> Contender:  # noqa: A002
     def prepare(problem: Problem) -> Ready:
         f, setup = _found(problem)
         derivative = _derivative(problem)(f, format=format)
+        if format == "dense":
+            return Ready(lambda: derivative(*problem.args), setup, dense=np.asarray)
         if format != "structured":
             return Ready(lambda: derivative(*problem.args), setup, _entries_of(problem, f))
         return Ready(lambda: derivative(*problem.args).values, setup, _entries_of(problem, f))
@@ -100,6 +148,8 @@ def jaxcalc_in_jit(format: str) -> Contender:  # noqa: A002
             found = derivative(*args)
             return found if format == "dense" else found.data if format == "bcoo" else found.values
 
+        if format == "dense":
+            return _compiled(values, problem.args, setup=setup, dense=np.asarray)
         return _compiled(values, problem.args, setup=setup, entries=_entries_of(problem, f))
 
     return prepare
@@ -144,7 +194,24 @@ def _entries_of(problem: Problem, f: Callable[..., Any]) -> Callable[[Any], Any]
 
 def jax_whole(name: str) -> Contender:
     """`jax.jacfwd`, `jax.jacrev` or `jax.hessian` of the whole function, compiled."""
-    return lambda problem: _compiled(getattr(jax, name)(problem.f), problem.args)
+
+    def prepare(problem: Problem) -> Ready:
+        check_size(problem)
+        return _compiled(getattr(jax, name)(problem.f), problem.args, dense=np.asarray)
+
+    return prepare
+
+
+def transformed(transformation: Callable[..., Any], *, compiled: bool = True) -> Contender:
+    """Any transformation with a dense result, under `jax.jit` or called as it is."""
+
+    def prepare(problem: Problem) -> Ready:
+        derivative = transformation(_fresh(problem.f))
+        if compiled:
+            return _compiled(derivative, problem.args, dense=np.asarray)
+        return Ready(lambda: derivative(*problem.args), dense=np.asarray)
+
+    return prepare
 
 
 def by_hand(name: str, batched: int = 1) -> Contender:
@@ -158,9 +225,24 @@ def by_hand(name: str, batched: int = 1) -> Contender:
             return problem.f(*(x[None] for x in args[:batched]), *args[batched:])[0]
 
         axes = (*[0] * batched, *[None] * (len(problem.args) - batched))
-        return _compiled(jax.vmap(getattr(jax, name)(one), in_axes=axes), problem.args)
+        derivative = jax.vmap(getattr(jax, name)(one), in_axes=axes)
+        return _compiled(derivative, problem.args, dense=block_diagonal(problem))
 
     return prepare
+
+
+def block_diagonal(problem: Problem) -> Callable[[Any], np.ndarray]:
+    """How the derivatives of samples that don't mix become one matrix."""
+
+    def dense(blocks: Any) -> np.ndarray:
+        batch = problem.args[0].shape[0]
+        small = np.asarray(blocks).reshape(batch, -1, problem.args[0].size // batch)
+        whole = np.zeros((batch, small.shape[1], batch, small.shape[2]), small.dtype)
+        for k in range(batch):
+            whole[k, :, k] = small[k]
+        return whole
+
+    return dense
 
 
 def gradients_by_hand(problem: Problem) -> Ready:
@@ -183,7 +265,15 @@ def plane_by_hand(problem: Problem) -> Ready:
         pieces = (1 + 0.2 * u * laplacian - 4 * off, off[:-1], off[1:], off[:, :-1], off[:, 1:])
         return jnp.concatenate([piece.reshape(-1) for piece in pieces])
 
-    return _compiled(diagonals, problem.args)
+    def entries(values: Any) -> tuple[Any, Any, Any]:
+        at = np.arange(problem.args[0].size).reshape(problem.args[0].shape)
+        rows = (at, at[:-1], at[1:], at[:, :-1], at[:, 1:])
+        cols = (at, at[1:], at[:-1], at[:, 1:], at[:, :-1])
+        return row_major(
+            *(np.concatenate([p.reshape(-1) for p in each]) for each in (rows, cols)), values
+        )
+
+    return _compiled(diagonals, problem.args, entries=entries)
 
 
 # ---- peers
@@ -200,6 +290,9 @@ def asdex(problem: Problem) -> Ready:
         warnings.simplefilter("ignore", library.DenseColoringWarning)
         coloring = color(f, *problem.args)
     setup = time.perf_counter() - began
+    size = 4.0 * coloring.num_colors * max(matrix_shape(problem))
+    if size > DENSE_LIMIT:
+        raise TooLargeError(size, f", for {coloring.num_colors:,} colours")
     derivative = build(f, coloring, output_format="bcoo")
     pattern = coloring.sparsity
 
@@ -231,4 +324,8 @@ def folx(problem: Problem) -> Ready:
     """folx: the sparse Jacobian that its forward Laplacian carries; XLA drops the Laplacian."""
     library = importlib.import_module("folx")
     forward = library.forward_laplacian(problem.f, sparsity_threshold=32)
-    return _compiled(lambda x: forward(x).jacobian.data, problem.args)
+
+    def dense(_: Any) -> Any:
+        return forward(*problem.args).jacobian.dense_array.T
+
+    return _compiled(lambda x: forward(x).jacobian.data, problem.args, dense=dense)

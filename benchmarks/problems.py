@@ -214,3 +214,38 @@ def segments(n: int) -> Problem:
         return jax.ops.segment_sum(x**2, jnp.arange(n) // (n // 10), 10)
 
     return Problem(f, (normal(n),))
+
+
+# ---- where others do well
+
+
+def waves(n: int) -> Problem:
+    """A small function whose every output depends on every input."""
+    return Problem(lambda x: jnp.sin(x) * jnp.sum(x**2), (normal(n),))
+
+
+def logsumexp(n: int) -> Problem:
+    """A number, for its gradient."""
+    return Problem(lambda x: jax.nn.logsumexp(jnp.sin(x) * x), (normal(n),))
+
+
+def shuffled(n: int) -> Problem:
+    """Each output depends on three inputs at random places: a few colours suffice."""
+    generator = np.random.default_rng(0)
+    first, second = generator.permutation(n), generator.permutation(n)
+
+    def f(x: Any) -> Any:
+        return jnp.sin(x) * x[first] + x[second] ** 2
+
+    return Problem(f, (normal(n),))
+
+
+def elementwise(n: int) -> Problem:
+    """Twenty steps on each element: one colour suffices."""
+
+    def f(x: Any) -> Any:
+        for _ in range(20):
+            x = jnp.sin(x) + x
+        return x
+
+    return Problem(f, (normal(n),))

@@ -17,12 +17,16 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import numpy as np
 
 Run = Callable[[], Any]
+
+TURN = 2e-3  # seconds that a turn lasts at the least, where runs of microseconds are timed
+FEWEST = 3  # rounds, however long they take
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,15 @@ def seconds(run: Run) -> float:
     return time.perf_counter() - began
 
 
-def measure(contenders: Mapping[str, Callable[[], Run]], *, rounds: int = 15) -> dict[str, Timing]:
+def measure(
+    contenders: Mapping[str, Callable[[], Run]], *, rounds: int = 15, budget: float | None = None
+) -> dict[str, Timing]:
     """Time the contenders in turns.
 
     Args:
         contenders: by name, a set-up: a function that returns the function to time.
         rounds: how many times each runs.
+        budget: seconds after which no further round begins, once there are three.
 
     Returns:
         A `Timing` for each name.
@@ -90,10 +97,50 @@ def measure(contenders: Mapping[str, Callable[[], Run]], *, rounds: int = 15) ->
         seconds(run)
     # who runs before whom changes too: what one leaves in the caches is not always the same one's loss
     order = random.Random(0)
-    for _ in range(rounds):
+    began = time.perf_counter()
+    for done in range(rounds):
+        if budget is not None and done >= FEWEST and time.perf_counter() - began > budget:
+            break
         for name in order.sample(names, len(names)):
             times[name].append(seconds(runs[name]))
     return {name: Timing(name, setups[name], tuple(times[name])) for name in names}
+
+
+def timed(runs: Mapping[str, Run], rounds: int, *, budget: float | None = None) -> dict[str, Timing]:
+    """Times of single runs, in turns that are long enough to be measured: short runs are repeated."""
+    counts = {name: _runs_in_a_turn(run) for name, run in runs.items()}
+
+    def turns(name: str) -> Run:
+        def turn() -> Any:
+            for _ in range(counts[name] - 1):
+                jax.block_until_ready(runs[name]())
+            return runs[name]()
+
+        return turn
+
+    timings = measure({n: lambda n=n: turns(n) for n in runs}, rounds=rounds, budget=budget)
+    return {
+        name: replace(timing, runs=tuple(t / counts[name] for t in timing.runs))
+        for name, timing in timings.items()
+    }
+
+
+def _runs_in_a_turn(run: Run) -> int:
+    seconds(run)
+    return max(1, int(TURN / seconds(run)))
+
+
+def growth(sizes: Sequence[float], times: Sequence[float], *, last: int = 3) -> float | None:
+    """The exponent k of time ~ size^k: a straight line through the logarithms at the largest sizes.
+
+    Args:
+        sizes: in growing order.
+        times: seconds at each size.
+        last: how many of the largest sizes count; None is returned where there are fewer.
+    """
+    if len(sizes) < last:
+        return None
+    return float(np.polyfit(np.log(sizes[-last:]), np.log(times[-last:]), 1)[0])
 
 
 def ratio(timing: Timing, baseline: Timing) -> Ratio:

@@ -36,24 +36,14 @@ import jaxcalc
 if __package__:
     from benchmarks import peers, ratios
     from benchmarks.cases import CASES, Case, Goal
+    from benchmarks.preparing import Figures, one_line, prepare
     from benchmarks.problems import Problem
 else:
     import peers
     import ratios
     from cases import CASES, Case, Goal
+    from preparing import Figures, one_line, prepare
     from problems import Problem
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What was measured of one contender, or the error it failed with."""
-
-    name: str
-    timing: ratios.Timing | None = None
-    setup: float | None = None
-    first_call: float | None = None
-    memory: int | None = None
-    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,24 +80,13 @@ def _prepared(case: Case, problem: Problem) -> tuple[dict[str, peers.Ready], lis
     figures: list[Figures] = []
     for name, contender in case.contenders().items():
         try:
-            candidate = contender(problem)
-            first = ratios.seconds(candidate.run)
+            ready[name], found = prepare(name, contender, problem)
         except peers.FAILURES as error:
             if name == "f" or name.startswith("jaxcalc"):
                 raise
-            text = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:90]}"
-            figures.append(Figures(name, error=text))
-            continue
-        ready[name] = candidate
-        figures.append(Figures(name, None, candidate.setup, first, _memory(candidate)))
+            found = Figures(name, error=one_line(error))
+        figures.append(found)
     return ready, figures
-
-
-def _memory(ready: peers.Ready) -> int | None:
-    if ready.lower is None:
-        return None
-    analysis = ready.lower().compile().memory_analysis()
-    return None if analysis is None else int(analysis.temp_size_in_bytes)
 
 
 # ---- checks

@@ -17,7 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +30,17 @@ import jaxcalc
 
 if __package__:
     from benchmarks.problems import Problem
-    from benchmarks.ratios import Ratio, Timing, measure, ratio
+    from benchmarks.ratios import Ratio, ratio, timed
     from benchmarks.suite_cases import CASES, Case
 else:
     from problems import Problem
-    from ratios import Ratio, Timing, measure, ratio
+    from ratios import Ratio, ratio, timed
     from suite_cases import CASES, Case
 
 _OURS = "jaxcalc"
 _AT_MOST = 1.1  # times the best of JAX's
 _FASTER = 0.5  # where there is structure or a bottleneck
 _FIRST_AT_MOST = 2.0  # times the first call of the better one of JAX's
-_TURN = 2e-3  # seconds that a turn lasts at the least
 _FIRST_CALLS = 3  # the fastest counts
 _FIRST_SECONDS = 1.5  # after which no first call is repeated
 _TOLERANCE = 2e-3  # of the largest entry, in float32
@@ -133,32 +132,6 @@ def first_calls(names: Sequence[str], problem: Problem) -> dict[str, float]:
         if time.perf_counter() - began > _FIRST_SECONDS:
             break
     return {n: min(times) for n, times in found.items()}
-
-
-def timed(runs: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, Timing]:
-    """Times of single runs, taken in turns that are long enough to be measured."""
-    counts = {n: _runs_in_a_turn(run) for n, run in runs.items()}
-
-    def turns(n: str) -> Callable[[], Any]:
-        def turn() -> Any:
-            for _ in range(counts[n] - 1):
-                jax.block_until_ready(runs[n]())
-            return runs[n]()
-
-        return turn
-
-    timings = measure({n: lambda n=n: turns(n) for n in runs}, rounds=rounds)
-    return {
-        n: replace(timing, runs=tuple(t / counts[n] for t in timing.runs))
-        for n, timing in timings.items()
-    }
-
-
-def _runs_in_a_turn(run: Callable[[], Any]) -> int:
-    jax.block_until_ready(run())
-    start = time.perf_counter()
-    jax.block_until_ready(run())
-    return max(1, int(_TURN / (time.perf_counter() - start)))
 
 
 def difference(mine: Any, other: Any) -> float:
