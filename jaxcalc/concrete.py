@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 # what tracing raises when f needs a concrete value: `if x > 0`, `int(x)`, `numpy.asarray(x)`
 UNTRACEABLE = (
@@ -57,4 +58,11 @@ def at_each(f: Callable[..., Any], *points: Any) -> Any:
         return jax.vmap(f)(*points)
     except PERHAPS_UNTRACEABLE:
         found = [f(*point) for point in zip(*points, strict=True)]
-        return jax.tree.map(lambda *outputs: jnp.stack(outputs), *found)
+        return jax.tree.map(lambda *outputs: _stacked(outputs), *found)
+
+
+def _stacked(outputs: tuple[Any, ...]) -> Any:
+    if any(isinstance(output, jax.core.Tracer) for output in outputs):
+        return jnp.stack(outputs)
+    # thousands of operands would take XLA many seconds
+    return jnp.asarray(np.stack([np.asarray(output) for output in outputs]))

@@ -16,7 +16,7 @@ from jaxcalc.visual.style import BLUE, GREY, INK, ORANGE, halo
 
 _PER_DECADE = 4  # default steps
 _FITTED = 3  # points that a guide needs at least
-_SPREAD = 1.2  # decades that half of these may lie apart for the guide to mean something
+_ASTRAY = 0.3  # a guide is drawn where the slope of the points is as near to its own
 
 
 def difference_error(
@@ -92,10 +92,10 @@ def _guide(ax: Any, h: Any, error: Any, power: int, text: str) -> None:
     """The line of this slope through the points, where they follow it."""
     if len(h) < _FITTED:
         return
-    height = np.log10(error) - power * np.log10(h)
-    low, middle, high = np.quantile(height, [0.25, 0.5, 0.75])
-    if high - low > _SPREAD:
+    slope = np.polyfit(np.log10(h), np.log10(error), 1)[0]
+    if abs(slope - power) > _ASTRAY:
         return
+    middle = np.median(np.log10(error) - power * np.log10(h))
     ends = h[[0, -1]]
     ax.plot(ends, 10**middle * ends**power, color=GREY, linestyle=":", linewidth=1.6, zorder=1)
     outer = ends.max() if power > 0 else ends.min()

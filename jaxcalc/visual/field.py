@@ -60,10 +60,8 @@ def gradient_field(
     x, y = (np.linspace(*limits, GRID) for limits in (xlim, ylim))
     handles = draw_contours(ax, x, y, values(f, *np.meshgrid(x, y)))
     at = np.meshgrid(*(_inside(limits, arrows) for limits in (xlim, ylim)))
-    u, v = _shortened(*values(jax.grad(f, argnums=(0, 1)), *at))
-    longest = np.nanmax(np.hypot(u, v), initial=0.0) or 1.0
-    arrow = {"width": min(0.006, 0.06 / arrows), "pivot": "mid", "color": BLUE, "zorder": 3}
-    ax.quiver(*at, u, v, angles="xy", scale_units="width", scale=longest * arrows, **arrow)
+    u, v = values(jax.grad(f, argnums=(0, 1)), *at)
+    _draw_arrows(ax, *(each[np.isfinite(u) & np.isfinite(v)] for each in (*at, u, v)), arrows)
     names = names_of(f, ("x", "z"))
     title = f"gradient of {label_of(f)} on its contours"
     ax.set(xlabel=names[0], ylabel=names[1], xlim=xlim, ylim=ylim, title=title)
@@ -79,9 +77,15 @@ def _inside(limits: tuple[float, float], count: int) -> Any:
     return low + (high - low) * (np.arange(count) + 0.5) / count
 
 
-def _shortened(u: Any, v: Any) -> tuple[Any, Any]:
-    """The vectors with the square root of their length; NaN where they are not finite."""
+def _draw_arrows(ax: Any, x: Any, y: Any, u: Any, v: Any, count: int) -> None:
+    """Arrows in the middle of their cells, the longest one as long as a cell is wide."""
     length = np.hypot(u, v)
-    known = np.isfinite(length)
-    factor = 1 / np.sqrt(np.where(known & (length > 0), length, 1.0))
-    return np.where(known, u * factor, np.nan), np.where(known, v * factor, np.nan)
+    if not length.size:
+        return
+    factor = 1 / np.sqrt(np.where(length > 0, length, 1.0))
+    longest = np.sqrt(length.max()) or 1.0
+    style = {"width": min(0.006, 0.06 / count), "pivot": "mid", "color": BLUE, "zorder": 3}
+    # the angle is that of the data, whatever the scales of the axes
+    ax.quiver(
+        x, y, u * factor, v * factor, angles="xy", scale_units="width", scale=longest * count, **style
+    )

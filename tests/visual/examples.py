@@ -1,5 +1,7 @@
 """A picture of each kind, as small as it shows what it is about."""
 
+from functools import cache
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -26,6 +28,7 @@ def bowl(p):
     return (p["a"] - 3) ** 2 + 4 * (p["b"] + 1) ** 2
 
 
+@cache
 def path(rate, steps=12):
     found = [{"a": 0.0, "b": 0.0}]
     for _ in range(steps):
@@ -33,6 +36,7 @@ def path(rate, steps=12):
     return found
 
 
+@cache
 def minimum(rate, steps=30):
     return descent.minimize(bowl, {"a": 0.0, "b": 0.0}, optimizer=rate, steps=steps)
 
