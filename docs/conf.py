@@ -1,4 +1,4 @@
-"""How the documentation is built: `sphinx-build -W --keep-going -n -b html docs build/docs`."""
+"""How the documentation is built; CONTRIBUTING.md has the command."""
 
 import sys
 from pathlib import Path
@@ -19,8 +19,9 @@ extensions = [
     "docstrings",
     "mathml",
     "notebooks",
+    "outputs",
 ]
-exclude_patterns = ["extensions", "build"]
+exclude_patterns = ["extensions"]
 
 # Pages
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist", "colon_fence"]

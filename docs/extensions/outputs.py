@@ -1,0 +1,22 @@
+"""Outputs whose lines may be broken: those that are no tables."""
+
+import re
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+_OUTPUTS = ("text", "myst-ansi", "none")
+_COLUMNS = re.compile(r"─|\S {3,}\S")
+
+
+def mark_outputs(_app: Sphinx, document: nodes.document) -> None:
+    """Give these blocks the class `wrap`, which the style sheet knows."""
+    for block in document.findall(nodes.literal_block):
+        if block.get("language") in _OUTPUTS and not _COLUMNS.search(block.astext()):
+            block["classes"].append("wrap")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Look at every page that is read."""
+    app.connect("doctree-read", mark_outputs)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
