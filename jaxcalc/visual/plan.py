@@ -55,9 +55,12 @@ def plan_graph(explanation: Explanation, *, ax: Any = None) -> Any:
     most = _LINES if ax is None else _fitting(axes_for(api, ax))
     shown = stations(explanation, most)
     height = _HEAD + max(PITCH * len(shown), height_of(ways))
-    ax = axes_for(api, ax, size=(_WIDTH, height + 0.6))
-    width, room = _inches(ax)
-    scale = max(_SMALLEST, min(1.0, width / _WIDTH, room / height))
+    scale = 1.0
+    if ax is None:
+        ax = axes_for(api, size=(_WIDTH, height + 0.5))
+    else:
+        width, room = _inches(ax)
+        scale = max(_SMALLEST, min(scale, width / _WIDTH, room / height))
     ax.set_axis_off()
     ax.set(xlim=(0, _WIDTH), ylim=(height, 0))
     draw_flow(ax, explanation, shown, _HEAD, scale)

@@ -161,7 +161,7 @@ def _draw_station(ax: Any, station: Station, top: float, scale: float) -> None:
             text,
             ha="center",
             va="center",
-            fontsize=(9.5 if i == 0 else 8) * scale,
+            fontsize=(9 if i == 0 else 7.5) * scale,
             color=INK,
             bbox=CLEAR if station.is_dense else None,
         )
@@ -170,7 +170,7 @@ def _draw_station(ax: Any, station: Station, top: float, scale: float) -> None:
         top + _BOX / 2,
         station.note,
         va="center",
-        fontsize=8.5 * scale,
+        fontsize=8 * scale,
         weight="bold",
     )
 
@@ -183,5 +183,5 @@ def _draw_arrow(ax: Any, leaving: Station, ends: tuple[float, float], scale: flo
         "", (_MIDDLE, ends[1]), (_MIDDLE, ends[0]), arrowprops={"color": INK, "linewidth": 0, **style}
     )
     ax.text(
-        _MIDDLE + 0.22, sum(ends) / 2, leaving.leaving, va="center", fontsize=8.5 * scale, color=INK
+        _MIDDLE + 0.22, sum(ends) / 2, leaving.leaving, va="center", fontsize=8 * scale, color=INK
     )

@@ -61,7 +61,7 @@ def draw_boxes(ax: Any, shown: Sequence[Box], top: float, scale: float) -> None:
                 top + _PAD + _LINE * (i + 0.5),
                 text,
                 va="center",
-                fontsize=(9.5 if i == 0 else 8.5) * scale,
+                fontsize=(9 if i == 0 else 8) * scale,
                 weight="bold" if i == 0 and box.is_bold else "normal",
                 color=INK,
                 bbox=CLEAR if "hatch" in box.style else None,

@@ -63,7 +63,7 @@ def layer(w, x):
     return {"hidden": jnp.tanh(w @ x), "norm": jnp.sum(x)}
 
 
-def explanation(lines=3, **changes):
+def explanation(count=3, **changes):
     """Made by hand: what the planner says may change, and the picture of it should not."""
     known = {
         "term": "Jacobian",
@@ -77,7 +77,7 @@ def explanation(lines=3, **changes):
         ],
         "lines": [
             Line(f"model.py:{i + 2}", ("slice", "mul"), i + 1, 100 * (i + 1), 1.0 + i)
-            for i in range(lines)
+            for i in range(count)
         ],
         "lines_of": "structured, forward",
     }
