@@ -16,8 +16,8 @@ def test_committed_notebooks_are_executed_and_clean(path: Path) -> None:
     assert faults(path.read_text("utf-8")) == []
 
 
-def test_there_are_notebooks() -> None:
-    assert NOTEBOOKS
+def test_notebooks_are_numbered_in_the_order_in_which_they_are_read() -> None:
+    assert [path.name.split("-")[0] for path in NOTEBOOKS] == ["1", "2", "3", "4", "5"]
 
 
 def printed(text: str, name: str = "stdout") -> Any:
@@ -68,11 +68,15 @@ def in_pieces(made: Any) -> None:
     made.cells[1].outputs[:1] = [printed("a\n"), printed("b\n")]
 
 
+def with_output_metadata(made: Any) -> None:
+    made.cells[1].outputs[1].metadata = nbformat.from_dict({"filenames": {"image/png": "a.png"}})
+
+
 def with_repr(made: Any) -> None:
     made.cells[1].outputs[1].data["text/plain"] = "Report(file='model.py')"
 
 
-@pytest.mark.parametrize("spoil", [timed, other_kernel, in_pieces, with_repr])
+@pytest.mark.parametrize("spoil", [timed, other_kernel, in_pieces, with_output_metadata, with_repr])
 def test_cleaning_leaves_nothing_of_the_run(spoil: Callable[[Any], None]) -> None:
     made = notebook(printed("a\nb\n"), v4.new_output("display_data", data={"text/html": "<p>f</p>"}))
     text = written(made)
