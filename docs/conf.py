@@ -20,6 +20,7 @@ extensions = [
     "mathml",
     "notebooks",
     "outputs",
+    "pictures",
 ]
 exclude_patterns = ["extensions"]
 
