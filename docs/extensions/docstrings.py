@@ -9,6 +9,7 @@ from typing import Any
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.domains.python import PyObject
 
 _LABEL = re.compile(r"^(Cost|Method): (?=\S)")
 
@@ -52,6 +53,9 @@ def as_restructuredtext(
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the role and the handlers."""
     app.add_role("code_or_link", code_or_link)
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"
     app.connect("missing-reference", no_link)
     app.connect("autodoc-process-docstring", as_restructuredtext)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
