@@ -50,6 +50,14 @@ def as_restructuredtext(
             lines[number] = _LABEL.sub(r"**\1:** ", "".join(pieces))
 
 
+def begin_with_a_blank_line(
+    _app: Sphinx, what: str, _name: str, _thing: object, _options: object, lines: list[str]
+) -> None:
+    """Keep napoleon from taking the words before a colon for the type of a property."""
+    if what == "property":
+        lines.insert(0, "")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the role and the handlers."""
     app.add_role("code_or_link", code_or_link)
@@ -57,5 +65,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
         if field.name == "variable":
             field.label = "Attributes"
     app.connect("missing-reference", no_link)
+    app.connect("autodoc-process-docstring", begin_with_a_blank_line, priority=100)
     app.connect("autodoc-process-docstring", as_restructuredtext)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
