@@ -11,6 +11,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.domains.python import PyObject
 
+_COLON = "\ue000"  # stands for a colon while napoleon looks
 _LABEL = re.compile(r"^(Cost|Method): (?=\S)")
 
 
@@ -42,7 +43,8 @@ def as_restructuredtext(
     _app: Sphinx, _what: str, _name: str, _thing: object, _options: object, lines: list[str]
 ) -> None:
     """Escape what would be markup (|x|, the s of "`array`s"), and set "Cost:" and "Method:" in bold."""
-    for number, line in enumerate(lines):
+    for number, given in enumerate(lines):
+        line = lines[number] = given.replace(_COLON, ":")
         if not line.lstrip().startswith((">>>", "...")):
             pieces = re.split(r"(`[^`]*`)", line)
             pieces[::2] = [piece.replace("|", r"\|") for piece in pieces[::2]]
@@ -50,12 +52,12 @@ def as_restructuredtext(
             lines[number] = _LABEL.sub(r"**\1:** ", "".join(pieces))
 
 
-def begin_with_a_blank_line(
+def hide_colons(
     _app: Sphinx, what: str, _name: str, _thing: object, _options: object, lines: list[str]
 ) -> None:
     """Keep napoleon from taking the words before a colon for the type of a property."""
-    if what == "property":
-        lines.insert(0, "")
+    if what == "property" and lines:
+        lines[0] = lines[0].replace(":", _COLON)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -65,6 +67,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
         if field.name == "variable":
             field.label = "Attributes"
     app.connect("missing-reference", no_link)
-    app.connect("autodoc-process-docstring", begin_with_a_blank_line, priority=100)
+    app.connect("autodoc-process-docstring", hide_colons, priority=100)
     app.connect("autodoc-process-docstring", as_restructuredtext)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
