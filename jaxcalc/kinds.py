@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 from typing import Any, Literal
 
 import jax
@@ -66,6 +67,9 @@ class Kind:
             shown += f", ... ({len(self.shapes)} blocks)"
         noun = "shape" if len(self.shapes) == 1 else "shapes"
         return f"{self.name}: {self.map} ({self.spaces}), {noun} {shown}: use {self.call}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(str(self))}</p>"
 
 
 def classify(

@@ -46,13 +46,16 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """The file or the cell, `model.py` or `In[3]`, a colon and the line; empty where there is none."""
+        """The file or cell, a colon and the line, such as `model.py:41` or `In[3]:2`; may be empty."""
         return str(Place(self.file, self.line)) if self.file else ""
 
     def __str__(self) -> str:
         where = ", ".join(filter(None, (self.place, self.step)))
         head = f"{self.severity}: {where}: {self.cause}" if where else f"{self.severity}: {self.cause}"
         return f"{head}\n  {self.advice}"
+
+    def _repr_html_(self) -> str:
+        return _in_html("", [self])
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,7 @@ class Diagnosis:
     def _repr_html_(self) -> str:
         if not self.findings:
             return f"<p>{escape(self._summary())}</p>"
-        rows = [
-            (f.severity, " ".join(filter(None, (f.place, f.step))), f.cause, f.advice)
-            for f in self.findings
-        ]
-        return as_html(Table(self._summary(), ("", "line", "cause", "what to do"), rows))
+        return _in_html(self._summary(), self.findings)
 
     def _summary(self) -> str:
         run = f"{self.equations:,} equation{'' if self.equations == 1 else 's'} run"
@@ -106,6 +105,13 @@ class Diagnosis:
         ]
         healthy = "healthy, " if self.healthy else ""
         return f"{self.function}: {healthy}{', '.join(counts)} ({run})"
+
+
+def _in_html(title: str, findings: Sequence[Finding]) -> str:
+    rows = [
+        (f.severity, " ".join(filter(None, (f.place, f.step))), f.cause, f.advice) for f in findings
+    ]
+    return as_html(Table(title, ("", "line", "cause", "what to do"), rows))
 
 
 def in_order(findings: Sequence[Finding]) -> tuple[Finding, ...]:

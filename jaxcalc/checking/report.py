@@ -142,7 +142,8 @@ class CheckReport:
 
     def _repr_html_(self) -> str:
         findings = "".join(f"<li>{escape(str(finding))}</li>" for finding in self.findings)
-        return f"<div><p>{escape(self._verdict())}</p>{as_html(self._table())}<ul>{findings}</ul></div>"
+        listed = f"<ul>{findings}</ul>" if findings else ""
+        return f"<div><strong>{escape(self._verdict())}</strong>{as_html(self._table())}{listed}</div>"
 
     def _verdict(self) -> str:
         if not self.passed:

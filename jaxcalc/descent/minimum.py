@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxcalc.formats.sides import Side
+from jaxcalc.formats.tables import Table, as_html
+
 
 class History(NamedTuple):
     """Loss and gradient norm, step by step.
@@ -81,3 +84,15 @@ class Minimum:
             f"{self.gradient_norm:.3g}"
         )
         return f"{line}\n{self.advice}" if self.advice else line
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("stopped by", self.reason),
+            ("steps", f"{self.steps:,}"),
+            ("loss", f"{self.value:.6g}"),
+            ("gradient norm", f"{self.gradient_norm:.3g}"),
+            ("parameters", str(Side.of(self.parameters))),
+        ]
+        if self.advice:
+            rows.append(("advice", self.advice))
+        return as_html(Table("", (), rows))

@@ -42,10 +42,15 @@ class Bins:
         down, across = (max(1.0, scale) for scale in scales)
         return cls(int(np.ceil(m / down)), int(np.ceil(n / across)), (down, across), is_stretched)
 
-    @property
-    def capacity(self) -> float:
-        """How many elements of the matrix are in a cell."""
-        return self.scales[0] * self.scales[1]
+    def share(self, pattern: SparsityPattern, counts: np.ndarray) -> np.ndarray:
+        """`[height, width]`: how full each cell is, of the elements of the matrix that are in it."""
+        m, n = (
+            np.bincount((np.arange(size) / scale).astype(np.int64), minlength=cells)
+            for size, scale, cells in zip(
+                pattern.shape, self.scales, (self.height, self.width), strict=True
+            )
+        )
+        return counts / np.maximum(np.outer(m, n), 1)
 
     def count(self, pattern: SparsityPattern, groups: Any = 0, number: int = 1) -> np.ndarray:
         """`[number, height, width]`: the entries in each cell, by the group that each belongs to."""

@@ -81,7 +81,7 @@ class SparsityPattern:
 
     @cached_property
     def structure(self) -> Structure:
-        """What the pattern looks like, such as diagonal, banded, block diagonal or arrow; str() is words.
+        """What the pattern looks like, such as diagonal, banded or block diagonal; str() is words.
 
         Computed when it is first asked for, in time linear in the number of entries.
         """

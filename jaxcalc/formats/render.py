@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxcalc.formats.bins import ELONGATED, Bins
+from jaxcalc.formats.tables import Table, as_html
 
 if TYPE_CHECKING:
     from jaxcalc.formats.layout import Layout
@@ -74,14 +74,14 @@ def _pattern_rows(pattern: SparsityPattern) -> list[tuple[str, str]]:
 
 
 def _html(title: str, rows: list[tuple[str, str]], pattern: SparsityPattern) -> str:
-    cells = "".join(
-        f"<tr><th style='text-align:left'>{escape(name)}</th>"
-        f"<td style='text-align:left'>{escape(text)}</td></tr>"
-        for name, text in rows
-    )
+    return beside(as_html(Table(title, (), rows)), picture(pattern))
+
+
+def beside(*parts: str) -> str:
+    """Pieces of HTML in a row, or under each other where the page is narrow."""
     return (
-        "<div style='display:flex;gap:1em;align-items:center'>"
-        f"<table><caption>{escape(title)}</caption>{cells}</table>{picture(pattern)}</div>"
+        "<div style='display:flex;flex-wrap:wrap;gap:0.5em 1.5em;align-items:center'>"
+        f"{''.join(parts)}</div>"
     )
 
 
@@ -92,8 +92,7 @@ def picture(pattern: SparsityPattern) -> str:
         return ""
     # a cell with one entry among thousands must still be seen
     bins = Bins.of(pattern.shape, _CELLS)
-    share = np.minimum(1.0, bins.count(pattern)[0] / bins.capacity)
-    shades = np.ceil(_SHADES * share).astype(int)
+    shades = np.ceil(_SHADES * bins.share(pattern, bins.count(pattern)[0])).astype(int)
     height, width = shades.shape
     sides = [_PIXELS * size / max(m, n) for size in (m, n)]
     if bins.is_stretched:

@@ -92,7 +92,7 @@ def _cells(pattern: SparsityPattern, bins: Bins, colors: list[str], numbers: np.
     from matplotlib.colors import to_rgb
 
     counts = bins.count(pattern, numbers, len(colors))
-    share = np.minimum(1.0, counts.sum(axis=0) / bins.capacity)
+    share = bins.share(pattern, counts.sum(axis=0))
     # opacity grows with the square root, so that thin structures stay visible
     opacity = _FAINTEST + (1 - _FAINTEST) * np.sqrt(share / (share.max() or 1.0))
     shades = np.array([to_rgb(color) for color in colors])[counts.argmax(axis=0)]

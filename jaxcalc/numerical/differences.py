@@ -12,9 +12,13 @@ import numpy as np
 
 from jaxcalc.arguments import choose, dtype_of, require_callable, require_differentiable
 from jaxcalc.concrete import at_each
+from jaxcalc.formats.tables import Table, as_html
 from jaxcalc.transforms import derivative as exact_derivative
 
 _API = "jaxcalc.numerical.difference_quotients"
+_HEAD = ("step h", "forward", "error", "central", "error")  # of the table
+_WIDTHS = (9, 12, 12, 12, 12)
+_FORMS = (".1e", ".6g", ".1e", ".6g", ".1e")
 
 
 @jax.tree_util.register_dataclass
@@ -42,6 +46,15 @@ class DifferenceQuotients:
         if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(self)):
             return repr(self)
         return _table(self)
+
+    def _repr_html_(self) -> str | None:
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(self)):
+            return None
+        rows = [
+            [f"{number:{form}}" for number, form in zip(row, _FORMS, strict=True)]
+            for row in _rows(self)
+        ]
+        return as_html(Table(_foot(self), _HEAD, rows, _HEAD))
 
 
 def difference_quotients(
@@ -153,8 +166,8 @@ def _steps(api: str, steps: Any, x: Any) -> Any:
     return result
 
 
-def _table(quotients: DifferenceQuotients) -> str:
-    """One line for each step; of an array, the element with the largest error."""
+def _rows(quotients: DifferenceQuotients) -> list[tuple[Any, ...]]:
+    """Step, forward quotient and its error, central one and its; of an array, the largest error."""
     columns: list[Any] = [np.asarray(quotients.steps, np.float64)]
     for value, error in (
         (quotients.forward, quotients.forward_error),
@@ -166,12 +179,20 @@ def _table(quotients: DifferenceQuotients) -> str:
         kind = np.complex128 if np.iscomplexobj(np.asarray(value)) else np.float64
         values = np.asarray(value).astype(kind).reshape(rows, -1)
         columns += [values[range(rows), worst], flat[range(rows), worst]]
-    head = f"{'step h':>9}{'forward':>12}{'error':>12}{'central':>12}{'error':>12}"
-    lines = [
-        f"{h:>9.1e}{forward:>12.6g}{forward_error:>12.1e}{central:>12.6g}{central_error:>12.1e}"
-        for h, forward, forward_error, central, central_error in zip(*columns, strict=True)
-    ]
+    return list(zip(*columns, strict=True))
+
+
+def _table(quotients: DifferenceQuotients) -> str:
+    """One line for each step."""
+    lines = ["".join(f"{name:>{width}}" for name, width in zip(_HEAD, _WIDTHS, strict=True))]
+    for row in _rows(quotients):
+        cells = zip(row, _WIDTHS, _FORMS, strict=True)
+        lines.append("".join(f"{number:>{width}{form}}" for number, width, form in cells))
+    return "\n".join([*lines, _foot(quotients)])
+
+
+def _foot(quotients: DifferenceQuotients) -> str:
     exact = np.asarray(quotients.exact)
-    foot = f"exact derivative: {exact.item():.10g}" if exact.ndim == 0 else None
-    foot = foot or f"exact derivative: {exact.size} elements; each line shows the one of largest error"
-    return "\n".join([head, *lines, foot])
+    if exact.ndim == 0:
+        return f"exact derivative: {exact.item():.10g}"
+    return f"exact derivative: {exact.size} elements; each line shows the one of largest error"

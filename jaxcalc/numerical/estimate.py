@@ -7,8 +7,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
+from jax.tree_util import keystr, tree_flatten_with_path
 
+from jaxcalc.formats.tables import Table, as_html
 from jaxcalc.numerical.sampling import Part, Samples
 
 
@@ -26,6 +29,26 @@ class Estimate(NamedTuple):
 
     value: Any
     error: Any
+
+    def _repr_html_(self) -> str | None:
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(self)):
+            return None
+        rows = [
+            [keystr(path), _shortened(value, 7), _shortened(error, 2)]
+            for (path, value), error in zip(
+                tree_flatten_with_path(self.value)[0], jax.tree.leaves(self.error), strict=True
+            )
+        ]
+        return as_html(Table("", ("", "value", "error, at most"), rows))
+
+
+def _shortened(numbers: Any, digits: int) -> str:
+    shown = np.asarray(numbers)
+    if shown.ndim == 0:
+        return f"{shown.item():.{digits}g}"
+    return np.array2string(
+        shown, threshold=12, edgeitems=2, formatter={"all": lambda number: f"{number:.{digits}g}"}
+    )
 
 
 def pack(value: Any, error: Any, part: Part, dtype: Any) -> Estimate:

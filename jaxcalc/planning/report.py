@@ -35,10 +35,7 @@ def as_html(found: Explanation) -> str:
     """The same facts and tables, with a picture of the pattern."""
     picture = "" if found.pattern is None else render.picture(found.pattern)
     shown = "".join(map(in_html, tables(found)))
-    return (
-        "<div><div style='display:flex;flex-wrap:wrap;gap:1.5em;align-items:center'>"
-        f"{in_html(Table('', (), facts(found)))}{picture}</div>{shown}</div>"
-    )
+    return f"<div>{render.beside(in_html(Table('', (), facts(found))), picture)}{shown}</div>"
 
 
 def facts(found: Explanation) -> list[tuple[str, str]]:
