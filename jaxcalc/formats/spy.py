@@ -144,4 +144,6 @@ def _draw_legend(ax: Any, groups: list[Group]) -> None:
 
     below = ax.transAxes + ScaledTranslation(0, -_BELOW_LABELS / 72, ax.figure.dpi_scale_trans)
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "bbox_transform": below}
-    ax.legend(handles=patches, fontsize="small", frameon=False, ncols=min(3, len(patches)), **place)
+    columns = 2 if len(patches) == 4 else min(3, len(patches))
+    look: dict[str, Any] = {"ncols": columns, "handlelength": 1.0, "columnspacing": 1.2}
+    ax.legend(handles=patches, fontsize="small", frameon=False, **place, **look)

@@ -70,7 +70,8 @@ def difference_error(
     variable = names_of(f, ("x",))[0]
     ax.set_title(f"{label_of(f)} at {variable} = {float(x):.4g} ({dtype_of(found.exact)})")
     if ax.lines:
-        ax.legend(loc="upper center")
+        ax.margins(x=0.1)  # for the text beside the right arm
+        ax.legend(loc="upper center", fontsize="small")
     else:
         ax.text(0.5, 0.5, "every error is 0", transform=ax.transAxes, ha="center")
     return ax
@@ -83,9 +84,9 @@ def _draw_errors(ax: Any, name: str, h: Any, error: Any, power: int, style: dict
     ax.plot(h, error, label=label, markersize=3.5, linewidth=1.2, **style)
     ring = {"marker": "o", "markersize": 11, "markerfacecolor": "none", "color": INK}
     ax.plot(h[best], error[best], linestyle="none", **ring)
-    _guide(ax, h[:best], error[:best], power, "truncation ∝ h" if power == 1 else "truncation ∝ h²")
+    _guide(ax, h[:best], error[:best], power, "truncation\n∝ h" if power == 1 else "truncation\n∝ h²")
     if name == "central":  # rounding is the same for both
-        _guide(ax, h[best + 1 :], error[best + 1 :], -1, "rounding ∝ 1/h")
+        _guide(ax, h[best + 1 :], error[best + 1 :], -1, "rounding\n∝ 1/h")
 
 
 def _guide(ax: Any, h: Any, error: Any, power: int, text: str) -> None:

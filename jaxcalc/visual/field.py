@@ -67,7 +67,7 @@ def gradient_field(
     ax.set(xlabel=names[0], ylabel=names[1], xlim=xlim, ylim=ylim, title=title)
     same_scale(ax, xlim, ylim)
     if handles:
-        ax.legend(handles=handles)
+        ax.legend(handles=handles, fontsize="small")
     return ax
 
 

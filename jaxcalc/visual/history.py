@@ -59,7 +59,7 @@ def loss_history(minima: Minimum | Mapping[str, Minimum], *, ax: Any = None) -> 
     if (every_loss >= 0).all() and (every_loss > 0).any():
         ax.set_yscale("log", nonpositive="mask")
     ax.set(xlabel="step", ylabel="loss")
-    ax.legend()
+    ax.legend(fontsize="small")
     return ax
 
 

@@ -92,7 +92,7 @@ def descent_path(
     ax.set(xlabel=names[0], ylabel=names[1], xlim=limits[0], ylim=limits[1])
     same_scale(ax, *limits)
     if handles:
-        ax.legend(handles=handles)
+        ax.legend(handles=handles, fontsize="small")
     return ax
 
 

@@ -182,6 +182,4 @@ def _draw_arrow(ax: Any, leaving: Station, ends: tuple[float, float], scale: flo
     ax.annotate(
         "", (_MIDDLE, ends[1]), (_MIDDLE, ends[0]), arrowprops={"color": INK, "linewidth": 0, **style}
     )
-    ax.text(
-        _MIDDLE + 0.22, sum(ends) / 2, leaving.leaving, va="center", fontsize=8 * scale, color=INK
-    )
+    ax.text(_MIDDLE + 0.22, sum(ends) / 2, leaving.leaving, va="center", fontsize=8 * scale, color=INK)

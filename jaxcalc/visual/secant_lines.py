@@ -71,10 +71,10 @@ def secants(
         ax.plot(at + step, others[i], marker="o", color=str(shade), markersize=6)
     ax.plot(ends, lines[-1], color=BLUE, linewidth=2.6, label=f"tangent: slope {slope:.4g}")
     ax.plot(at, contact, marker="o", color=BLUE, markersize=9, markeredgecolor=PAPER, zorder=5)
-    title = f"{name} at {variable} = {at:.4g}: secants turn into the tangent"
+    title = f"{name} at {variable} = {at:.4g}: secants and tangent"
     ax.set(xlabel=variable, ylabel=f"{name}({variable})", title=title)
     ax.set_ylim(*_around([*lines, heights[(curve >= at) & (curve <= at + h[0])]]))
-    ax.legend()
+    ax.legend(fontsize="small")
     return ax
 
 

@@ -78,7 +78,7 @@ def partial_slices(
     ax.plot([x], [z], [height], marker="o", color=INK, markeredgecolor=PAPER, zorder=5)
     ax.set(xlabel=names[0], ylabel=names[1])
     # in 3-D a label of the vertical axis, or a title, may be cut off; the legend is not
-    ax.legend(loc="upper left", title=f"{name}({names[0]}, {names[1]})")
+    ax.legend(loc="upper left", fontsize="small", title=f"{name}({names[0]}, {names[1]})")
     return ax
 
 

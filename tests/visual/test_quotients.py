@@ -115,7 +115,7 @@ def guides(ax):
 def test_both_sides_are_marked_with_their_slopes(dtype, x64):
     ax = visual.difference_error(cubic, jnp.asarray(2.0, dtype))
     assert guides(ax) == pytest.approx(
-        {"truncation ∝ h": 1.0, "truncation ∝ h²": 2.0, "rounding ∝ 1/h": -1.0}
+        {"truncation\n∝ h": 1.0, "truncation\n∝ h²": 2.0, "rounding\n∝ 1/h": -1.0}
     )
     forward = next(line for label, line in lines(ax).items() if label.startswith("forward"))
     guide = next(line for line in ax.lines if line.get_linestyle() == ":")
@@ -125,10 +125,10 @@ def test_both_sides_are_marked_with_their_slopes(dtype, x64):
 
 def test_slopes_are_not_claimed_where_there_are_none():
     # of an affine function nothing is truncated
-    assert "truncation ∝ h" not in guides(visual.difference_error(lambda x: 3 * x, 1.0))
+    assert "truncation\n∝ h" not in guides(visual.difference_error(lambda x: 3 * x, 1.0))
     # of |x|^1.5 at 0 the error falls as the square root of h
     rough = visual.difference_error(lambda x: jnp.abs(x) ** 1.5, 1e-30, steps=[1e-1, 1e-3, 1e-5, 1e-7])
-    assert "truncation ∝ h" not in guides(rough)
+    assert "truncation\n∝ h" not in guides(rough)
     nothing = visual.difference_error(lambda x: 0 * x, 1.0)
     assert [text.get_text() for text in nothing.texts] == ["every error is 0"]
 
