@@ -43,6 +43,7 @@ def test_a_path_goes_where_the_parameters_went():
         ((1.0, jnp.array([2.0])), ("w[0]", "w[1][0]")),
         ({"b": 1.0, "m": {"c": np.float64(2.0)}}, ("w['b']", "w['m']['c']")),
         (jnp.array([[1.0], [2.0]], jnp.bfloat16), ("w[0, 0]", "w[1, 0]")),
+        ((jnp.float32(1.0), jnp.float16(2.0)), ("w[0]", "w[1]")),
     ],
 )
 @pytest.mark.parametrize("x64", [False, True])
