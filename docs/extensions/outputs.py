@@ -1,4 +1,4 @@
-"""Outputs whose lines may be broken: those that are no tables."""
+"""Indented blocks: Python sessions are coloured, and outputs that are no tables may break their lines."""
 
 import re
 
@@ -10,9 +10,13 @@ _COLUMNS = re.compile(r"─|\S {3,}\S")
 
 
 def mark_outputs(_app: Sphinx, document: nodes.document) -> None:
-    """Give these blocks the class `wrap`, which the style sheet knows."""
+    """Name the language of sessions, and give outputs the class `wrap`, which the style sheet knows."""
     for block in document.findall(nodes.literal_block):
-        if block.get("language") in _OUTPUTS and not _COLUMNS.search(block.astext()):
+        if block.get("language") not in _OUTPUTS:
+            continue
+        if block.astext().startswith(">>> "):
+            block["language"] = "pycon"
+        elif not _COLUMNS.search(block.astext()):
             block["classes"].append("wrap")
 
 
