@@ -50,11 +50,12 @@ def as_text(parts: Sequence[str | Table]) -> str:
 
 
 def as_html(table: Table) -> str:
-    """A table for a notebook."""
+    """A table for a notebook; it scrolls where the page is narrower."""
     head = _html_row("th", table, table.header) if table.header else ""
     rows = "".join(_html_row("td", table, row) for row in table.rows)
     title = f"<caption style='text-align:left'>{escape(table.title)}</caption>" if table.title else ""
-    return f"<table style='{_TABLE}'>{title}{head}{rows}</table>"
+    shown = f"<table style='{_TABLE}'>{title}{head}{rows}</table>"
+    return f"<div style='overflow-x:auto;max-width:100%'>{shown}</div>"
 
 
 def _text_table(table: Table) -> Any:
@@ -77,8 +78,10 @@ def _text_table(table: Table) -> Any:
 
 
 def _html_row(tag: str, table: Table, cells: Sequence[str]) -> str:
-    shown = (
-        f"<{tag} style='{_CELL.format(table.alignment(i))}'>{escape(cell)}</{tag}>"
-        for i, cell in enumerate(cells)
-    )
+    shown = []
+    for i, cell in enumerate(cells):
+        style = _CELL.format(table.alignment(i))
+        if tag == "td" and table.alignment(i) == "right":
+            style += ";white-space:nowrap"  # a number stays with its unit
+        shown.append(f"<{tag} style='{style}'>{escape(cell)}</{tag}>")
     return f"<tr>{''.join(shown)}</tr>"
