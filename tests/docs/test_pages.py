@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from tests.docs.pages import DOCS, PAGES, blocks_of, failures
+from tests.docs.pages import DOCS, PAGES, blocks_of, failures, is_same
 
 
 @pytest.fixture
@@ -85,3 +85,23 @@ def test_a_block_that_needs_what_is_not_there_is_left_out(tmp_path: Path) -> Non
     assert list(failures(page, tmp_path)) == []
     with pytest.raises(ModuleNotFoundError):
         list(failures(page.replace("needs: no_such_package", "needs: jax"), tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "same", "same_words"),
+    [
+        ("loss 0.25", "loss 0.250001", True, True),  # rounding of another processor
+        ("loss 0.25", "loss 0.26", False, True),
+        ("3 lanes", "4 lanes", False, True),  # a count has no rounding
+        ("error 1.2e-07", "error 3.1e-08", True, True),
+        ("[0. 1.]", "[0. 1.0000001]", True, True),
+        ("float32[3]", "float64[3]", False, False),  # a word, though it ends in a number
+        ("loss 0.25", "loss nan", False, False),
+        ("a  1.0\n ───\n", "a 1.0\n ─────\n", False, True),  # widths go with the numbers
+    ],
+)
+def test_numbers_may_be_rounded_otherwise_and_words_may_not(
+    shown: str, printed: str, same: bool, same_words: bool
+) -> None:
+    assert is_same(shown, printed) is same
+    assert is_same(shown, printed, varies=True) is same_words
