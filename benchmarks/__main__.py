@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks import runner
@@ -48,20 +49,24 @@ def main() -> int:
         from benchmarks import report
 
         return report.main(given.results)
-    lost, began = 0, time.perf_counter()
-    for name in given.only:
-        start = time.perf_counter()
-        print(f"{name} ...", end=" ", flush=True)
-        if name in CASES:
-            failed = runner.run_case(name, CASES[name], given.results, quick=given.quick)
-            what = f"{failed} without figures, which say why" if failed else "all measured"
-        else:
-            failed = runner.run_part(name, runner.PARTS[name], given.results, quick=given.quick)
-            what = "failed" if failed else "measured"
-            lost += failed
-        print(f"{what} ({time.perf_counter() - start:.0f} s)", flush=True)
+    began = time.perf_counter()
+    with ThreadPoolExecutor(2 if given.quick else 1) as pool:  # a quick run's times mean nothing
+        lost = sum(pool.map(lambda name: run(name, given), given.only))
     print(f"results in {given.results.name}/, {time.perf_counter() - began:.0f} s")
     return int(lost > 0)
+
+
+def run(name: str, given: argparse.Namespace) -> int:
+    """Run one part, say so, and return 1 when it left no figures."""
+    began, lost = time.perf_counter(), 0
+    if name in CASES:
+        failed = runner.run_case(name, CASES[name], given.results, quick=given.quick)
+        what = f"measured; {failed} figures missing, with the reason" if failed else "measured"
+    else:
+        lost = runner.run_part(name, runner.PARTS[name], given.results, quick=given.quick)
+        what = "FAILED" if lost else "measured"
+    print(f"{name:20} {what} ({time.perf_counter() - began:.0f} s)", flush=True)
+    return lost
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def edges(nodes: int, count: int, *, skew: float = 0.0) -> tuple[np.ndarray, np.
         source, target = (generator.choice(nodes, 2 * count, p=share) for _ in range(2))
         fresh = (source * nodes + target)[source != target]
         found = np.unique(np.concatenate([found, fresh]))
-    found = generator.permutation(found)[:count]
+    found = generator.permutation(found)[:count].astype(np.int32)
     return found // nodes, found % nodes
 
 

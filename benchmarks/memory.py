@@ -6,7 +6,8 @@
 - jax's issue 719: ten of ten million inputs are used; the derivative has to go in reverse.
 - jax's issue 215: 20 inputs and 20,480 outputs; it has to go forward.
 
-Run `python -m benchmarks.memory [--size N] [--rounds N] [--json FILE]`. The exit status is 1 when a target is missed.
+Run `python -m benchmarks.memory [--size N] [--rounds N] [--json FILE]`. The exit status is 1
+when a target is missed.
 """
 
 from __future__ import annotations

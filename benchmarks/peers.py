@@ -127,8 +127,8 @@ def jaxcalc_call(format: str) -> Contender:  # noqa: A002
         if format == "dense":
             return Ready(lambda: derivative(*problem.args), setup, dense=np.asarray)
         if format != "structured":
-            return Ready(lambda: derivative(*problem.args), setup, _entries_of(problem, f))
-        return Ready(lambda: derivative(*problem.args).values, setup, _entries_of(problem, f))
+            return Ready(lambda: derivative(*problem.args), setup, _entries_of(problem, f, format))
+        return Ready(lambda: derivative(*problem.args).values, setup, _entries_of(problem, f, format))
 
     return prepare
 
@@ -150,7 +150,7 @@ def jaxcalc_in_jit(format: str) -> Contender:  # noqa: A002
 
         if format == "dense":
             return _compiled(values, problem.args, setup=setup, dense=np.asarray)
-        return _compiled(values, problem.args, setup=setup, entries=_entries_of(problem, f))
+        return _compiled(values, problem.args, setup=setup, entries=_entries_of(problem, f, format))
 
     return prepare
 
@@ -181,10 +181,13 @@ def _fresh(f: Callable[..., Any]) -> Callable[..., Any]:
     return same
 
 
-def _entries_of(problem: Problem, f: Callable[..., Any]) -> Callable[[Any], Any]:
-    def entries(_: Any) -> tuple[Any, Any, Any]:
+def _entries_of(problem: Problem, f: Callable[..., Any], format: str) -> Callable[[Any], Any]:  # noqa: A002
+    """Where the values of a result belong; those of a BCOO are made anew, as entries of a matrix."""
+
+    def entries(result: Any) -> tuple[Any, Any, Any]:
         found = _derivative(problem)(f, format="structured")(*problem.args)
-        return row_major(found.rows, found.cols, found.values)
+        values = result if format == "structured" else found.values
+        return row_major(found.rows, found.cols, values)
 
     return entries
 
@@ -325,7 +328,7 @@ def folx(problem: Problem) -> Ready:
     library = importlib.import_module("folx")
     forward = library.forward_laplacian(problem.f, sparsity_threshold=32)
 
-    def dense(_: Any) -> Any:
-        return forward(*problem.args).jacobian.dense_array.T
+    def dense(data: Any) -> Any:
+        return forward(*problem.args).jacobian._replace(data=data).dense_array.T
 
     return _compiled(lambda x: forward(x).jacobian.data, problem.args, dense=dense)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -37,15 +38,18 @@ class Figures:
     error: str | None = None
 
 
-def prepare(name: str, contender: peers.Contender, problem: Any) -> tuple[peers.Ready, Figures]:
-    """Set one contender up and run it once.
+def prepare(
+    name: str, contender: peers.Contender, problem: Any, *, memory: bool = True
+) -> tuple[peers.Ready, Figures]:
+    """Set one contender up and run it once; to ask for its memory is to compile it once more.
 
     Raises:
         Any of `peers.FAILURES`: whatever its library raises.
     """
     candidate = contender(problem)
     first = ratios.seconds(candidate.run)
-    return candidate, Figures(name, None, candidate.setup, first, _memory(candidate))
+    found = _memory(candidate) if memory else None
+    return candidate, Figures(name, None, candidate.setup, first, found)
 
 
 def _memory(ready: peers.Ready) -> int | None:
@@ -72,7 +76,9 @@ def without_paths(text: str) -> str:
 
 
 def rounded(value: Any) -> Any:
-    """Four digits, which is more than a timing is worth."""
+    """Four digits, which is more than a timing is worth; None for what is no number."""
     if isinstance(value, list):
         return [rounded(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return float(f"{value:.4g}") if isinstance(value, float) else value

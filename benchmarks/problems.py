@@ -232,7 +232,7 @@ def logsumexp(n: int) -> Problem:
 def shuffled(n: int) -> Problem:
     """Each output depends on three inputs at random places: a few colours suffice."""
     generator = np.random.default_rng(0)
-    first, second = generator.permutation(n), generator.permutation(n)
+    first, second = (generator.permutation(n).astype(np.int32) for _ in range(2))
 
     def f(x: Any) -> Any:
         return jnp.sin(x) * x[first] + x[second] ** 2
@@ -245,7 +245,7 @@ def elementwise(n: int) -> Problem:
 
     def f(x: Any) -> Any:
         for _ in range(20):
-            x = jnp.sin(x) + x
+            x = x + 0.1 * jnp.sin(x)
         return x
 
     return Problem(f, (normal(n),))

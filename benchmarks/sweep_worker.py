@@ -35,16 +35,18 @@ class Effort:
         budget: seconds of all turns at one size, except that there are three in any case.
         slow: seconds of one run after which a contender is left out at larger sizes.
         late: the same, of set-up and first call.
+        memory: whether programs are asked for their temporary memory.
     """
 
     rounds: int
     budget: float
     slow: float
     late: float
+    memory: bool = True
 
 
 FULL = Effort(rounds=15, budget=2.0, slow=1.0, late=8.0)
-QUICK = Effort(rounds=3, budget=0.2, slow=0.5, late=4.0)
+QUICK = Effort(rounds=3, budget=0.2, slow=0.5, late=4.0, memory=False)
 
 
 class Notebook:
@@ -98,18 +100,23 @@ def measure_size(case: Sweep, size: Size, notes: Notebook, effort: Effort, *, ch
     for name, contender in case.contenders.items():
         if str(size) in notes.of(name):
             continue  # it failed at this size, in a process before this one
-        if reason := left_out(notes.of(name), effort):
+        reason = left_out(notes.of(name), effort) if isinstance(size, int) else None
+        if reason:
             notes.write(name, size, {"error": reason})
             continue
         notes.begin(name, size)
         try:
-            ready[name], figures[name] = prepare(name, contender, problem)
-            if check and name != "f":
-                found = case.error(problem, ready[name], ready[name].run())
-                notes.data["accuracy"].setdefault(name, {})[str(size)] = found
+            ready[name], figures[name] = prepare(name, contender, problem, memory=effort.memory)
         except peers.FAILURES as error:
-            ready.pop(name, None)
             notes.write(name, size, {"error": one_line(error)})
+    for name in [n for n in ready if check and n != "f"]:
+        notes.begin(name, size)
+        try:
+            wrong = case.error(problem, ready[name], ready[name].run())
+            notes.data["accuracy"].setdefault(name, {})[str(size)] = wrong
+        except peers.FAILURES as error:
+            del ready[name]
+            notes.write(name, size, {"error": f"not comparable: {one_line(error)}"})
     notes.begin(TIMING, size)
     runs = {name: each.run for name, each in ready.items()}
     timings = ratios.timed(runs, effort.rounds, budget=effort.budget)

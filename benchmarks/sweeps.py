@@ -159,6 +159,7 @@ CASES: dict[str, Sweep] = {
         (10, 50, 250, 1_250, 6_250),
         {**_F, **_OURS, **_HAND, **_PLAIN, **_ASDEX},
         size="batch",
+        quick=1,
         note="*vmap(...)* is what a user writes who knows that samples do not mix.",
     ),
     "gru": Sweep(
@@ -167,6 +168,7 @@ CASES: dict[str, Sweep] = {
         (4, 16, 64, 256),
         {**_F, **_OURS, **_HAND, **_PLAIN},
         size="batch",
+        quick=1,
     ),
     "arrow": Sweep(
         "Jacobian with a full row, a full column and a diagonal, R^n to R^n",
@@ -243,7 +245,7 @@ CASES: dict[str, Sweep] = {
         error=peers_numerical.error,
         checked=len(peers_numerical.FUNCTIONS),
         float64=True,
-        quick=len(peers_numerical.FUNCTIONS),
+        quick=2,
     ),
     "descent": Sweep(
         f"{descent.STEPS:,} steps of gradient descent, network of 8, h and 2 units, batch of 32",
