@@ -176,10 +176,27 @@ def _line(loss: Callable[..., Any], access: Access, args: tuple[Any, ...]) -> Ca
 
 
 def gradient_norm(gradients: Any) -> Any:
-    """The Euclidean norm over all leaves, in float32 or wider."""
-    squares = [_sum_of_squares(leaf) for leaf in jax.tree.leaves(gradients)]
+    """The Euclidean norm over all leaves, in float32 or wider; finite where it can be written."""
+    leaves = [leaf for leaf in jax.tree.leaves(gradients) if leaf.size]
+    norm = _norm(leaves)
+    if not leaves:
+        return norm
+    # squares overflow long before the norm does, in float32 from 1.8e19 on
+    return lax.cond(jnp.isfinite(norm), lambda: norm, lambda: _norm_of_large(leaves, norm.dtype))
+
+
+def _norm(leaves: list[Any]) -> Any:
+    squares = [_sum_of_squares(leaf) for leaf in leaves]
     wide = jnp.float64 if any(s.dtype == jnp.float64 for s in squares) else jnp.float32
     return jnp.sqrt(sum((s.astype(wide) for s in squares), jnp.zeros((), wide)))
+
+
+def _norm_of_large(leaves: list[Any], dtype: Any) -> Any:
+    """The norm where squares of elements overflow: of elements divided by a power of two."""
+    scale = 2.0 ** -(jnp.finfo(dtype).maxexp // 2)  # so that no square overflows
+    # the barrier keeps XLA from squaring elements and scale apart, where both leave the range
+    small = lax.optimization_barrier([jnp.abs(leaf).astype(dtype) * scale for leaf in leaves])
+    return _norm(small) / scale
 
 
 def _sum_of_squares(leaf: Any) -> Any:
