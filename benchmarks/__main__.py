@@ -1,6 +1,6 @@
 """jaxcalc against plain JAX and other tools, over sizes: time, set-up, compilation, memory, accuracy.
 
-    python -m benchmarks                    everything but `suite`, in some ten minutes
+    python -m benchmarks                    everything but `suite`, in some twenty minutes
     python -m benchmarks --only suite       one part, by name
     python -m benchmarks --quick            the smallest sizes, for a check; kept in build/
     python -m benchmarks report             docs/benchmarks.md and its pictures, from the results

@@ -54,8 +54,9 @@ def page(found: Mapping[str, Results]) -> str:
 
 def _overview(found: Mapping[str, Results]) -> list[str]:
     lines = []
-    if any(each["quick"] for each in found.values()):
-        lines += ["**These are figures of a quick run: sizes are small and times mean little.**", ""]
+    hasty = [f"`{name}`" for name, each in found.items() if each["quick"]]
+    if hasty:
+        lines += [f"**From a quick run, whose times mean little: {', '.join(hasty)}.**", ""]
     if all(name in found for name in plots.OVERVIEW):
         alt = "time of a Jacobian over the time of f, against size: jaxcalc, plain JAX and asdex"
         lines += picture("overview", alt)
