@@ -21,11 +21,17 @@ if _typing.TYPE_CHECKING:
     from jaxcalc import descent, numerical, visual
     from jaxcalc.checking.check import check
     from jaxcalc.checking.diagnose import diagnose
+    from jaxcalc.formats.matrix import Jacobian
+    from jaxcalc.formats.pattern import SparsityPattern
+    from jaxcalc.planning.explanation import Explanation
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Explanation",
+    "Jacobian",
     "Kind",
+    "SparsityPattern",
     "check",
     "classify",
     "derivative",
@@ -45,14 +51,20 @@ __all__ = [
 ]
 
 _WHEN_USED = ("descent", "numerical", "visual")  # a third of the time that the import would take
-_IN_MODULES = {"check": "checking", "diagnose": "checking"}  # functions, and the modules they are in
+_HOME = {  # what is looked up when it is used, and where it is
+    "Explanation": "planning.explanation",
+    "Jacobian": "formats.matrix",
+    "SparsityPattern": "formats.pattern",
+    "check": "checking",
+    "diagnose": "checking",
+}
 
 
 def __getattr__(name: str) -> _typing.Any:
     if name in _WHEN_USED:
         return _importlib.import_module(f"{__name__}.{name}")
-    if name in _IN_MODULES:
-        found = getattr(_importlib.import_module(f"{__name__}.{_IN_MODULES[name]}"), name)
+    if name in _HOME:
+        found = getattr(_importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
         globals()[name] = found
         return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -79,10 +79,9 @@ class Minimum:
         )
 
     def __str__(self) -> str:
-        line = (
-            f"{self.reason} after {self.steps} steps: loss {self.value:.6g}, gradient norm "
-            f"{self.gradient_norm:.3g}"
-        )
+        why = {"steps": "stopped", "callback": "stopped by the callback"}.get(self.reason, self.reason)
+        count = f"{self.steps:,} step{'' if self.steps == 1 else 's'}"
+        line = f"{why} after {count}: loss {self.value:.6g}, gradient norm {self.gradient_norm:.3g}"
         return f"{line}\n{self.advice}" if self.advice else line
 
     def _repr_html_(self) -> str:

@@ -232,8 +232,13 @@ def test_tqdm_is_imported_only_when_a_bar_is_shown():
 
 def test_text():
     found = descent.minimize(bowl, 1.0, 3.0, optimizer=0.5, steps=9, tolerance=1e-3)
-    assert str(found) == "converged after 1 steps: loss 0, gradient norm 0"
+    assert str(found) == "converged after 1 step: loss 0, gradient norm 0"
     assert "history" not in repr(found)
+    assert str(descent.minimize(bowl, 1.0, 3.0, optimizer=0.1, steps=2)).startswith(
+        "stopped after 2 steps: loss "
+    )
+    stopping = descent.minimize(bowl, 1.0, 3.0, optimizer=0.1, steps=9, callback=lambda _: True)
+    assert str(stopping).startswith(f"stopped by the callback after {stopping.steps} step")
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,7 @@ import jaxcalc
 from jaxcalc.cli.parser import make_parser
 from tests.docs.pages import DOCS
 
-CLASSES = [  # what public functions return
-    "jaxcalc.formats.matrix.Jacobian",
-    "jaxcalc.formats.pattern.SparsityPattern",
-    "jaxcalc.formats.structure.Structure",
-    "jaxcalc.planning.explanation.Explanation",
-]
+CLASSES = ["jaxcalc.formats.structure.Structure"]  # what attributes of results are
 MODULES = ["jaxcalc", "jaxcalc.checking", "jaxcalc.descent", "jaxcalc.engine", "jaxcalc.numerical"]
 
 
