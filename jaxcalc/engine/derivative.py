@@ -117,25 +117,31 @@ class Derivative:
         """The function of the inputs that computes the values, and those of f and aux if wanted."""
         if with_value not in self._compiled:
             shapes = [shape_of(s.aval) for s in self._traced.program.inputs]
-            fused = Staged(self._both_passes(with_value, None), shapes)
-            if boundary.saves_time(fused.jaxpr, [shape_of(s.aval) for s in self._residuals]):
-                fused = Staged(self._both_passes(with_value, boundary.apart), shapes)
-            self._compiled[with_value] = fused
+            primal = self._primal_pass(with_value=with_value)
+            staged = Staged(self._both_passes(primal), shapes)
+            if boundary.saves_time(staged.jaxpr, lambda: jax.make_jaxpr(primal)(shapes).jaxpr):
+                staged = Staged(self._both_passes(partial(boundary.apart, primal)), shapes)
+            self._compiled[with_value] = staged
         return self._compiled[with_value]
 
-    def _both_passes(self, with_value: bool, call: Any) -> Any:
-        """The primal pass, behind a boundary if `call` makes one, and the tangent pass."""
+    def _primal_pass(self, *, with_value: bool) -> Callable[[list[Any]], list[Any]]:
+        """From the inputs to the coefficients, and to the values of f and aux if wanted."""
         program = self._traced.program
         wanted = [*self._residuals, *(self._primal_outputs if with_value else ())]
         steps = program.live(program.primal, wanted)
-        count = len(self._residuals)
 
         def primal(inputs: list[Any]) -> list[Any]:
             values = dict(zip(program.inputs, inputs, strict=True)) | dict(program.captured)
             return run_primal(steps, values, wanted)
 
+        return primal
+
+    def _both_passes(self, primal: Callable[[list[Any]], list[Any]]) -> Any:
+        """The primal pass, and the tangent pass with its coefficients."""
+        count = len(self._residuals)
+
         def run(inputs: list[Any]) -> list[Any]:
-            computed = call(primal, inputs) if call else primal(inputs)
+            computed = primal(inputs)
             return [*self._tangent_pass.inline(computed[:count]), *computed[count:]]
 
         return run
