@@ -1,8 +1,10 @@
 """What a program computes more than once, when XLA has fused it.
 
-XLA on CPU makes a loop of each result, in which everything that the result is made of is computed, up
-to operations that end a fusion, such as a matrix product. What two results have in common is computed
-in both loops, and what a loop reads at several places, as through slices, is computed for each of them.
+XLA on CPU makes loops of a program, as of JAX 0.10 by these rules. Operations join the loop that reads
+them, up to one that ends a fusion, such as a matrix product. What a loop reads at several places, as
+through slices, it computes for each of them. What is expensive gets a loop of its own if several loops
+read it, or one that reads an element again and again for a broadcast; but sines, cosines and tangents
+are cheap in XLA's eyes, and are computed in every loop and for every element of a broadcast.
 """
 
 from __future__ import annotations
@@ -11,11 +13,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import count
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from jax.extend.core import Jaxpr, JaxprEqn, Literal
 
-from jaxcalc.engine.equations import called
+from jaxcalc.engine.equations import broadcast_in_dim, called, output
 
 # rough nanoseconds for an element, where a sum or a product takes none worth counting
 _COST = {
@@ -25,10 +27,14 @@ _COST = {
     **dict.fromkeys(("tanh", "logistic", "cbrt", "asinh", "acosh", "atanh"), 3.0),
     **dict.fromkeys(("sqrt", "rsqrt", "div"), 1.0),
 }
-_WAYS = 64  # that are told apart
+_ALWAYS_JOINED = frozenset({"sin", "cos", "tan"})
+_WAYS = 16  # that are told apart
 
 # of elements to other places, though the shape may stay
 _MOVING = frozenset({"rev", "transpose", "gather", "dynamic_slice"})
+
+# all elements of the result together read each element of an operand once
+_BY_PARTS = frozenset({"concatenate", "pad"})
 
 # what ends a fusion, so that its operands are computed once whatever follows
 _UNFUSED = frozenset(
@@ -41,13 +47,27 @@ _UNFUSED = frozenset(
 )  # fmt: skip
 
 
-Reads = dict[int, float]  # how many elements are computed, by each way in which they are read
+class _Way(NamedTuple):
+    """A way in which elements are read.
+
+    Attributes:
+        loop: where.
+        number: of this way.
+        is_spread: whether one element after another is read, and then the first ones again.
+    """
+
+    loop: int
+    number: int
+    is_spread: bool = False
+
+
+Reads = dict[_Way, float]  # how many elements are computed, by each way in which they are read
 
 
 def repeated_time(jaxpr: Jaxpr) -> float:
     """The nanoseconds that go into computing elements a second time, and a third ..."""
     reading = _Reading()
-    reading.walk(jaxpr, [reading.anew(size_of(v)) for v in jaxpr.outvars])
+    reading.walk(jaxpr, [reading.loop(size_of(v)) for v in jaxpr.outvars])
     return reading.repeated
 
 
@@ -59,8 +79,8 @@ def size_of(v: Any) -> int:
 class _Reading:
     """A walk from results to inputs, which counts how often each element is read.
 
-    Within a loop, elements are computed once for each *way* in which they are read. Sums and products
-    read their operands at the places of their own elements, which is no new way; a slice is one.
+    Sums and products read their operands at the places of their own elements, which is no new way; a
+    slice is one.
 
     Attributes:
         repeated: the nanoseconds found so far.
@@ -68,11 +88,12 @@ class _Reading:
 
     def __init__(self) -> None:
         self.repeated = 0.0
-        self._ways = count()
+        self._numbers = count()
 
-    def anew(self, elements: float) -> Reads:
-        """So many elements, in a way of their own."""
-        return {next(self._ways): elements}
+    def loop(self, elements: float) -> Reads:
+        """So many elements, read by a loop of their own."""
+        number = next(self._numbers)
+        return {_Way(number, number): elements}
 
     def walk(self, jaxpr: Jaxpr, results: Sequence[Reads]) -> list[Reads]:
         """How the inputs of a program are read, whose results are read so."""
@@ -96,40 +117,48 @@ class _Reading:
     def _operands(self, eqn: JaxprEqn, outputs: Sequence[Reads]) -> list[Reads]:
         """How the operands of an equation are read, whose results are read so."""
         reads = {way: elements for each in outputs for way, elements in each.items()}
-        elements, size = sum(reads.values()), size_of(eqn.outvars[0])
-        self.repeated += _COST.get(eqn.primitive.name, 0.0) * max(0.0, elements - size)
+        name, size = eqn.primitive.name, size_of(eqn.outvars[0])
+        if name in _COST and name not in _ALWAYS_JOINED:
+            is_shared = len({way.loop for way in reads}) > 1
+            if is_shared or any(way.is_spread for way in reads):
+                reads = self.loop(size)
+        elements = sum(reads.values())
+        self.repeated += _COST.get(name, 0.0) * max(0.0, elements - size)
         if len(reads) > _WAYS:
-            reads = self.anew(elements)
+            reads = self.loop(elements)
         return [self._operand(eqn, place, reads) for place in range(len(eqn.invars))]
 
     def _operand(self, eqn: JaxprEqn, place: int, reads: Reads) -> Reads:
-        v, size = eqn.invars[place], size_of(eqn.outvars[0])
-        if _is_kept(eqn, place):
-            return self.anew(size_of(v))
+        v, name = eqn.invars[place], eqn.primitive.name
+        if name in _UNFUSED or (name == "gather" and place > 0):
+            return self.loop(size_of(v))
         if _is_read_in_place(eqn, v):
             return reads
-        share = size_of(v) / max(1, size) if _takes_parts(eqn) else 1.0
-        return {next(self._ways): share * elements for elements in reads.values()}
+        share, is_spread = 1.0, False
+        if name in _BY_PARTS or name.startswith("reduce"):
+            share = size_of(v) / max(1, size_of(eqn.outvars[0]))
+        elif size_of(v) < size_of(eqn.outvars[0]) and name != "gather":
+            is_spread = _is_read_in_turns(eqn, v)
+            share = 1.0 if is_spread else size_of(v) / max(1, size_of(eqn.outvars[0]))
+        return {
+            _Way(way.loop, next(self._numbers), way.is_spread or is_spread): share * elements
+            for way, elements in reads.items()
+        }
 
 
-def _is_kept(eqn: JaxprEqn, place: int) -> bool:
-    """Whether an operand is computed once, and read from memory."""
-    name = eqn.primitive.name
-    if name in _UNFUSED:
-        return True
-    if name == "gather":
-        return place > 0
-    # what is expensive is not fused into what reads it again and again
-    is_spread = size_of(eqn.outvars[0]) > size_of(eqn.invars[place])
-    return is_spread and not _takes_parts(eqn)
+def _is_read_in_turns(eqn: JaxprEqn, v: Any) -> bool:
+    """Whether a broadcast reads other elements before it reads one again.
+
+    If not, as along the last axis, the compiler takes the reading out of the innermost loop.
+    """
+    mine, shape = v.aval.shape, output(eqn).shape
+    axes = broadcast_in_dim(eqn)[1] if eqn.primitive.name == "broadcast_in_dim" else range(len(mine))
+    kept = [axis for axis, d in zip(axes, mine, strict=True) if d > 1]
+    spread = [axis for axis, d in enumerate(shape) if d > 1 and axis not in kept]
+    return bool(kept and spread) and min(spread) < max(kept)
 
 
 def _is_read_in_place(eqn: Any, v: Any) -> bool:
     """Whether each element of the result is made of the element of v at the same place."""
     longer = [[d for d in x.aval.shape if d != 1] for x in (v, eqn.outvars[0])]
     return longer[0] == longer[1] and eqn.primitive.name not in _MOVING
-
-
-def _takes_parts(eqn: JaxprEqn) -> bool:
-    """Whether all elements of the result together read each element of an operand once."""
-    return eqn.primitive.name in {"concatenate", "pad"} or eqn.primitive.name.startswith("reduce")
