@@ -39,7 +39,7 @@ class TooLargeError(MemoryError):
     """A contender that is left out because of the memory that it would take."""
 
     def __init__(self, size: float, why: str = "") -> None:
-        super().__init__(f"not run: needs {size / 1e9:,.3g} GB{why}")
+        super().__init__(f"not run: needs {size / 1e9:,.0f} GB{why}")
 
 
 class Ready(NamedTuple):
@@ -77,11 +77,11 @@ def check_size(problem: Problem) -> None:
 def matrix_shape(problem: Problem) -> tuple[int, int]:
     """Rows and columns of the derivative."""
     inputs = problem.args[0].size
-    return (inputs if problem.order == 2 else _outputs(problem), inputs)
+    return (inputs if problem.order == 2 else math.prod(_output_shape(problem)), inputs)
 
 
-def _outputs(problem: Problem) -> int:
-    return math.prod(jax.eval_shape(problem.f, *problem.args).shape)
+def _output_shape(problem: Problem) -> tuple[int, ...]:
+    return jax.eval_shape(problem.f, *problem.args).shape
 
 
 def matrix(problem: Problem, ready: Ready, result: Any) -> np.ndarray:
@@ -282,8 +282,22 @@ def plane_by_hand(problem: Problem) -> Ready:
 # ---- peers
 
 
+def flat(problem: Problem) -> Problem:
+    """f of a vector, to a vector: sparsejac takes nothing else, and asdex fails on larger tensors."""
+    if problem.args[0].ndim == 1 and (problem.order == 2 or len(_output_shape(problem)) == 1):
+        return problem
+    shape = problem.args[0].shape
+
+    def f(x: Any, *rest: Any) -> Any:
+        y = problem.f(x.reshape(shape), *rest)
+        return y if problem.order == 2 else y.reshape(-1)
+
+    return Problem(f, (problem.args[0].reshape(-1), *problem.args[1:]), problem.order)
+
+
 def asdex(problem: Problem) -> Ready:
     """asdex: detection and colouring are its set-up; the run, under jit, gives a BCOO's data."""
+    problem = flat(problem)
     library = importlib.import_module("asdex")
     color = library.jacobian_coloring if problem.order == 1 else library.hessian_coloring
     build = library.jacobian_from_coloring if problem.order == 1 else library.hessian_from_coloring
@@ -307,6 +321,7 @@ def asdex(problem: Problem) -> Ready:
 
 def sparsejac(problem: Problem) -> Ready:
     """sparsejac: it colours a pattern that it is given (here jaxcalc's, not counted)."""
+    problem = flat(problem)
     library = importlib.import_module("sparsejac")
     from jax.experimental.sparse import BCOO
 

@@ -26,7 +26,7 @@ from benchmarks.sweeps import Sweep
 
 RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parents[1]
-STOP_AFTER = 40.0  # seconds that one contender's set-up and first call may take at one size
+STOP_AFTER = 30.0  # seconds that one contender's set-up and first call may take at one size
 STOP_TIMING = 90.0
 STOP_PART = 900.0
 PACKAGES = (

@@ -33,7 +33,7 @@ class Effort:
     Attributes:
         rounds: turns of each contender, at most.
         budget: seconds of all turns at one size, except that there are three in any case.
-        slow: seconds of one run after which a contender is left out at larger sizes.
+        slow: seconds of a run, above which it is timed once, and not at larger sizes.
         late: the same, of set-up and first call.
         memory: whether programs are asked for their temporary memory.
     """
@@ -80,15 +80,19 @@ def left_out(rows: dict[str, dict[str, Any]], effort: Effort) -> str | None:
     """Why a contender is not run at the next size, given what it took before."""
     for size, row in rows.items():
         if "stopped" in row.get("error", "") or "the process ended" in row.get("error", ""):
-            return f"not run: failed at {size} before"
+            return f"not run: failed at {_number(size)} before"
         total = (row.get("setup_seconds") or 0.0) + row.get("first_call_seconds", 0.0)
         for seconds, most, what in (
             (row.get("run_seconds", 0.0), effort.slow, "a run"),
             (total, effort.late, "set-up and first call"),
         ):
             if seconds > most:
-                return f"not run: {what} took {seconds:.2g} s at {size}"
+                return f"not run: {what} took {seconds:.2g} s at {_number(size)}"
     return None
+
+
+def _number(size: str) -> str:
+    return f"{int(size):,}" if size.isdigit() else size
 
 
 def measure_size(case: Sweep, size: Size, notes: Notebook, effort: Effort, *, check: bool) -> None:
@@ -97,6 +101,7 @@ def measure_size(case: Sweep, size: Size, notes: Notebook, effort: Effort, *, ch
     problem = case.make(size)
     ready: dict[str, peers.Ready] = {}
     figures: dict[str, Figures] = {}
+    once: dict[str, ratios.Timing] = {}
     for name, contender in case.contenders.items():
         if str(size) in notes.of(name):
             continue  # it failed at this size, in a process before this one
@@ -107,6 +112,9 @@ def measure_size(case: Sweep, size: Size, notes: Notebook, effort: Effort, *, ch
         notes.begin(name, size)
         try:
             ready[name], figures[name] = prepare(name, contender, problem, memory=effort.memory)
+            warm = ratios.seconds(ready[name].run)
+            if warm > effort.slow:
+                once[name] = ratios.Timing(name, 0.0, (warm,))
         except peers.FAILURES as error:
             notes.write(name, size, {"error": one_line(error)})
     for name in [n for n in ready if check and n != "f"]:
@@ -118,10 +126,11 @@ def measure_size(case: Sweep, size: Size, notes: Notebook, effort: Effort, *, ch
             del ready[name]
             notes.write(name, size, {"error": f"not comparable: {one_line(error)}"})
     notes.begin(TIMING, size)
-    runs = {name: each.run for name, each in ready.items()}
-    timings = ratios.timed(runs, effort.rounds, budget=effort.budget)
+    runs = {name: each.run for name, each in ready.items() if name not in once}
+    timings = once | ratios.timed(runs, effort.rounds, budget=effort.budget)
     base = timings.get(case.baseline)
-    for name, timing in timings.items():
+    for name in ready:
+        timing = timings[name]
         notes.write(name, size, as_row(figures[name], timing, base))
     notes.save()
 
@@ -137,7 +146,10 @@ def as_row(figures: Figures, timing: ratios.Timing, base: ratios.Timing | None) 
         "temporary_bytes": figures.memory,
     }
     if base is not None:
-        against = ratios.ratio(timing, base)
+        if len(timing.runs) == len(base.runs):
+            against = ratios.ratio(timing, base)
+        else:  # timed once, outside of the turns
+            against = ratios.Ratio(*[timing.median / base.median] * 4)
         row |= {
             "ratio": against.median,
             "ratio_quartiles": [against.lower, against.upper],

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 
 import jax
 import jax.numpy as jnp
@@ -148,6 +149,32 @@ def test_what_was_slow_or_stopped_is_left_out_at_the_next_size():
     late = {"8": {"setup_seconds": 20.0, "first_call_seconds": 5.0}}
     assert sweep_worker.left_out(late, effort) == "not run: set-up and first call took 25 s at 8"
     assert "failed at 8" in str(sweep_worker.left_out({"8": {"error": "stopped after 40 s"}}, effort))
+
+
+def test_a_run_that_is_too_long_is_timed_once(tmp_path):
+    def sleeping(_):
+        return peers.Ready(lambda: time.sleep(0.6))
+
+    square = problems.Problem(lambda x: x**2, (jnp.ones(3),))
+    contenders = {"f": peers.evaluation, "sleeping": sleeping}
+    case = sweeps.Sweep("squares", lambda _: square, (3,), contenders)
+    path = tmp_path / "figures.json"
+    empty = {"measurements": {name: {} for name in contenders}, "accuracy": {}}
+    path.write_text(json.dumps(empty), "utf-8")
+    sweep_worker.measure_size(case, 3, sweep_worker.Notebook(path), sweep_worker.QUICK, check=False)
+    kept = json.loads(path.read_text("utf-8"))["measurements"]
+    assert kept["f"]["3"]["rounds"] == 3
+    assert kept["sleeping"]["3"]["rounds"] == 1
+    assert kept["sleeping"]["3"]["ratio"] > 1
+
+
+@pytest.mark.parametrize("name", ["asdex", "sparsejac"])
+def test_peers_of_vectors_are_given_tensors_as_vectors(name):
+    pytest.importorskip(name)
+    case = sweeps.CASES["heat-plane"]
+    problem = case.make(5)
+    ready = case.contenders[name](problem)
+    assert case.error(problem, ready, ready.run()) < 1e-6
 
 
 def test_what_is_not_installed_is_said_in_two_words():
