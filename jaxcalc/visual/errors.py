@@ -49,7 +49,7 @@ def difference_error(
 
     Example:
         >>> import jax.numpy as jnp, jaxcalc
-        >>> ax = jaxcalc.visual.difference_error(jnp.sin, 1.0, steps=[1e-1, 1e-2, 1e-3])
+        >>> ax = jaxcalc.visual.difference_error(jnp.sin, 1.0)
         >>> print(ax.get_title())
         sin at x = 1 (float32)
     """

@@ -47,7 +47,7 @@ def gradient_field(
 
     Example:
         >>> import jaxcalc
-        >>> ax = jaxcalc.visual.gradient_field(lambda x, z: x**2 + 3 * z**2, (-2, 2), (-1, 1), arrows=5)
+        >>> ax = jaxcalc.visual.gradient_field(lambda x, z: x**2 + 3 * z**2, (-2, 2), (-1, 1))
         >>> ax.get_xlabel(), ax.get_ylabel()
         ('x', 'z')
     """

@@ -127,8 +127,17 @@ def _triangular_solve(p: Any, a: Any, b: Any) -> Any:
     a = np.conj(a) if p["conjugate_a"] else a
     a = np.swapaxes(a, -1, -2) if p["transpose_a"] else a
     if p["left_side"]:
-        return np.linalg.solve(a, b)
-    return np.swapaxes(np.linalg.solve(np.swapaxes(a, -1, -2), np.swapaxes(b, -1, -2)), -1, -2)
+        return _solved(a, b)
+    return np.swapaxes(_solved(np.swapaxes(a, -1, -2), np.swapaxes(b, -1, -2)), -1, -2)
+
+
+def _solved(a: Any, b: Any) -> Any:
+    """Each system by itself; NaN for singular ones, as in a branch that `vmap` runs and drops."""
+    found = np.full_like(b, np.nan)
+    for place in np.ndindex(b.shape[:-2]):
+        if np.all(np.diagonal(a[place])):
+            found[place] = np.linalg.solve(a[place], b[place])
+    return found
 
 
 def _bcoo_todense(p: Any, data: Any, indices: Any) -> Any:

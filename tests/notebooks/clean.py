@@ -17,6 +17,7 @@ _METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
 }
+_CELL_METADATA = {"tags", "mystnb"}  # the latter describes pictures for those who do not see them
 _SHOWN = {"text/plain", "text/html", "text/markdown", "text/latex", "image/png", "image/svg+xml"}
 # two or more parts after a slash that begins a word; or a drive
 _PATH = re.compile(r"(?<![\w.:/<\\}\])])/(?:[\w.+-]+/)+[\w.+-]+|\b[A-Z]:\\\w|ipykernel_\d+")
@@ -28,9 +29,8 @@ def cleaned(notebook: Any) -> Any:
     notebook = copy.deepcopy(notebook)
     notebook.metadata = nbformat.from_dict(_METADATA)
     for cell in notebook.cells:
-        cell.metadata = nbformat.from_dict(
-            {"tags": cell.metadata.tags} if "tags" in cell.metadata else {}
-        )
+        kept = {name: value for name, value in cell.metadata.items() if name in _CELL_METADATA}
+        cell.metadata = nbformat.from_dict(kept)
         cell.source = cell.source.strip("\n")
         if cell.cell_type == "code":
             cell.outputs = list(_outputs(cell.outputs))
@@ -85,6 +85,10 @@ def faults(text: str) -> list[str]:
     return found
 
 
+def _description(cell: Any) -> str:
+    return str(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", ""))
+
+
 def _cell_faults(cell: Any) -> Iterator[str]:
     if not cell.source.strip():
         yield "is empty"
@@ -98,6 +102,8 @@ def _cell_faults(cell: Any) -> Iterator[str]:
                 yield f"writes to stderr: {output.text[:80]!r}"
             texts.append(output.text)
             continue
+        if "image/png" in output.data and not _description(cell):
+            yield "shows a picture without a description: metadata.mystnb.image.alt"
         yield from (f"shows {kind}" for kind in sorted(set(output.data) - _SHOWN))
         texts += [data for kind, data in output.data.items() if kind.startswith("text/")]
     for text in texts:

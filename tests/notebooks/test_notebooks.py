@@ -20,20 +20,25 @@ def test_notebooks_are_numbered_in_the_order_in_which_they_are_read() -> None:
     assert [path.name.split("-")[0] for path in NOTEBOOKS] == ["1", "2", "3", "4", "5"]
 
 
+PICTURE = {"image/png": "aGVsbG8="}
+
+
 def printed(text: str, name: str = "stdout") -> Any:
     return v4.new_output("stream", name=name, text=text)
 
 
-def notebook(*outputs: Any, count: int = 1, source: str = "f(x)") -> Any:
+def notebook(*outputs: Any, count: int = 1, source: str = "f(x)", alt: str = "") -> Any:
     cell = v4.new_code_cell(source, id="call", execution_count=count, outputs=list(outputs))
+    if alt:
+        cell.metadata = nbformat.from_dict({"mystnb": {"image": {"alt": alt}}})
     return cleaned(v4.new_notebook(cells=[v4.new_markdown_cell("# A goal", id="goal"), cell]))
 
 
 def test_a_clean_notebook_has_no_faults() -> None:
-    shown = v4.new_output("display_data", data={"image/png": "aGVsbG8="})
+    shown = v4.new_output("display_data", data=PICTURE)
     html = v4.new_output("display_data", data={"text/html": "<tr><td>6/2/1</td></tr>"})
     link = printed("see https://example.org/a/b and notebooks/3-structure.ipynb\n")
-    assert faults(written(notebook(link, shown, html))) == []
+    assert faults(written(notebook(link, shown, html, alt="A line"))) == []
 
 
 @pytest.mark.parametrize(
@@ -45,6 +50,7 @@ def test_a_clean_notebook_has_no_faults() -> None:
         (notebook(source="open('/data/a.csv')"), "'/data/a.csv'"),
         (notebook(v4.new_output("error", ename="TypeError", evalue="x")), "ends in TypeError"),
         (notebook(v4.new_output("display_data", data={"application/json": {}})), "application/json"),
+        (notebook(v4.new_output("display_data", data=PICTURE)), "a picture without a description"),
         (notebook(count=3), "from the first to the last"),
         (notebook(source=""), "is empty"),
         (notebook(printed("x" * LARGEST)), "more than 400,000"),
@@ -87,8 +93,11 @@ def test_cleaning_leaves_nothing_of_the_run(spoil: Callable[[Any], None]) -> Non
     assert written(cleaned(made)) == text
 
 
-def test_cleaning_keeps_ids_and_tags() -> None:
+KEPT = {"tags": ["hide-input"], "mystnb": {"image": {"alt": "A line"}}}
+
+
+def test_cleaning_keeps_ids_tags_and_descriptions() -> None:
     made = notebook()
-    made.cells[1].metadata = nbformat.from_dict({"tags": ["hide-input"], "collapsed": True})
+    made.cells[1].metadata = nbformat.from_dict(KEPT | {"collapsed": True})
     cell = cleaned(made).cells[1]
-    assert (cell.id, cell.metadata) == ("call", {"tags": ["hide-input"]})
+    assert (cell.id, cell.metadata) == ("call", KEPT)
