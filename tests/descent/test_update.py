@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import jaxcalc
@@ -51,7 +51,10 @@ def test_equals_optax_to_the_last_bit_op_by_op(p, g, rate):
     changes, _ = optax.sgd(rate).update(gradients, optax.sgd(rate).init(parameters))
     expected = optax.apply_updates(parameters, changes)
     assert descent.update(parameters, gradients, rate) == expected
-    numpy = np.float32(p) - np.float32(rate) * np.float32(g)
+    change = np.float32(rate) * np.float32(g)
+    numpy = np.float32(p) - change
+    # XLA takes numbers below the smallest normal one for zero
+    assume(all(x == 0 or abs(x) >= np.finfo(np.float32).tiny for x in (p, g, rate, change, numpy)))
     assert descent.update(parameters, gradients, rate) == numpy
 
 
