@@ -67,28 +67,35 @@ Kernel = Callable[[Any, Row, Column], Any]  # gives a tuple of scalars, the same
 
 def limits_of_samples(kernel: Kernel, samples: Any, row: Row, column: Column) -> Any:
     """What the kernel makes of each column, `[n, m]` each, from samples `[n, points, m]`."""
+    n, _, m = samples.shape
+    program = _SMALLEST_PROGRAM
+    while program < n * m:
+        program *= 2
+    arranged = _arranged(samples, row._replace(offsets=None), column, program)
+    return _trimmed(_compiled(kernel, *arranged), (n, m))
+
+
+# Step by step, arranging and trimming would take a compilation for each step and shape.
+
+
+@partial(jax.jit, static_argnums=3)
+def _arranged(samples: Any, row: Row, column: Column, program: int) -> tuple[Any, Row, Column]:
+    """A line for each of the n m columns, and lines of zeros up to `program` of them."""
     n, points, m = samples.shape
     count = n * m
-    program = _SMALLEST_PROGRAM
-    while program < count:
-        program *= 2
 
-    def each_input(a: Any) -> Any:  # [n, ...] -> [columns, ...]
-        return _padded(jnp.repeat(a, m, axis=0, total_repeat_length=count), program)
+    def padded(a: Any) -> Any:
+        return jnp.pad(a, [(0, program - count), *[(0, 0)] * (a.ndim - 1)])
 
-    def each_output(a: Any) -> Any:
-        return _padded(jnp.tile(a, n), program)
-
-    rows = jax.tree.map(each_input, row._replace(offsets=None))
-    columns = jax.tree.map(each_output, column)
-    flat = _padded(jnp.swapaxes(samples, 1, 2).reshape(count, points), program)
-    return jax.tree.map(
-        lambda found: found[:count].reshape(n, m), _compiled(kernel, flat, rows, columns)
-    )
+    rows = jax.tree.map(lambda a: padded(jnp.repeat(a, m, axis=0, total_repeat_length=count)), row)
+    columns = jax.tree.map(lambda a: padded(jnp.tile(a, n)), column)
+    return padded(jnp.swapaxes(samples, 1, 2).reshape(count, points)), rows, columns
 
 
-def _padded(a: Any, count: int) -> Any:
-    return jnp.pad(a, [(0, count - a.shape[0]), *[(0, 0)] * (a.ndim - 1)])
+@partial(jax.jit, static_argnums=1)
+def _trimmed(found: Any, shape: tuple[int, int]) -> Any:
+    """What was found of the columns that are no padding."""
+    return jax.tree.map(lambda each: each[: shape[0] * shape[1]].reshape(shape), found)
 
 
 @partial(jax.jit, static_argnums=0)

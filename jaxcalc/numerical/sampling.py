@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -18,6 +19,7 @@ from jaxcalc.flat import FlatMap, require_differentiable_output
 from jaxcalc.numerical.columns import Column, Kernel, Row, limits_of_samples
 
 _WORKSPACE = 2**26  # bytes of sampled inputs and outputs that are held at a time
+_TURNS = 16  # that run step by step; a loop for more of them is compiled for each call
 
 
 @dataclass(frozen=True)
@@ -145,30 +147,43 @@ class Samples:
 
             return jax.vmap(at)(offsets) if points <= at_once else lax.map(at, offsets)
 
-        def limit(one: tuple[Any, Row]) -> tuple[Any, Any]:
+        def limit(one: tuple[tuple[Any, ...], Row]) -> Any:
             values = together(one[0], one[1].offsets)
             over_outputs = jax.vmap(kernel, in_axes=(1, None, Column(0, 0, 0)))
             return over_outputs(values, one[1], columns)
 
+        everything = tuple(jnp.asarray(place) for place in places), row
+        turns = -(-count // batch)
         try:
-            arrays = tuple(jnp.asarray(place) for place in places)
-            if count > batch:
-                return lax.map(limit, (arrays, row), batch_size=batch)
-            sampled = jax.vmap(together)(arrays, row.offsets)
+            if turns > (1 if isinstance(self.center, jax.core.Tracer) else _TURNS):
+                return lax.map(limit, everything, batch_size=batch)
+            found = [
+                limits_of_samples(kernel, jax.vmap(together)(some, part.offsets), part, columns)
+                for some, part in _split(everything, count, turns)
+            ]
         except (*PERHAPS_UNTRACEABLE, NotImplementedError):  # or a primitive has no batching rule
-            sampled = jnp.stack(
-                [
-                    jnp.stack([self(move(place, offset)) for offset in _unstacked(offsets)])
-                    for place, offsets in zip(
-                        zip(*places, strict=True), _unstacked(row.offsets), strict=True
-                    )
-                ]
-            )
-        return limits_of_samples(kernel, sampled, row, columns)
+            samples = self._one_by_one(move, places, row.offsets)
+            return limits_of_samples(kernel, samples, row, columns)
+        return found[0] if turns == 1 else jax.tree.map(lambda *each: jnp.concatenate(each), *found)
+
+    def _one_by_one(self, move: Move, places: tuple[np.ndarray, ...], offsets: Any) -> Any:
+        """f at each place and offset: `[n, points, m]`."""
+        each = zip(zip(*places, strict=True), _unstacked(offsets), strict=True)
+        return jnp.stack(
+            [jnp.stack([self(move(place, by)) for by in _unstacked(line)]) for place, line in each]
+        )
 
     @property
     def _empty(self) -> Any:
         return jnp.zeros((0, self.center.size), self.dtype)
+
+
+def _split(tree: Any, count: int, turns: int) -> list[Any]:
+    """A pytree of arrays with `count` rows, in so many parts of nearly equal length."""
+    if turns == 1:
+        return [tree]
+    ends = [count * turn // turns for turn in range(turns + 1)]
+    return [jax.tree.map(lambda a, i=i, j=j: a[i:j], tree) for i, j in pairwise(ends)]
 
 
 def _unstacked(tree: Any) -> list[Any]:

@@ -192,9 +192,26 @@ def test_many_inputs_go_through_in_batches(monkeypatch):
     monkeypatch.setattr(sampling, "_WORKSPACE", 40_000)
     program = str(jax.make_jaxpr(numerical.jacobian(f))(x))
     assert "length=3" in program  # 7 inputs, two at a time and one left over
-    batched = numerical.jacobian(f)(x)
-    np.testing.assert_allclose(batched.value, whole.value, atol=1e-4)
-    assert np.all(np.abs(batched.value - jax.jacfwd(f)(x)) <= batched.error)
+    for turns in (16, 0):  # step by step, and in a compiled loop
+        monkeypatch.setattr(sampling, "_TURNS", turns)
+        batched = numerical.jacobian(f)(x)
+        np.testing.assert_allclose(batched.value, whole.value, atol=1e-4)
+        assert np.all(np.abs(batched.value - jax.jacfwd(f)(x)) <= batched.error)
+
+
+def test_batches_compile_nothing_anew_in_the_next_call(monkeypatch, caplog):
+    monkeypatch.setattr(sampling, "_WORKSPACE", 40_000)
+    x = jnp.linspace(0.1, 1.0, 8)
+    derivative = numerical.jacobian(lambda x: jnp.sin(x[1:] * x[:-1]))
+    derivative(x)
+    moved = x + 0.5
+    with jax.log_compiles():
+        derivative(moved)
+    assert "compil" not in caplog.text.lower()
+    monkeypatch.setattr(sampling, "_TURNS", 0)  # the loop is compiled for each call
+    with jax.log_compiles():
+        derivative(moved)
+    assert "compil" in caplog.text.lower()
 
 
 def test_step_fits_a_function_of_small_scale():
