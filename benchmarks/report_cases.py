@@ -271,6 +271,6 @@ def _closer(results: Results) -> list[list[str]]:
         others = {n: value for n, value in known.items() if n in rivals(results)}
         rival = min(others, key=lambda name: others[name], default=None)
         if rival is not None and others[rival] < 0.5 * mine:
-            where = str(at) if isinstance(at, str) else f"{results['size']} = {at:,}"
+            where = at if results["size"] == "function" else f"{results['size']} = {_number(at)}"
             rows.append([results["name"], where, rival, error(others[rival]), error(mine)])
     return rows

@@ -134,12 +134,13 @@ class _Reading:
             return self.loop(size_of(v))
         if _is_read_in_place(eqn, v):
             return reads
-        share, is_spread = 1.0, False
-        if name in _BY_PARTS or name.startswith("reduce"):
-            share = size_of(v) / max(1, size_of(eqn.outvars[0]))
-        elif size_of(v) < size_of(eqn.outvars[0]) and name != "gather":
-            is_spread = _is_read_in_turns(eqn, v)
-            share = 1.0 if is_spread else size_of(v) / max(1, size_of(eqn.outvars[0]))
+        size = size_of(eqn.outvars[0])
+        takes_parts = name in _BY_PARTS or name.startswith("reduce")
+        is_broadcast = size_of(v) < size and name != "gather" and not takes_parts
+        is_spread = is_broadcast and _is_read_in_turns(eqn, v)
+        # each element of the operand is read once for all results, or each result reads one anew
+        is_read_once = takes_parts or (is_broadcast and not is_spread)
+        share = size_of(v) / max(1, size) if is_read_once else 1.0
         return {
             _Way(way.loop, next(self._numbers), way.is_spread or is_spread): share * elements
             for way, elements in reads.items()
