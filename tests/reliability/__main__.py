@@ -193,7 +193,8 @@ a few lines and printed."""
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(" ".join(c.replace("|", "\\|").split()) for c in cells) + " |"
+        escaped = (re.sub(r"[|*]", r"\\\g<0>", " ".join(cell.split())) for cell in cells)
+        return "| " + " | ".join(escaped) + " |"
 
     return "\n".join([line(header), "|" + "---|" * len(header), *map(line, rows)])
 
