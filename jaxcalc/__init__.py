@@ -3,6 +3,7 @@
 import importlib as _importlib
 import typing as _typing
 
+from jaxcalc.engine.attempts import JaxcalcWarning
 from jaxcalc.kinds import Kind, classify
 from jaxcalc.transforms import (
     derivative,
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Explanation",
     "Jacobian",
+    "JaxcalcWarning",
     "Kind",
     "SparsityPattern",
     "check",

@@ -18,6 +18,11 @@ class Aside:
     treedef: Any
     leaves: list[Any]
 
+    @property
+    def static(self) -> list[Any]:
+        """The leaves that are no arrays; None in the place of an array."""
+        return [None if leaf is _ARRAY else leaf for leaf in self.leaves]
+
     def restored(self, arrays: list[Any]) -> Any:
         """The pytree with arrays in their places."""
         remaining = iter(arrays)

@@ -32,7 +32,7 @@ LAYERS = [
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 
-LONGEST_FILE = 350  # lines
+LONGEST_FILE = 500  # lines
 HEAVY = (
     "matplotlib",
     "rich",

@@ -15,7 +15,8 @@ import jax
 import numpy as np
 
 _VISITED = 256  # captured objects that are looked at
-_WATCHED_BYTES = 4096  # of a numpy array or a container, whose inside may change
+_WATCHED_BYTES = 4096  # of a container, whose inside may change
+_COPIED_BYTES = 4 << 20  # of all numpy arrays together: comparing more takes as long as a trace
 _FOREIGN = frozenset({"jax", "jaxlib", "numpy", "optax", "scipy", "chex", "jaxcalc"})
 _RESTLESS = frozenset(  # modules that never repeat, or read what is outside of the program
     {"random", "time", "datetime", "secrets", "uuid", "os", "sys", "importlib"}
@@ -43,11 +44,12 @@ class Probe:
             may be changes that the probe does not see, inside an object as a rule.
     """
 
-    __slots__ = ("_watches", "is_complete")
+    __slots__ = ("_copied", "_watches", "is_complete")
 
     def __init__(self, function: Any, also: Values = ()) -> None:
         """Look at a function, and `also` at what it is given beside arrays."""
-        self._watches: list[_Watch] = []
+        self._watches: list[_Watch | _ArrayWatch] = []
+        self._copied = 0
         self.is_complete = True
         seen: dict[int, Any] = {}
         waiting = [function, *also]
@@ -76,9 +78,11 @@ class Probe:
             return self._watched(value, _read_container)
         if isinstance(value, type) and _is_unchanging(value):
             return [v for v in map(_code_of, self._watched(value, _read_class)) if v is not None]
-        if type(value) is np.ndarray and value.nbytes <= _WATCHED_BYTES and value.dtype != object:
-            self._watched(value, _read_array)
-            return []
+        if type(value) is np.ndarray and value.dtype != object:
+            self._copied += value.nbytes
+            if self._copied <= _COPIED_BYTES:
+                self._watches.append(_ArrayWatch(value))
+                return []
         parts = _parts(value)
         if parts is None:
             self.is_complete &= _is_constant(value)
@@ -155,6 +159,28 @@ class _Watch:
         )
 
 
+class _ArrayWatch:
+    """A numpy array, and a copy of what it held."""
+
+    __slots__ = ("_array", "_bytes", "_layout")
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = weakref.ref(array)
+        self._layout = array.shape, array.dtype
+        self._bytes = _bytes_of(array).copy()
+
+    def is_unchanged(self) -> bool:
+        array = self._array()
+        if array is None or (array.shape, array.dtype) != self._layout:
+            return False
+        return bool((_bytes_of(array) == self._bytes).all())
+
+
+def _bytes_of(array: np.ndarray) -> np.ndarray:
+    """The bytes, which tell 0.0 from -0.0 and a NaN from none; as they lie where they lie in line."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
 def _parts(value: Any) -> Values | None:
     """What a value that does not change itself is made of; None for one that is not made of others."""
     if isinstance(value, types.MethodType):
@@ -204,10 +230,6 @@ def _code_of(member: Any) -> Any:
 
 def _read_container(container: Any) -> Values:
     return [*container, *container.values()] if isinstance(container, dict) else list(container)
-
-
-def _read_array(array: np.ndarray) -> Values:
-    return [array.tobytes(), array.shape, array.dtype]
 
 
 def _contents(cell: types.CellType) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from copy import copy
 from functools import cached_property, partial
 from math import prod
@@ -17,7 +17,7 @@ from jaxcalc.engine.coloured import Colouring, Product, one_product
 from jaxcalc.engine.compressed import materialised
 from jaxcalc.engine.densify import densify
 from jaxcalc.engine.interpret import TooDenseError, identity, run_primal, walk
-from jaxcalc.engine.linearity import NotLinearError
+from jaxcalc.engine.linearity import NotLinearError, calls_rules
 from jaxcalc.engine.locate import Meeting, Observer
 from jaxcalc.engine.program import Slot, Step
 from jaxcalc.engine.registry import Context
@@ -93,6 +93,16 @@ class Derivative:
         self.is_pure = not program.captured
         self._tangent_pass = Staged(self._walk(), [shape_of(s.aval) for s in self._residuals])
         self._compiled: dict[bool, Staged] = {}
+
+    @property
+    def signature(self) -> Hashable:
+        """Equal to that of another linear program which computes the same (`engine.signatures`)."""
+        return self._traced.signature
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether the program calls functions with derivative rules of their own."""
+        return calls_rules(self._traced.closed.jaxpr)
 
     @property
     def seeds(self) -> int:
@@ -172,6 +182,21 @@ class Derivative:
         run_all = Staged(lambda xs: [coloured.entries(product(xs), size, block)], shapes)
         other = copy(self)
         vars(other).update(_compiled={}, _tangent_pass=run_all, turns=Turns(coloured.products, block))
+        return other
+
+    def in_order(self, numbers: np.ndarray) -> Derivative:
+        """The same entries in another order: first that of the first number, and so on."""
+        rest = self._tangent_pass
+
+        def run(residuals: list[Any]) -> list[Any]:
+            (values,) = rest.inline(residuals)
+            return [values.at[numbers].get(mode="promise_in_bounds", unique_indices=True)]
+
+        other = copy(self)
+        staged = Staged(run, [shape_of(s.aval) for s in self._residuals])
+        vars(other).update(
+            _compiled={}, _tangent_pass=staged, rows=self.rows[numbers], cols=self.cols[numbers]
+        )
         return other
 
     @cached_property

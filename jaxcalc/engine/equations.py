@@ -221,6 +221,15 @@ def programs(eqn: JaxprEqn) -> list[Jaxpr]:
     return found
 
 
+# how a call is differentiated, or what of it is kept meanwhile: not what it computes
+_ASIDE = frozenset({"jvp_jaxpr_fun", "fwd_jaxpr_thunk", "bwd", "out_trees", "policy"})
+
+
+def parameters(eqn: JaxprEqn) -> dict[str, Any]:
+    """All that decides what an equation computes when it runs."""
+    return {name: value for name, value in eqn.params.items() if name not in _ASIDE}
+
+
 def label(eqn: JaxprEqn) -> str:
     """What a `jax.ad_checkpoint.checkpoint_name` calls its operand."""
     return str(eqn.params["name"])

@@ -87,6 +87,15 @@ def has_rules_of_users(jaxpr: Jaxpr) -> bool:
     )
 
 
+def calls_rules(jaxpr: Jaxpr) -> bool:
+    """Whether a program calls functions with derivative rules of their own, of either kind."""
+    return any(
+        eqn.primitive.name.startswith(("custom_jvp_call", "custom_vjp_call"))
+        or any(map(calls_rules, equations.programs(eqn)))
+        for eqn in jaxpr.eqns
+    )
+
+
 def is_tangent_or_zero(x: Any) -> bool:
     """Whether a value is a tangent, or known to be zero."""
     if isinstance(x, Lanes):

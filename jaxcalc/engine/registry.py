@@ -19,6 +19,7 @@ Mixes = Sequence[int] | Callable[[JaxprEqn], Sequence[int]]
 _RULES: dict[str, Rule] = {}
 _DECLARED: dict[str, Mixes | None] = {}  # what `register_rule` was given; None for a rule
 _revisions = [0]
+ENTRY_LIMIT = 1 << 28  # entries of a value, above which a walk gives up
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Context:
     api: str
     strict: bool = False
     fallbacks: list[str] = field(default_factory=list)
-    entry_limit: int = 1 << 28
+    entry_limit: int = ENTRY_LIMIT
     is_trusted: bool = False
 
 

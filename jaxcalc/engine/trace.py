@@ -7,13 +7,14 @@ way, so that the primal part can be computed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import jaxpr_as_fun
+import numpy as np
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from jaxcalc.arguments import is_array
 from jaxcalc.aside import Aside, set_aside
@@ -24,6 +25,7 @@ from jaxcalc.engine.one_way import NoForwardModeError, forward_derivative, with_
 from jaxcalc.engine.program import Program, flatten
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.segments import forward_gradient
+from jaxcalc.engine.signatures import signature, signature_of
 from jaxcalc.engine.varying import shape_of
 
 _LOOPS = frozenset({"scan", "while"})
@@ -45,6 +47,8 @@ class Linearized:
         outputs: shapes and dtypes of f's output leaves.
         gradient_count: how many leaves of a gradient follow the output leaves.
         aux: what aux holds besides arrays, and their places in it.
+        closed: what the program was made from.
+        is_trusted: whether no rule of the user's has part in it.
     """
 
     program: Program
@@ -52,6 +56,18 @@ class Linearized:
     gradient_count: int
     aux: Aside
     aux_count: int
+    closed: ClosedJaxpr
+    is_trusted: bool
+
+    @property
+    def signature(self) -> Hashable:
+        """Equal to that of another linear program which computes the same.
+
+        Raises:
+            IncomparableError: the program, or aux, holds what cannot be compared.
+        """
+        aux = self.aux.treedef, signature_of(*self.aux.static)
+        return signature(self.closed), self.is_trusted, aux
 
 
 def linearize(
@@ -81,13 +97,13 @@ def linearize(
     shapes = [_shape(x) for x in inputs]
     context = context or Context("jaxcalc.hessian")
     primal, outputs = jax.make_jaxpr(lambda xs: _call(build, xs)[0], return_shape=True)(shapes)
-    context.is_trusted = not has_rules_of_users(primal.jaxpr)
+    is_trusted = context.is_trusted = not has_rules_of_users(primal.jaxpr)
     if way != "hessian":
-        return _traced(build, shapes, outputs, way, lambda call: call)
+        return _traced(build, shapes, outputs, way, lambda call: call, is_trusted=is_trusted)
     failures: list[Exception] = []
     for gradient in _gradients(holomorphic, context):
         try:
-            return _traced(build, shapes, outputs, way, gradient)
+            return _traced(build, shapes, outputs, way, gradient, is_trusted=is_trusted)
         except UNTRACEABLE:
             raise
         except (TypeError, ValueError) as error:  # no reverse mode, or no forward mode of what it makes
@@ -103,6 +119,7 @@ def _traced(
     way: Way,
     derived: Callable[[FlatCall], Callable[[Leaves], Any]],
     *,
+    is_trusted: bool,
     in_one_loop: bool = False,
 ) -> Linearized:
     """Trace the linear map; for a Hessian `derived` makes the gradient of f.
@@ -134,6 +151,7 @@ def _traced(
         return list(output), list(gradient), aux, list(pushed)
 
     jaxpr, shaped = jax.make_jaxpr(run, return_shape=True)(shapes, tangents)
+    jaxpr = _with_own_constants(jaxpr)
     output, gradient, aux, _ = shaped
     program = flatten(jaxpr, len(tangents))
     if any(step.eqn.primitive.name == _ONLY_TRANSPOSED for step in program.tangent):
@@ -145,8 +163,17 @@ def _traced(
         )
     has_loop = any(step.eqn.primitive.name in _LOOPS for step in program.tangent)
     if has_loop and way != "reverse" and not in_one_loop:
-        return _traced(build, shapes, outputs, way, derived, in_one_loop=True)
-    return Linearized(program, output, len(gradient), found[-1], len(aux))
+        return _traced(build, shapes, outputs, way, derived, is_trusted=is_trusted, in_one_loop=True)
+    return Linearized(program, output, len(gradient), found[-1], len(aux), jaxpr, is_trusted)
+
+
+def _with_own_constants(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """The same program, which holds no numpy array that is changed in place by and by.
+
+    JAX takes the same array for unchanged as long as its own copy lives, so that must not be kept.
+    """
+    own = [c.copy() if isinstance(c, np.ndarray) else c for c in closed.consts]
+    return ClosedJaxpr(closed.jaxpr, own)
 
 
 def _pushed(function: Any, leaves: Leaves, tangents: Sequence[Any]) -> tuple[Any, Any, Any]:

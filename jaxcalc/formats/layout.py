@@ -79,6 +79,23 @@ class Layout:
         chosen = {"both": list(given), "input": [given[1]], "output": [given[0]]}
         return promoted(chosen[self.dtype_from])
 
+    def has_entries_of(self, other: Layout) -> bool:
+        """Whether the other one has the same entries for the same pytrees, in any order."""
+        sides = (self.input_side, self.output_side) == (other.input_side, other.output_side)
+        if not sides or self.nnz != other.nnz:
+            return False
+        mine, theirs = self.sorted, other.sorted
+        return bool((mine.rows == theirs.rows).all() and (mine.cols == theirs.cols).all())
+
+    def permutation_to(self, other: Layout) -> np.ndarray:
+        """For each entry of the other one, which has the same, its number here."""
+        numbers = np.arange(self.nnz)
+        places = np.empty_like(numbers)
+        places[numbers if other.order is None else other.order] = (
+            numbers if self.order is None else self.order
+        )
+        return places
+
     @cached_property
     def transposed(self) -> Layout:
         """The layout of the transpose; its own transpose is this object again."""

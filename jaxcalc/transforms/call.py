@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import weakref
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from jaxcalc.engine.signatures import digest
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -22,18 +22,20 @@ class Call:
 
     Attributes:
         traced: the arrays and floating-point numbers, which a compiled derivative takes as inputs.
+        treedef: the structure of the arguments.
+        is_traced: for each leaf, whether it is one of these.
     """
 
     traced: list[Any]
-    _treedef: Any
+    treedef: Any
+    is_traced: list[bool]
     _known: list[Any]
-    _is_traced: list[bool]
 
     def rebuild(self, traced: Sequence[Any]) -> Arguments:
         """The arguments with other arrays in the place of the traced ones."""
         new, known = iter(traced), iter(self._known)
-        leaves = [next(new) if on else next(known) for on in self._is_traced]
-        args, kwargs = jax.tree.unflatten(self._treedef, leaves)
+        leaves = [next(new) if on else next(known) for on in self.is_traced]
+        args, kwargs = jax.tree.unflatten(self.treedef, leaves)
         return args, kwargs
 
     @cached_property
@@ -42,14 +44,39 @@ class Call:
 
         It is the structure, the shapes and dtypes, and the known leaves with their values.
         """
-        parts = tuple(map(_known_key, self._known))
+        return self._key(_known_key)
+
+    @cached_property
+    def family(self) -> Hashable | None:
+        """The key without the values of arrays: equal for calls that differ in these alone."""
+        return self._key(lambda x: _shape_key(x) if _is_array(x) else _known_key(x))
+
+    def _key(self, of_known: Callable[[Any], Hashable | None]) -> Hashable | None:
+        parts = tuple(map(of_known, self._known))
         if None in parts:
             return None
-        return self._treedef, tuple(self._is_traced), parts, tuple(map(_shape_key, self.traced))
+        return self.treedef, tuple(self.is_traced), parts, tuple(map(_shape_key, self.traced))
+
+    @property
+    def leaves(self) -> list[Any]:
+        """The leaves of all arguments."""
+        new, known = iter(self.traced), iter(self._known)
+        return [next(new) if on else next(known) for on in self.is_traced]
+
+    @property
+    def known_arrays(self) -> dict[int, Any]:
+        """The arrays whose values are part of the structure, by their places among the leaves."""
+        places = (i for i, on in enumerate(self.is_traced) if not on)
+        return {i: x for i, x in zip(places, self._known, strict=True) if _is_array(x)}
+
+    def tracing(self, places: Collection[int]) -> Call:
+        """The same call, with the leaves at these places traced too."""
+        is_traced = [on or i in places for i, on in enumerate(self.is_traced)]
+        return _taken_apart(self.leaves, self.treedef, is_traced)
 
     def kinds(self) -> list[Any]:
         """What f may run of its arguments: leaves that are no arrays, and the classes of the nodes."""
-        waiting, classes = [self._treedef], set[type]()
+        waiting, classes = [self.treedef], set[type]()
         while waiting:
             treedef = waiting.pop()
             data = treedef.node_data()
@@ -72,10 +99,13 @@ def take_apart(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     by known indices has a known pattern. A floating-point number or array is an input.
     """
     leaves, treedef = jax.tree.flatten((args, kwargs))
-    is_traced = [is_input(leaf) for leaf in leaves]
+    return _taken_apart(leaves, treedef, [is_input(leaf) for leaf in leaves])
+
+
+def _taken_apart(leaves: Sequence[Any], treedef: Any, is_traced: list[bool]) -> Call:
     traced = [leaf for leaf, on in zip(leaves, is_traced, strict=True) if on]
     known = [leaf for leaf, on in zip(leaves, is_traced, strict=True) if not on]
-    return Call(traced, treedef, known, is_traced)
+    return Call(traced, treedef, is_traced, known)
 
 
 def is_input(leaf: Any) -> bool:
@@ -100,27 +130,15 @@ def _shape_key(leaf: Any) -> Hashable:
     return np.shape(leaf), leaf.dtype, bool(getattr(leaf, "weak_type", False)), varying or None
 
 
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array | np.ndarray) and leaf.dtype != object
+
+
 def _known_key(leaf: Any) -> Hashable | None:
     if isinstance(leaf, jax.Array | np.ndarray):
-        return leaf.shape, str(leaf.dtype), _digest(leaf)
+        return (leaf.shape, leaf.dtype, digest(leaf)) if _is_array(leaf) else None
     try:
         hash(leaf)
     except TypeError:
         return None
     return type(leaf), leaf
-
-
-_digests: dict[int, tuple[weakref.ref[Any], bytes]] = {}
-
-
-def _digest(array: Any) -> bytes:
-    """A fingerprint of the values; JAX arrays do not change, so theirs is remembered."""
-    if not isinstance(array, jax.Array):
-        return hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).digest()
-    number = id(array)
-    kept = _digests.get(number)
-    if kept is not None and kept[0]() is array:
-        return kept[1]
-    value = _digest(np.asarray(array))
-    _digests[number] = (weakref.ref(array, lambda _: _digests.pop(number, None)), value)
-    return value

@@ -13,6 +13,7 @@ import types
 import weakref
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -22,7 +23,11 @@ from jaxcalc.engine import registry
 from jaxcalc.engine.cache import FunctionCache
 from jaxcalc.engine.captured import Probe
 from jaxcalc.engine.staged import Staged
-from jaxcalc.transforms.call import take_apart
+from jaxcalc.formats.layout import Layout
+from jaxcalc.transforms.call import is_input, take_apart
+from jaxcalc.transforms.changing_arrays import changing_arrays, limited
+from jaxcalc.transforms.parts import EvaluatePart
+from jaxcalc.transforms.prepare import prepare
 from jaxcalc.transforms.recall import Recall, sight
 from jaxcalc.transforms.request import Request, is_jit_disabled
 from jaxcalc.transforms.structured import Result, pack_again
@@ -71,6 +76,7 @@ class Direct:
         evaluate: Callable[..., Result],
         outcome: Callable[[Result], Any],
         *,
+        kind: str = "jacobian",
         with_value: bool = False,
     ) -> None:
         """What it does.
@@ -78,57 +84,87 @@ class Direct:
         Args:
             evaluate: makes the derivative for a request; equal for equal settings beside the options.
             outcome: what is returned, an array or a pytree of them.
+            kind: "jacobian" or "hessian".
             with_value: whether that needs the value.
         """
         self.recall = Recall()
         self._evaluate = evaluate
         self._outcome = outcome
+        self._kind = kind
         self._with_value = with_value
 
-    def answer(self, request: Request, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def answer(self, request: Request) -> Any:
         """What a call returns, by a compiled program where there can be one, which is remembered."""
+        if request.call.is_inside_a_trace:
+            return self._anew(request)
         if request.options.format != "dense":
-            return self._answer_sparsely(request, args, kwargs)
+            return self._answer_sparsely(request)
+        changing = changing_arrays(request)
+        if changing is not None:
+            request = changing.traced(request, lambda traced: self._compiled(traced) is not None)
         compiled = self._compiled(request)
         if compiled is None:
             return self._anew(request)
-        seen = sight(compiled.probe, args, kwargs)
-        if seen is not None:
-            self.recall.remember(seen, compiled.staged, compiled.treedef.unflatten)
+        self._remember(request, compiled.probe, compiled.staged, compiled.treedef.unflatten)
         return compiled.treedef.unflatten(compiled.staged(request.call.traced))
 
     def _anew(self, request: Request) -> Any:
         return self._outcome(self._evaluate(request, with_value=self._with_value))
 
-    def _answer_sparsely(self, request: Request, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if request.options.has_aux or request.call.is_inside_a_trace:
-            return self._anew(request)
+    def _answer_sparsely(self, request: Request) -> Any:
+        changing = changing_arrays(request)
+        if changing is not None:
+            request = changing.traced(request, partial(self._is_alike, request))
         probe = Probe(request.f, request.call.kinds())  # before the call: changes meanwhile are seen
-        seen = sight(probe, args, kwargs)
         found = self._evaluate(request, with_value=self._with_value)
-        if seen is not None and found.prepared is not None and found.gradient is None:
-            with_value = found.value is not None
-            pack = pack_again(found.prepared, request.options, self._outcome, with_value)
-            compiled = found.prepared.derivative.compiled(with_value=with_value)
-            self.recall.remember(seen, compiled, pack)
+        if found.prepared is not None:
+            if changing is not None:
+                changing.remember(request, found.prepared.layout)
+            if found.gradient is None and not request.options.has_aux:
+                with_value = found.value is not None
+                pack = pack_again(found.prepared, request.options, self._outcome, with_value)
+                compiled = found.prepared.derivative.compiled(with_value=with_value)
+                self._remember(request, probe, compiled, pack)
         return self._outcome(found)
+
+    def _remember(
+        self, request: Request, probe: Probe, compiled: Staged, pack: Callable[[list[Any]], Any]
+    ) -> None:
+        """Have calls like this one go straight to the compiled program."""
+        seen = sight(probe, request.call) if probe.is_complete else None
+        if seen is not None:
+            self.recall.remember(seen, compiled, pack)
+
+    def _is_alike(self, request: Request, traced: Request) -> bool:
+        """Whether a derivative has the same entries with more arrays traced, as it had before."""
+        layout = self._layout(request)
+        try:
+            found = self._layout(limited(traced, layout))
+        except (TypeError, ValueError, IndexError, NotImplementedError):
+            return False  # f needs the values, or it is too dense without them
+        return found.has_entries_of(layout) and traced.like in (None, found)
+
+    def _layout(self, request: Request) -> Layout:
+        if isinstance(self._evaluate, EvaluatePart):
+            request = self._evaluate.narrowed(request, with_value=self._with_value)
+        return prepare(request, self._kind).layout
 
     def _compiled(self, request: Request) -> Compiled | None:
         """The compiled derivative for this call; None where f is to be looked at anew."""
         options = request.options
         if options.has_aux or options.allow_int or options.progress or is_jit_disabled():
             return None
-        if request.call.is_inside_a_trace:
-            return None
         key = request.key(options.api)
         if key is None:
             return None
+        family = request.family(options.api) if request.call.known_arrays else None
         key = (key, options.memory_limit, self._evaluate, registry.revision())
-        tried: _Tried = _CACHE.get(request.f, key, lambda: self._try(request, key), request.call.kinds)
+        tried: _Tried = _CACHE.get(
+            request.f, key, lambda probe: self._try(request, key, probe), request.call.kinds, family
+        )
         return tried.compiled
 
-    def _try(self, request: Request, key: Hashable) -> _Tried:
-        probe = Probe(request.f, request.call.kinds())
+    def _try(self, request: Request, key: Hashable, probe: Probe) -> _Tried:
         if not probe.is_complete or request.f in _restless:
             return _Tried(None)
         if not _is_worth_compiling(request, key):
@@ -163,12 +199,14 @@ def _is_worth_compiling(request: Request, key: Hashable) -> bool:
     It is the first one of this derivative of this code, or has come before. A lambda that is made anew
     for each call, or a function that is called with another number each time, would only be compiled.
     """
+    if not all(map(is_input, request.call.traced)):
+        return True  # an integer array is traced, since it has changed before
     code = _code(request.f)
     with _lock:
         derivatives = set() if code is None else _met.setdefault(code, set())
         is_new = request.options.api not in derivatives
         derivatives.add(request.options.api)
-    meetings: _Meetings = _CACHE.get(request.f, ("met", key), _Meetings)
+    meetings: _Meetings = _CACHE.get(request.f, ("met", key), lambda _: _Meetings())
     meetings.count += 1
     return is_new or meetings.count > 1
 

@@ -81,14 +81,14 @@ def hessian(
     def outcome(found: Result) -> Any:
         return (found.derivative, found.aux) if has_aux else found.derivative
 
-    direct = Direct(_evaluate, outcome)
+    direct = Direct(_evaluate, outcome, kind="hessian")
 
     @wraps(f)
     def hessian_f(*args: Any, **kwargs: Any) -> Any:
         again = direct.recall.find(args, kwargs)
         if again is not None:
             return again
-        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs), args, kwargs)
+        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs))
 
     return hessian_f
 
@@ -132,14 +132,14 @@ def value_gradient_and_hessian(
     def outcome(found: Result) -> Any:
         return ((found.value, found.aux) if has_aux else found.value), found.gradient, found.derivative
 
-    direct = Direct(_evaluate_all, outcome, with_value=True)
+    direct = Direct(_evaluate_all, outcome, kind="hessian", with_value=True)
 
     @wraps(f)
     def value_gradient_and_hessian_f(*args: Any, **kwargs: Any) -> Any:
         again = direct.recall.find(args, kwargs)
         if again is not None:
             return again
-        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs), args, kwargs)
+        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs))
 
     return value_gradient_and_hessian_f
 

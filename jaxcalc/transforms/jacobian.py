@@ -117,7 +117,7 @@ def jacobian(
         again = direct.recall.find(args, kwargs)
         if again is not None:
             return again
-        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs), args, kwargs)
+        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs))
 
     return jacobian_f
 
@@ -170,7 +170,7 @@ def value_and_jacobian(
         again = direct.recall.find(args, kwargs)
         if again is not None:
             return again
-        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs), args, kwargs)
+        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs))
 
     return value_and_jacobian_f
 

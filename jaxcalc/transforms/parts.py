@@ -57,12 +57,15 @@ class EvaluatePart:
 
     def __call__(self, request: Request, *, with_value: bool) -> Result:
         """Value, aux and the part, in the format asked for."""
-        wants_value = with_value or request.options.has_aux
-        found = self.evaluate(_PartRequest.narrowed(request, self.part, wants_value), with_value=False)
-        if not wants_value:
+        found = self.evaluate(self.narrowed(request, with_value=with_value), with_value=False)
+        if not (with_value or request.options.has_aux):
             return found
         value, aux = found.aux
         return Result(value, None, aux, found.derivative)  # a call like it has to bring the value too
+
+    def narrowed(self, request: Request, *, with_value: bool) -> Request:
+        """The request for a whole Jacobian that gives the part."""
+        return _PartRequest.narrowed(request, self.part, with_value or request.options.has_aux)
 
 
 def evaluate_part(
@@ -102,11 +105,12 @@ class _PartRequest(Request):
             request.call,
             part,
             request.options.has_aux,
+            like=request.like,
+            entry_limit=request.entry_limit,
         )
 
-    def key(self, kind: str) -> Hashable | None:
-        """What a prepared derivative depends on; None when that cannot be compared."""
-        key = super().key(kind)
+    def _key(self, kind: str, of_call: Hashable | None) -> Hashable | None:
+        key = super()._key(kind, of_call)
         return None if key is None else (key, self.part.key, self.has_aux)
 
     def chosen(self, traced: Sequence[Any]) -> Chosen:

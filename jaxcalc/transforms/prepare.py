@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -13,8 +13,7 @@ import numpy as np
 
 from jaxcalc.arguments import function_name
 from jaxcalc.concrete import PERHAPS_UNTRACEABLE, UNTRACEABLE
-from jaxcalc.engine import cost, registry
-from jaxcalc.engine.cache import FunctionCache
+from jaxcalc.engine import cost
 from jaxcalc.engine.captured import Probe
 from jaxcalc.engine.dense import cheaper_direction
 from jaxcalc.engine.derivative import Derivative
@@ -22,11 +21,13 @@ from jaxcalc.engine.equations import programs
 from jaxcalc.engine.interpret import TooDenseError
 from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
 from jaxcalc.engine.registry import Context
-from jaxcalc.engine.trace import Way
+from jaxcalc.engine.signatures import IncomparableError
+from jaxcalc.engine.trace import Build, Way, linearize
 from jaxcalc.flat import FlatMap
 from jaxcalc.formats.layout import DtypeFrom, Layout
 from jaxcalc.formats.sides import Side
 from jaxcalc.planning.worth import operations
+from jaxcalc.transforms.kept import kept, kept_derivative
 from jaxcalc.transforms.options import (
     is_far_cheaper_forward,
     require_complex_fits,
@@ -34,7 +35,6 @@ from jaxcalc.transforms.options import (
 from jaxcalc.transforms.request import Request
 from jaxcalc.transforms.traced import Traced, size_of
 
-_CACHE = FunctionCache()
 _DTYPE_FROM: dict[Way, DtypeFrom] = {"forward": "output", "reverse": "input", "hessian": "output"}
 _FORWARD_ADVANTAGE = 1.5  # a product forward takes less than one in reverse
 _FEWEST = 4  # inputs, below which dense JAX has no rival
@@ -52,6 +52,17 @@ class Prepared:
     derivative: Derivative
     inputs: Side
     outputs: Side
+    attempt: Attempt
+    given: Layout | None = None  # for entries that were put in the order of another derivative's
+
+    def signature(self) -> Hashable:
+        """What it computes, equal to `signature_by` for a call that it fits too."""
+        return self.derivative.signature, self.outputs.treedef
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether its program calls functions with derivative rules of their own."""
+        return self.derivative.has_rules
 
     @property
     def is_kept(self) -> bool:
@@ -61,6 +72,8 @@ class Prepared:
     @cached_property
     def layout(self) -> Layout:
         """Where the values of a sparse derivative sit."""
+        if self.given is not None:
+            return self.given
         d = self.derivative
         rows_side = self.inputs if d.way == "hessian" else self.outputs
         return Layout(d.rows, d.cols, self.inputs, rows_side, _DTYPE_FROM[d.way], d.locate)
@@ -126,24 +139,29 @@ class Choice:
 
 def prepare(request: Request, kind: str) -> Prepared:
     """The sparse derivative for a call, "jacobian" or "hessian": an earlier one where it fits."""
-    make = _prepare_hessian if kind == "hessian" else _prepare_jacobian
-    prepared: Prepared = _kept(request, kind, lambda: make(request))
+    prepare_it = _prepare_hessian if kind == "hessian" else _prepare_jacobian
+    prepared: Prepared = kept_derivative(
+        request,
+        kind,
+        lambda: _like(prepare_it(request), request.like),
+        partial(_signature_by, request),
+    )
     return prepared
+
+
+def _like(prepared: Prepared, layout: Layout | None) -> Prepared:
+    """The derivative with its entries where `layout` has them, if they are the same ones."""
+    own = prepared.layout
+    if layout is None or own == layout or own.dtype != layout.dtype or not own.has_entries_of(layout):
+        return prepared
+    derivative = prepared.derivative.in_order(own.permutation_to(layout))
+    return replace(prepared, derivative=derivative, given=layout)
 
 
 def prepare_dense(request: Request, kind: str) -> Prepared | None:
     """The structured way to a dense derivative; None where plain JAX is the better one."""
-    choice: Choice = _kept(request, f"dense {kind}", lambda: _choose_dense(request, kind))
+    choice: Choice = kept(request, f"dense {kind}", partial(_choose_dense, request, kind))
     return choice.prepared
-
-
-def _kept(request: Request, kind: str, make: Callable[[], Any]) -> Any:
-    key = request.key(kind)
-    return (
-        make()
-        if key is None
-        else _CACHE.get(request.f, (key, registry.revision()), make, request.call.kinds)
-    )
 
 
 def _prepare_jacobian(request: Request) -> Prepared:
@@ -201,8 +219,7 @@ def _prepare_hessian(request: Request) -> Prepared:
         raise _too_dense(request, flat, error) from None
 
 
-def _choose_dense(request: Request, kind: str) -> Choice:
-    probe = Probe(request.f, request.call.kinds())
+def _choose_dense(request: Request, kind: str, probe: Probe) -> Choice:
     leaves = request.flat(request.call.traced).leaves
     is_refused = kind == "hessian" and not request.options.holomorphic and _any_complex(leaves)
     if is_refused or size_of(leaves) < _FEWEST:
@@ -219,7 +236,7 @@ def _choose_dense(request: Request, kind: str) -> Choice:
     is_worth_it = rival - work >= max(_MUST_SAVE * rival, _WORTH_IT * best.more_operations)
     if is_worth_it and kind == "jacobian":
         is_worth_it = work <= (1 - _MUST_SAVE) * trace.composed_work(request, best.work_of)
-    return Choice(best if is_worth_it else None, probe.is_complete)
+    return Choice(best if is_worth_it else None, probe.is_complete and probe.is_unchanged())
 
 
 def _candidates(request: Request, kind: str, trace: Traced) -> list[Prepared]:
@@ -298,16 +315,48 @@ def prepare_by(
         NoForwardModeError: a `jax.custom_vjp` call has no forward mode of the kind that was asked for.
         ConcretizationTypeError and its kin: f needs concrete values.
     """
-    options, way = request.options, attempt.way
-    context = Context(options.api, options.strict)
+    options = request.options
+    context = Context(options.api, options.strict, entry_limit=request.entry_limit)
     found: dict[str, Any] = {}
+    derivative = Derivative(
+        _build(request, attempt, context, found),
+        request.call.traced,
+        attempt.way,
+        context,
+        holomorphic=options.holomorphic,
+        is_dense=is_dense,
+    )
+    outputs = jax.tree.unflatten(found["treedef"], derivative.outputs)
+    return Prepared(derivative, Side.of(flat.chosen.primal), Side.of(outputs), attempt)
+
+
+def _signature_by(request: Request, attempt: Attempt) -> Hashable | None:
+    """What the derivative of f as it is now computes in a given way; None where it cannot be told."""
+    options, context = request.options, Context(request.options.api, request.options.strict)
+    found: dict[str, Any] = {}
+    build = _build(request, attempt, context, found)
+    try:
+        traced = linearize(
+            build,
+            request.call.traced,
+            attempt.way,
+            holomorphic=options.holomorphic,
+            context=context,
+        )
+        return traced.signature, found["treedef"]
+    except (IncomparableError, TypeError, ValueError, NotImplementedError):
+        return None  # this way is closed by now, and another may be open
+
+
+def _build(request: Request, attempt: Attempt, context: Context, found: dict[str, Any]) -> Build:
+    """Makes the flat function that is linearized; the structure of its output is put into `found`."""
 
     def build(traced: Sequence[Any]) -> Any:
         inner = request.flat(traced)
 
         def call(leaves: Sequence[Any]) -> tuple[Sequence[Any], Any]:
             output, aux = request.evaluate(inner, leaves)
-            if way == "hessian":
+            if attempt.way == "hessian":
                 request.require_scalar(inner, output)
             found["treedef"] = inner.treedef
             return output, aux
@@ -322,16 +371,7 @@ def prepare_by(
         )
         return both_ways, inner.leaves
 
-    derivative = Derivative(
-        build,
-        request.call.traced,
-        way,
-        context,
-        holomorphic=options.holomorphic,
-        is_dense=is_dense,
-    )
-    outputs = jax.tree.unflatten(found["treedef"], derivative.outputs)
-    return Prepared(derivative, Side.of(flat.chosen.primal), Side.of(outputs))
+    return build
 
 
 def _too_dense(request: Request, flat: FlatMap, error: Exception | None) -> Exception:

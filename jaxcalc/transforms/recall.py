@@ -18,7 +18,7 @@ from jax.tree_util import tree_flatten
 from jaxcalc.engine import registry
 from jaxcalc.engine.captured import Probe
 from jaxcalc.engine.staged import Staged
-from jaxcalc.transforms.call import is_input
+from jaxcalc.transforms.call import Call
 from jaxcalc.transforms.request import settings
 
 _KEPT = 4  # calls of one transformed function
@@ -74,15 +74,16 @@ class Recall:
         self._calls = (_Call(seen, compiled, pack), *self._calls[: _KEPT - 1])
 
 
-def sight(probe: Probe, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sighting | None:
+def sight(probe: Probe, call: Call) -> Sighting | None:
     """What a call looks like, to a function that `probe` watches; None where it may look the same."""
-    leaves, treedef = tree_flatten((args, kwargs))
-    fits = [fit for fit in map(_fits, leaves) if fit is not None]
+    leaves = call.leaves
+    found = (_fits(leaf, on) for leaf, on in zip(leaves, call.is_traced, strict=True))
+    fits = [fit for fit in found if fit is not None]
     if len(fits) < len(leaves):
         return None
-    places = [i for i, leaf in enumerate(leaves) if is_input(leaf)]
+    places = [i for i, on in enumerate(call.is_traced) if on]
     traced = None if len(places) == len(leaves) else places
-    return Sighting(treedef, fits, traced, probe, settings(), registry.revision())
+    return Sighting(call.treedef, fits, traced, probe, settings(), registry.revision())
 
 
 def _is_current(seen: Sighting) -> bool:
@@ -100,7 +101,7 @@ def _all_fit(fits: list[Fits], leaves: list[Any]) -> bool:
     return True
 
 
-def _fits(leaf: Any) -> Fits | None:
+def _fits(leaf: Any, is_traced: bool) -> Fits | None:
     """Whether another leaf makes for the same derivative; None where looking would take long."""
     kind: Any = type(leaf)
     if kind in (float, complex):
@@ -108,11 +109,11 @@ def _fits(leaf: Any) -> Fits | None:
     if kind in (int, bool, str):
         return lambda x: type(x) is kind and x == leaf
     if isinstance(leaf, np.ndarray):  # the values of an integer array may have changed
-        return _has_shape(leaf, kind) if is_input(leaf) else None
-    is_array = isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer)
-    if not is_array or jax.numpy.issubdtype(leaf.dtype, jax.dtypes.extended):
+        return _has_shape(leaf, kind) if is_traced else None
+    if not isinstance(leaf, jax.Array) or isinstance(leaf, jax.core.Tracer):
         return None
-    return _has_shape(leaf, kind, leaf.weak_type) if is_input(leaf) else _is_same(leaf)
+    weak = getattr(leaf, "weak_type", None)  # a random key has none
+    return _has_shape(leaf, kind, weak) if is_traced else _is_same(leaf)
 
 
 def _has_shape(leaf: Any, kind: Any, weak: bool | None = None) -> Fits:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
@@ -12,7 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcalc.arguments import Argnames, Argnums, Chosen, choose, function_name
+from jaxcalc.engine.registry import ENTRY_LIMIT
 from jaxcalc.flat import FlatMap, require_differentiable_output
+from jaxcalc.formats.layout import Layout
 from jaxcalc.transforms.call import Call, take_apart
 from jaxcalc.transforms.options import Options
 
@@ -43,13 +45,20 @@ class NotScalarError(TypeError):
 
 @dataclass(frozen=True)
 class Request:
-    """A call of f and what is asked of its derivative."""
+    """A call of f and what is asked of its derivative.
+
+    Attributes:
+        like: the layout of an earlier derivative, whose order the entries of this one get.
+        entry_limit: the most entries that a value may have on the way to a sparse derivative.
+    """
 
     f: Callable[..., Any]
     options: Options
     argnums: Argnums
     argnames: Argnames | None
     call: Call
+    like: Layout | None = field(default=None, kw_only=True)
+    entry_limit: int = field(default=ENTRY_LIMIT, kw_only=True)
 
     @classmethod
     def of(
@@ -71,12 +80,19 @@ class Request:
 
     def key(self, kind: str) -> Hashable | None:
         """What a prepared derivative depends on; None when that cannot be compared."""
-        if self.call.key is None:
+        return self._key(kind, self.call.key)
+
+    def family(self, kind: str) -> Hashable | None:
+        """What calls have in common that differ in the values of arrays alone."""
+        return self._key(kind, self.call.family)
+
+    def _key(self, kind: str, of_call: Hashable | None) -> Hashable | None:
+        if of_call is None:
             return None
         which = repr(self.argnums), repr(self.argnames)  # whatever they are, wrong ones too
         o = self.options
         flags = (o.has_aux, o.holomorphic, o.allow_int, o.mode, o.strict)
-        return kind, which, flags, settings(), self.call.key
+        return kind, which, flags, settings(), self.like, of_call
 
     def flat(self, traced: Sequence[Any]) -> FlatMap:
         """f as a map of leaves, with `traced` in the place of the call's arrays."""

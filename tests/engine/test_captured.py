@@ -21,7 +21,8 @@ from jaxcalc.engine.captured import Probe
 W = jnp.ones(3)
 LIMIT = 2.0
 TABLE = {"a": W, "b": [1.0, {"c": 2}]}
-BIG = np.ones(10_000)
+ROW = np.ones(10_000)
+BIG = np.ones(1_000_000)
 RNG = np.random.default_rng(0)
 COUNT = 0
 
@@ -121,6 +122,7 @@ def imports_numpy(x):
 
 COMPLETE = {
     "numbers and arrays": lambda x: x * W + LIMIT,
+    "a numpy array of some size": lambda x: ROW * x,
     "containers": lambda x: TABLE["a"] * x + TABLE["b"][1]["c"],
     "functions of jax": lambda x: jax.lax.scan(lambda c, _: (jnp.sin(c), None), x, None, length=2),
     "transformed": jax.vmap(jax.grad(lambda x: jnp.sum(W * x))),

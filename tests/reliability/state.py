@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 import jaxcalc
-from jaxcalc.transforms import direct, prepare
+from jaxcalc.transforms import changing_arrays, direct, kept
 
 X = jnp.arange(1.0, 4.0)
 EMPTIED = 250  # calls after which JAX's own caches are emptied, which keep what they traced
@@ -33,7 +33,7 @@ def state() -> State:
     """What is held now, garbage aside."""
     jax.clear_caches()
     gc.collect()
-    functions = len(prepare._CACHE) + len(direct._CACHE)
+    functions = len(kept._CACHE) + len(direct._CACHE) + len(changing_arrays._CACHE)
     return State(functions, len(direct._met), len(gc.get_objects()))
 
 
