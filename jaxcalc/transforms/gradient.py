@@ -13,14 +13,16 @@ from jaxcalc.arguments import (
     Argnames,
     Argnums,
     Chosen,
-    choose,
     dtype_of,
     function_name,
     require_callable,
-    require_differentiable,
 )
 from jaxcalc.flat import split_aux
 from jaxcalc.kinds import is_scalar, not_scalar
+from jaxcalc.transforms.direct import Direct
+from jaxcalc.transforms.options import Options
+from jaxcalc.transforms.request import Request
+from jaxcalc.transforms.structured import Result
 
 
 def gradient(
@@ -66,12 +68,19 @@ def gradient(
     """
     api = "jaxcalc.gradient"
     require_callable(api, f)
+    options = Options(api, has_aux, holomorphic, allow_int, "dense", "auto", None, False)
+
+    def outcome(found: Result) -> Any:
+        return (found.gradient, found.aux) if has_aux else found.gradient
+
+    direct = Direct(_evaluate, outcome)
 
     @wraps(f)
     def gradient_f(*args: Any, **kwargs: Any) -> Any:
-        chosen = choose(api, f, argnums, argnames, args, kwargs)
-        (_, aux), result = _value_and_gradient(f, chosen, has_aux, holomorphic, allow_int)
-        return (result, aux) if has_aux else result
+        again = direct.recall.find(args, kwargs)
+        if again is not None:
+            return again
+        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs))
 
     return gradient_f
 
@@ -103,29 +112,38 @@ def value_and_gradient(
     """
     api = "jaxcalc.value_and_gradient"
     require_callable(api, f)
+    options = Options(api, has_aux, holomorphic, allow_int, "dense", "auto", None, False)
+
+    def outcome(found: Result) -> Any:
+        return ((found.value, found.aux) if has_aux else found.value), found.gradient
+
+    direct = Direct(_evaluate, outcome, with_value=True)
 
     @wraps(f)
     def value_and_gradient_f(*args: Any, **kwargs: Any) -> Any:
-        chosen = choose(api, f, argnums, argnames, args, kwargs)
-        (value, aux), result = _value_and_gradient(f, chosen, has_aux, holomorphic, allow_int)
-        return ((value, aux), result) if has_aux else (value, result)
+        again = direct.recall.find(args, kwargs)
+        if again is not None:
+            return again
+        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs))
 
     return value_and_gradient_f
 
 
-def _value_and_gradient(
-    f: Callable[..., Any], chosen: Chosen, has_aux: bool, holomorphic: bool, allow_int: bool
-) -> tuple[tuple[Any, Any], Any]:
-    require_differentiable(chosen, holomorphic=holomorphic, allow_int=allow_int)
+def _evaluate(request: Request, *, with_value: bool) -> Result:  # noqa: ARG001 (it always comes along)
+    """Value, aux and gradient of f, looked at anew."""
+    f, options, chosen = request.f, request.options, request.chosen(request.call.traced)
+    options.require_inputs(chosen)
 
     def scalar(primal: Any) -> tuple[Any, Any]:
-        output, aux = split_aux(chosen.api, chosen.call(primal), has_aux)
-        _require_scalar_output(f, chosen, output, holomorphic)
+        output, aux = split_aux(chosen.api, chosen.call(primal), options.has_aux)
+        _require_scalar_output(f, chosen, output, options.holomorphic)
         return output, aux
 
-    return jax.value_and_grad(scalar, has_aux=True, holomorphic=holomorphic, allow_int=allow_int)(
-        chosen.primal
+    run = jax.value_and_grad(
+        scalar, has_aux=True, holomorphic=options.holomorphic, allow_int=options.allow_int
     )
+    (value, aux), slope = run(chosen.primal)
+    return Result(value, slope, aux, None)
 
 
 def _require_scalar_output(
