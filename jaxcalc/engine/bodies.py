@@ -1,6 +1,6 @@
 """The programs inside an equation that its derivative goes through, read and replaced.
 
-Like `equations`, this module knows the layout of JAX's `eqn.params`, pinned by
+Like `equations`, this module knows the layouts of JAX's `eqn.params`, pinned by
 `tests/engine/test_bodies.py`.
 """
 
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
+from jax.extend.core import ClosedJaxpr, JaxprEqn
 
 from jaxcalc.engine import equations
+from jaxcalc.engine.params import arguments, changed, has_param, param, part, program
 
 
 def bodies(eqn: JaxprEqn) -> list[ClosedJaxpr]:
@@ -21,48 +22,47 @@ def bodies(eqn: JaxprEqn) -> list[ClosedJaxpr]:
     """
     match eqn.primitive.name:
         case "scan":
-            return [eqn.params["jaxpr"]]
+            return [equations.scan(eqn).body]
         case "while":
-            return [eqn.params["body_jaxpr"]]
+            return [equations.while_loop(eqn).body]
         case "cond":
-            return list(eqn.params["branches"])
+            return list(equations.branches(eqn))
         case "custom_linear_solve":
-            return [_closed(eqn.params["jaxprs"].matvec)]
+            return [equations.linear_solve(eqn).matvec]
         case "shard_map":
-            return [_closed(eqn.params["jaxpr"])]
+            return [program(eqn, "jaxpr")]
     inner = equations.called(eqn)
     return [] if inner is None else [inner]
 
 
 def with_bodies(eqn: JaxprEqn, new: Sequence[ClosedJaxpr]) -> JaxprEqn:
     """The same equation around other bodies, of the same inputs and outputs."""
-    changed: dict[str, Any]
     match eqn.primitive.name:
         case "scan":
-            changed = {"jaxpr": new[0]}
+            return changed(eqn, jaxpr=new[0])
         case "while":
-            changed = {"body_jaxpr": new[0]}
+            return changed(eqn, body_jaxpr=new[0])
         case "cond":
-            changed = {"branches": tuple(new)}
+            return changed(eqn, branches=tuple(new))
         case "custom_linear_solve":
-            changed = {"jaxprs": eqn.params["jaxprs"]._replace(matvec=new[0])}
-        case name:
-            old = eqn.params[equations.CALLS[name]]
-            changed = {equations.CALLS[name]: new[0].jaxpr if isinstance(old, Jaxpr) else new[0]}
-    return eqn.replace(params={**eqn.params, **changed})
+            return changed(eqn, jaxprs=part(eqn, "jaxprs", "_replace")(matvec=new[0]))
+    holder = equations.CALLS[eqn.primitive.name]
+    is_closed = isinstance(param(eqn, holder), ClosedJaxpr)
+    return changed(eqn, **{holder: new[0] if is_closed else new[0].jaxpr})
 
 
 def with_each_param(eqn: JaxprEqn, change: Callable[[Any], Any]) -> JaxprEqn:
     """The same equation with every param changed."""
-    return eqn.replace(params={key: change(value) for key, value in eqn.params.items()})
+    return changed(eqn, **{key: change(value) for key, value in arguments(eqn).items()})
 
 
 def name(eqn: JaxprEqn) -> str:
     """The name of the function that a nested jit, a `custom_jvp` and their kin run; may be empty."""
-    found = eqn.params.get("name")
-    if found is None and "call_jaxpr" in eqn.params:
-        found = getattr(_closed(eqn.params["call_jaxpr"]).jaxpr.debug_info, "func_name", "")
-    return str(found or "")
+    if has_param(eqn, "name"):
+        return str(param(eqn, "name") or "")
+    if not has_param(eqn, "call_jaxpr"):
+        return ""
+    return str(getattr(program(eqn, "call_jaxpr").jaxpr.debug_info, "func_name", "") or "")
 
 
 class ShardMap(NamedTuple):
@@ -74,10 +74,6 @@ class ShardMap(NamedTuple):
 
 def shard_map(eqn: JaxprEqn) -> ShardMap:
     """Read the params of a `shard_map`."""
-    p = eqn.params
-    options = {name: p[name] for name in ("mesh", "in_specs", "out_specs", "check_vma")}
-    return ShardMap(_closed(p["jaxpr"]), {**options, "axis_names": p["newly_manual_axes"]})
-
-
-def _closed(program: Any) -> ClosedJaxpr:
-    return ClosedJaxpr(program, ()) if isinstance(program, Jaxpr) else program
+    options = {name: param(eqn, name) for name in ("mesh", "in_specs", "out_specs", "check_vma")}
+    axes = "newly_manual_axes" if has_param(eqn, "newly_manual_axes") else "manual_axes"  # JAX 0.9
+    return ShardMap(program(eqn, "jaxpr"), {**options, "axis_names": param(eqn, axes)})

@@ -1,19 +1,30 @@
-"""What the walks read of an equation: the one module that knows the layout of JAX's `eqn.params`.
+"""What the walks read of an equation: the module that knows the layouts of JAX's `eqn.params`.
 
-A new JAX version that renames a parameter breaks here and nowhere else. The contract tests in
-`tests/engine/test_equations.py` pin every layout that is read.
+Where versions of JAX differ, the layout is told by the params that are there. A JAX that renames one
+raises `params.UnknownLayoutError` here. The contract tests in `tests/engine/test_equations.py` pin
+every layout that is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from types import NoneType
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
 from jaxcalc.engine import sparse_products
+from jaxcalc.engine.params import (
+    UnknownLayoutError,
+    arguments,
+    closed,
+    has_param,
+    param,
+    part,
+    program,
+)
 from jaxcalc.engine.varying import as_typed
 
 # the primitives that only run another program, and the parameter that holds it
@@ -26,6 +37,8 @@ CALLS = {
     "checkpoint": "jaxpr",
 }
 
+_OF_SOLVE = ("matvec", "vecmat", "solve", "transpose_solve")  # the programs of a linear solve
+
 # those that say where or how it runs, which holds for the value and not for lanes of its tangents
 _PLACED_CALLS = {"compute_on": "jaxpr", "xla_metadata_call": "jaxpr", "fused_call": "jaxpr"}
 
@@ -34,8 +47,8 @@ def bind(eqn: JaxprEqn, operands: Sequence[Any], *, known: bool = False) -> list
     """Evaluate one equation, of known operands or of any; always a list of outputs."""
     if not known:
         operands = [as_typed(v.aval, x) for v, x in zip(eqn.invars, operands, strict=True)]
-    bound: Any = eqn.primitive.get_bind_params(eqn.params)
-    functions, params = bound if isinstance(bound, tuple) else ((), bound)  # a pair before JAX 0.9
+    bound: Any = eqn.primitive.get_bind_params(arguments(eqn))
+    functions, params = bound if isinstance(bound, tuple) else ((), bound)  # a pair in JAX 0.9.0
     with eqn.ctx.manager:
         outputs = eqn.primitive.bind(*functions, *operands, **params)
     return list(outputs) if eqn.primitive.multiple_results else [outputs]
@@ -61,8 +74,8 @@ def called(eqn: JaxprEqn) -> ClosedJaxpr | None:
     """The program that a call such as a nested jit, or a move of sparse places, runs; or None."""
     if eqn.primitive.name in sparse_products.OF_PLACES:
         return sparse_products.as_program(eqn)
-    param = CALLS.get(eqn.primitive.name)
-    return None if param is None else _closed(eqn.params[param])
+    holder = CALLS.get(eqn.primitive.name)
+    return None if holder is None else program(eqn, holder)
 
 
 class LinearMap(NamedTuple):
@@ -80,97 +93,94 @@ def linear_map(eqn: JaxprEqn) -> LinearMap | None:
     everything = range(len(eqn.invars))
     match eqn.primitive.name:
         case "custom_jvp_call" | "custom_vjp_call":
-            return LinearMap(_closed(eqn.params["call_jaxpr"]), everything)
+            return LinearMap(program(eqn, "call_jaxpr"), everything)
         case "linear_call":
-            return LinearMap(_closed(eqn.params["callee"]), everything)
+            return LinearMap(program(eqn, "callee"), everything)
         case "custom_linear_solve":
-            lengths, programs = eqn.params["const_lengths"], eqn.params["jaxprs"]
-            start = lengths.matvec + lengths.vecmat
-            right_side = range(sum(lengths), len(eqn.invars))
-            return LinearMap(programs.solve, [*range(start, start + lengths.solve), *right_side])
+            count = {name: part(eqn, "const_lengths", name, int) for name in _OF_SOLVE}
+            start = count["matvec"] + count["vecmat"]
+            right_side = range(sum(count.values()), len(eqn.invars))
+            solver = closed(part(eqn, "jaxprs", "solve", ClosedJaxpr, Jaxpr))
+            return LinearMap(solver, [*range(start, start + count["solve"]), *right_side])
         case name if name in _PLACED_CALLS:
-            return LinearMap(_closed(eqn.params[_PLACED_CALLS[name]]), everything)
+            return LinearMap(program(eqn, _PLACED_CALLS[name]), everything)
         case name if name in sparse_products.SPARSE:
-            program = sparse_products.as_program(eqn)
-            return None if program is None else LinearMap(program, everything)
+            made = sparse_products.as_program(eqn)
+            return None if made is None else LinearMap(made, everything)
     return None
-
-
-def _closed(program: Any) -> ClosedJaxpr:
-    return ClosedJaxpr(program, ()) if isinstance(program, Jaxpr) else program
 
 
 def new_dtype(eqn: JaxprEqn) -> Any:
     """The dtype that a `convert_element_type` makes."""
-    return eqn.params["new_dtype"]
+    return param(eqn, "new_dtype")
 
 
 def iota(eqn: JaxprEqn) -> tuple[tuple[int, ...], int]:
     """The shape of an `iota`, and the dimension along which it counts."""
-    return eqn.params["shape"], eqn.params["dimension"]
+    return param(eqn, "shape", tuple), param(eqn, "dimension", int)
 
 
 def broadcast_in_dim(eqn: JaxprEqn) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The shape of the result, and the axis of the result that each axis of the operand becomes."""
-    return eqn.params["shape"], eqn.params["broadcast_dimensions"]
+    return param(eqn, "shape", tuple), param(eqn, "broadcast_dimensions", tuple)
 
 
 def slices(eqn: JaxprEqn) -> list[tuple[int, int, int]]:
     """Start, limit and stride along each axis of a `slice`."""
-    p = eqn.params
-    strides = p["strides"] or (1,) * len(p["start_indices"])
-    return list(zip(p["start_indices"], p["limit_indices"], strides, strict=True))
+    starts, limits = param(eqn, "start_indices", tuple), param(eqn, "limit_indices", tuple)
+    strides = param(eqn, "strides", tuple, NoneType) or (1,) * len(starts)
+    return list(zip(starts, limits, strides, strict=True))
 
 
 def reshape_order(eqn: JaxprEqn) -> tuple[int, ...] | None:
     """The permutation of the axes that a `reshape` begins with, or None."""
-    order = eqn.params.get("dimensions")
+    order = param(eqn, "dimensions", tuple, NoneType)
     return None if order is None else tuple(order)
 
 
 def permutation(eqn: JaxprEqn) -> tuple[int, ...]:
     """The permutation of a `transpose`."""
-    return tuple(eqn.params["permutation"])
+    return tuple(param(eqn, "permutation", tuple))
 
 
 def dimensions(eqn: JaxprEqn) -> tuple[int, ...]:
     """The axes of a `rev`, `squeeze` or `expand_dims`."""
-    return tuple(eqn.params["dimensions"])
+    return tuple(param(eqn, "dimensions", tuple))
 
 
 def dimension(eqn: JaxprEqn) -> int:
     """The axis of a `concatenate`."""
-    return int(eqn.params["dimension"])
+    return int(param(eqn, "dimension", int))
 
 
 def axis(eqn: JaxprEqn) -> int:
     """The axis of a `stack`, a `split` or a cumulative sum."""
-    return int(eqn.params["axis"])
+    return int(param(eqn, "axis", int))
 
 
 def is_reversed(eqn: JaxprEqn) -> bool:
     """Whether a cumulative sum runs from the end."""
-    return bool(eqn.params["reverse"])
+    return bool(param(eqn, "reverse", bool))
 
 
 def axes(eqn: JaxprEqn) -> tuple[int, ...]:
     """The axes of a `reduce_sum`."""
-    return tuple(eqn.params["axes"])
+    return tuple(param(eqn, "axes", tuple))
 
 
 def sizes(eqn: JaxprEqn) -> tuple[int, ...]:
     """The sizes of the parts of a `split`."""
-    return tuple(eqn.params["sizes"])
+    return tuple(param(eqn, "sizes", tuple))
 
 
 def repeats(eqn: JaxprEqn) -> tuple[int, ...]:
     """How often a `tile` repeats each axis."""
-    return tuple(eqn.params["reps"])
+    return tuple(param(eqn, "reps", tuple))
 
 
 def padding(eqn: JaxprEqn) -> tuple[tuple[int, int, int], ...]:
     """Low, high and interior padding of each axis of a `pad`."""
-    return tuple(eqn.params["padding_config"])
+    return tuple(param(eqn, "padding_config", tuple))
 
 
 class Scan(NamedTuple):
@@ -184,9 +194,16 @@ class Scan(NamedTuple):
 
 def scan(eqn: JaxprEqn) -> Scan:
     """Read a scan's params."""
-    p = eqn.params
-    options = {name: p[name] for name in ("length", "reverse", "unroll")}
-    return Scan(p["jaxpr"], p["num_consts"], p["num_carry"], options)
+    body = program(eqn, "jaxpr")
+    options = {name: param(eqn, name) for name in ("length", "reverse", "unroll")}
+    if has_param(eqn, "ft_in"):  # JAX 0.11: the operands in groups of constants, carry and slices
+        groups = part(eqn, "ft_in", "unpack")()
+    else:
+        groups = [range(param(eqn, name, int)) for name in ("num_consts", "num_carry")]
+    consts, carry = (len(group) for group in groups[:2])
+    if len(body.in_avals) != len(eqn.invars) or consts + carry > len(eqn.invars):
+        raise UnknownLayoutError(eqn, "Its body does not take what it is given")
+    return Scan(body, consts, carry, options)
 
 
 class While(NamedTuple):
@@ -200,20 +217,20 @@ class While(NamedTuple):
 
 def while_loop(eqn: JaxprEqn) -> While:
     """Read a while loop's params."""
-    p = eqn.params
-    return While(p["cond_jaxpr"], p["cond_nconsts"], p["body_jaxpr"], p["body_nconsts"])
+    condition, body = program(eqn, "cond_jaxpr"), program(eqn, "body_jaxpr")
+    return While(condition, param(eqn, "cond_nconsts", int), body, param(eqn, "body_nconsts", int))
 
 
 def branches(eqn: JaxprEqn) -> Sequence[ClosedJaxpr]:
     """The branches of a cond."""
-    return eqn.params["branches"]
+    return [closed(branch) for branch in param(eqn, "branches", tuple)]
 
 
 def programs(eqn: JaxprEqn) -> list[Jaxpr]:
     """Every program in an equation's params, whatever the primitive does with it."""
     found: list[Jaxpr] = []
-    for param in eqn.params.values():
-        for item in param if isinstance(param, tuple | list) else (param,):
+    for value in arguments(eqn).values():
+        for item in value if isinstance(value, tuple | list) else (value,):
             if isinstance(item, ClosedJaxpr):
                 found.append(item.jaxpr)
             elif isinstance(item, Jaxpr):
@@ -232,7 +249,7 @@ def parameters(eqn: JaxprEqn) -> dict[str, Any]:
 
 def label(eqn: JaxprEqn) -> str:
     """What a `jax.ad_checkpoint.checkpoint_name` calls its operand."""
-    return str(eqn.params["name"])
+    return str(param(eqn, "name", str))
 
 
 def count(jaxpr: Jaxpr) -> int:
@@ -249,8 +266,8 @@ class LinearSolve(NamedTuple):
 
 def linear_solve(eqn: JaxprEqn) -> LinearSolve:
     """Read the params of a `custom_linear_solve`."""
-    matvec = eqn.params["jaxprs"].matvec
-    return LinearSolve(_closed(matvec), slice(0, eqn.params["const_lengths"].matvec))
+    matvec = closed(part(eqn, "jaxprs", "matvec", ClosedJaxpr, Jaxpr))
+    return LinearSolve(matvec, slice(0, part(eqn, "const_lengths", "matvec", int)))
 
 
 class TriangularSolve(NamedTuple):
@@ -265,7 +282,7 @@ class TriangularSolve(NamedTuple):
 
 def triangular_solve(eqn: JaxprEqn) -> TriangularSolve:
     """Read the params of a `triangular_solve`."""
-    return TriangularSolve(*(eqn.params[name] for name in TriangularSolve._fields))
+    return TriangularSolve(*(param(eqn, name, bool) for name in TriangularSolve._fields))
 
 
 class DotGeneral(NamedTuple):
@@ -278,15 +295,14 @@ class DotGeneral(NamedTuple):
 
 def dot_general(eqn: JaxprEqn) -> DotGeneral:
     """Read a matrix product's params."""
-    p = eqn.params
-    (left, right), (left_batch, right_batch) = p["dimension_numbers"]
-    options = {name: p[name] for name in ("precision", "preferred_element_type")}
+    (left, right), (left_batch, right_batch) = param(eqn, "dimension_numbers", tuple)
+    options = {name: param(eqn, name) for name in ("precision", "preferred_element_type")}
     return DotGeneral((tuple(left), tuple(right)), (tuple(left_batch), tuple(right_batch)), options)
 
 
 def kernel_size(eqn: JaxprEqn) -> int:
     """How many products a convolution adds up for each element of its result."""
-    kernel = eqn.params["dimension_numbers"].rhs_spec
+    kernel = part(eqn, "dimension_numbers", "rhs_spec", tuple)
     shape = operand(eqn, 1).shape
     return prod(shape) // max(1, shape[kernel[0]])
 
@@ -312,48 +328,19 @@ class Convolution(NamedTuple):
 
 def convolution(eqn: JaxprEqn) -> Convolution:
     """Read a convolution's params."""
-    p = eqn.params
+    specs = [part(eqn, "dimension_numbers", name, tuple) for name in Convolution._fields[:3]]
     names = ("window_strides", "padding", "lhs_dilation", "rhs_dilation")
-    groups = p["feature_group_count"], p["batch_group_count"]
-    options = {name: p[name] for name in ("precision", "preferred_element_type")}
-    windows = (tuple(p[name]) for name in names)
-    return Convolution(*(*p["dimension_numbers"], *windows, *groups, options))
-
-
-class Pooling(NamedTuple):
-    """The window of a `reduce_window` and its kin, along each axis."""
-
-    sizes: tuple[int, ...]
-    strides: tuple[int, ...]
-    padding: tuple[tuple[int, int], ...]
-    base_dilation: tuple[int, ...]
-    window_dilation: tuple[int, ...]
-
-
-def pooling(eqn: JaxprEqn) -> Pooling:
-    """Read a window's params; a `select_and_scatter_add` has no dilation."""
-    p = eqn.params
-    sizes = tuple(p["window_dimensions"])
-    ones = (1,) * len(sizes)
-    dilations = (tuple(p.get(name, ones)) for name in ("base_dilation", "window_dilation"))
-    return Pooling(sizes, tuple(p["window_strides"]), tuple(p["padding"]), *dilations)
-
-
-def keeps(eqn: JaxprEqn, a: Any, b: Any) -> Any:
-    """Whether a `select_and_scatter_add` keeps a when it meets b."""
-    return eqn.params["select_prim"].bind(a, b)
-
-
-def selects_largest(eqn: JaxprEqn) -> bool:
-    """Whether a `select_and_scatter_add` selects the largest element, rather than the smallest."""
-    return bool(eqn.params["select_prim"].name == "ge")
+    windows = [tuple(param(eqn, name, tuple)) for name in names]
+    groups = [param(eqn, name, int) for name in ("feature_group_count", "batch_group_count")]
+    options = {name: param(eqn, name) for name in ("precision", "preferred_element_type")}
+    return Convolution(*(*specs, *windows, *groups, options))
 
 
 def fft_rank(eqn: JaxprEqn) -> int:
     """How many axes, the last ones, an `fft` transforms."""
-    return len(eqn.params["fft_lengths"])
+    return len(param(eqn, "fft_lengths", tuple))
 
 
 def slice_sizes(eqn: JaxprEqn) -> tuple[int, ...]:
     """The shape of a `dynamic_slice`."""
-    return tuple(eqn.params["slice_sizes"])
+    return tuple(param(eqn, "slice_sizes", tuple))

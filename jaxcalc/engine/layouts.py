@@ -1,6 +1,6 @@
-"""What is read of indexing, of ragged and sparse products, and of collectives.
+"""What is read of indexing, of windows, of ragged and sparse products, and of collectives.
 
-Like `equations`, this module knows the layout of JAX's `eqn.params`, pinned by
+Like `equations`, this module knows the layouts of JAX's `eqn.params`, pinned by
 `tests/engine/test_layouts.py`.
 """
 
@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from jax.extend.core import JaxprEqn
+from jax.extend.core import JaxprEqn, Primitive
+
+from jaxcalc.engine.params import arguments, changed, param, part
 
 
 class Places(NamedTuple):
@@ -48,15 +50,14 @@ _SCATTER = (
 
 def places(eqn: JaxprEqn) -> Places:
     """Read the dimension numbers of a gather or a scatter."""
-    numbers = eqn.params["dimension_numbers"]
-    return Places(*(tuple(getattr(numbers, name)) for name in _place_names(eqn)))
+    names = _place_names(eqn)
+    return Places(*(tuple(part(eqn, "dimension_numbers", name, tuple)) for name in names))
 
 
 def with_places(eqn: JaxprEqn, new: Places) -> JaxprEqn:
     """The same gather or scatter with other dimension numbers."""
     fields = dict(zip(_place_names(eqn), new, strict=True))
-    numbers = eqn.params["dimension_numbers"]._replace(**fields)
-    return eqn.replace(params={**eqn.params, "dimension_numbers": numbers})
+    return changed(eqn, dimension_numbers=part(eqn, "dimension_numbers", "_replace")(**fields))
 
 
 def _place_names(eqn: JaxprEqn) -> tuple[str, ...]:
@@ -65,17 +66,46 @@ def _place_names(eqn: JaxprEqn) -> tuple[str, ...]:
 
 def window_sizes(eqn: JaxprEqn) -> tuple[int, ...]:
     """The size of a gather's window along each axis of the operand."""
-    return tuple(eqn.params["slice_sizes"])
+    return tuple(param(eqn, "slice_sizes", tuple))
 
 
 def gather_options(eqn: JaxprEqn) -> dict[str, Any]:
     """The arguments of `lax.gather` that do the same to another operand."""
-    return {name: eqn.params[name] for name in ("dimension_numbers", "slice_sizes", "mode")}
+    return {name: param(eqn, name) for name in ("dimension_numbers", "slice_sizes", "mode")}
 
 
 def scatter_options(eqn: JaxprEqn) -> dict[str, Any]:
     """The arguments of `lax.scatter_add` that put updates at the same places."""
-    return {name: eqn.params[name] for name in ("dimension_numbers", "mode")}
+    return {name: param(eqn, name) for name in ("dimension_numbers", "mode")}
+
+
+class Pooling(NamedTuple):
+    """The window of a `reduce_window` and its kin, along each axis."""
+
+    sizes: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    base_dilation: tuple[int, ...]
+    window_dilation: tuple[int, ...]
+
+
+def pooling(eqn: JaxprEqn) -> Pooling:
+    """Read a window's params; a `select_and_scatter_add` has no dilation."""
+    names = ["window_dimensions", "window_strides", "padding", "base_dilation", "window_dilation"]
+    is_scatter = eqn.primitive.name == "select_and_scatter_add"
+    given = [tuple(param(eqn, name, tuple)) for name in (names[:3] if is_scatter else names)]
+    ones = (1,) * len(given[0])
+    return Pooling(*given, *([ones, ones] if is_scatter else []))
+
+
+def keeps(eqn: JaxprEqn, a: Any, b: Any) -> Any:
+    """Whether a `select_and_scatter_add` keeps a when it meets b."""
+    return param(eqn, "select_prim", Primitive).bind(a, b)
+
+
+def selects_largest(eqn: JaxprEqn) -> bool:
+    """Whether a `select_and_scatter_add` selects the largest element, rather than the smallest."""
+    return bool(param(eqn, "select_prim", Primitive).name == "ge")
 
 
 class RaggedDot(NamedTuple):
@@ -96,14 +126,14 @@ class RaggedDot(NamedTuple):
 
 def ragged_dot(eqn: JaxprEqn) -> RaggedDot:
     """Read the params of a `ragged_dot_general`."""
-    numbers = eqn.params["ragged_dot_dimension_numbers"]
-    (left, right), (left_batch, right_batch) = numbers.dot_dimension_numbers
-    (ragged,) = numbers.lhs_ragged_dimensions
+    numbers = "ragged_dot_dimension_numbers"
+    (left, right), (left_batch, right_batch) = part(eqn, numbers, "dot_dimension_numbers")
+    (ragged,) = part(eqn, numbers, "lhs_ragged_dimensions")
     return RaggedDot(
         (tuple(left), tuple(right)),
         (tuple(left_batch), tuple(right_batch)),
         int(ragged),
-        tuple(numbers.rhs_group_dimensions),
+        tuple(part(eqn, numbers, "rhs_group_dimensions")),
     )
 
 
@@ -121,13 +151,15 @@ class SparseDot(NamedTuple):
 
 def sparse_dot(eqn: JaxprEqn) -> SparseDot:
     """Read the params of a `bcoo_dot_general` or `bcsr_dot_general`."""
-    (left, right), _ = eqn.params["dimension_numbers"]  # batch axes belong to batched matrices alone
-    return SparseDot(tuple(eqn.params["lhs_spinfo"].shape), (tuple(left), tuple(right)))
+    (left, right), _ = param(
+        eqn, "dimension_numbers", tuple
+    )  # batch axes belong to batched matrices alone
+    return SparseDot(tuple(part(eqn, "lhs_spinfo", "shape")), (tuple(left), tuple(right)))
 
 
 def implementation(eqn: JaxprEqn) -> Any:
     """The function of the operands that a primitive such as `bcoo_todense` is defined by."""
-    return lambda *operands: eqn.primitive.impl(*operands, **eqn.params)
+    return lambda *operands: eqn.primitive.impl(*operands, **arguments(eqn))
 
 
 _CALLBACKS = frozenset({"pure_callback", "ffi_call"})
@@ -135,12 +167,12 @@ _CALLBACKS = frozenset({"pure_callback", "ffi_call"})
 
 def lacks_vmap_method(eqn: JaxprEqn) -> bool:
     """Whether an equation calls out of JAX and does not say how to do so for many values at once."""
-    return eqn.primitive.name in _CALLBACKS and eqn.params["vmap_method"] is None
+    return eqn.primitive.name in _CALLBACKS and param(eqn, "vmap_method") is None
 
 
 def summed_over(eqn: JaxprEqn) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """The axes of the operand that a `psum` sums over, and the names of axes of devices."""
-    axes: Sequence[Any] = eqn.params["axes"]
+    axes: Sequence[Any] = param(eqn, "axes", tuple)
     return tuple(a for a in axes if isinstance(a, int)), tuple(a for a in axes if isinstance(a, str))
 
 
@@ -154,12 +186,13 @@ class Gathered(NamedTuple):
 
 def gathered(eqn: JaxprEqn) -> Gathered:
     """Read the params of an `all_gather`."""
-    return Gathered(*(eqn.params[n] for n in ("all_gather_dimension", "axis_size", "tiled")))
+    axis, devices = param(eqn, "all_gather_dimension", int), param(eqn, "axis_size", int)
+    return Gathered(axis, devices, param(eqn, "tiled", bool))
 
 
 def scattered_along(eqn: JaxprEqn) -> int:
     """The axis of which a `reduce_scatter` keeps a part."""
-    return int(eqn.params["scatter_dimension"])
+    return int(param(eqn, "scatter_dimension", int))
 
 
 class Exchanged(NamedTuple):
@@ -171,4 +204,4 @@ class Exchanged(NamedTuple):
 
 def exchanged(eqn: JaxprEqn) -> Exchanged:
     """Read the params of an `all_to_all`."""
-    return Exchanged(*(eqn.params[n] for n in ("split_axis", "concat_axis")))
+    return Exchanged(*(param(eqn, name, int) for name in ("split_axis", "concat_axis")))

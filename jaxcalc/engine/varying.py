@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 import jax
 from jax import lax
 
+_TYPES = ("vma", "manual_axis_type")  # what a type keeps them in: in JAX 0.9, and since
+
 
 def shape_of(aval: Any, *, weak_type: bool = False) -> jax.ShapeDtypeStruct:
     """What to trace a function with in the place of an array of this type."""
-    varying = getattr(aval, "manual_axis_type", None)
-    place = {"sharding": aval.sharding, "manual_axis_type": varying} if varying else {}
+    place = {name: getattr(aval, name) for name in _TYPES if getattr(aval, name, None)}
+    if place:
+        place["sharding"] = aval.sharding
     return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=weak_type, **place)
 
 
@@ -25,6 +29,13 @@ def as_typed(aval: Any, value: Any) -> Any:
 
     One that is known, or was made by the library, is the same on each device.
     """
-    axes = getattr(getattr(aval, "manual_axis_type", None), "varying", ())
-    missing = tuple(axes - jax.typeof(value).manual_axis_type.varying) if axes else ()
+    axes = _varying(aval)
+    missing = tuple(axes - _varying(jax.typeof(value))) if axes else ()
     return lax.pcast(value, missing, to="varying") if missing else value
+
+
+def _varying(aval: Any) -> Set[str]:
+    found = getattr(aval, "vma", None)
+    if found is None:
+        found = getattr(getattr(aval, "manual_axis_type", None), "varying", frozenset())
+    return found

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
-from jax.experimental import layout, shard_alike, xla_metadata
-from jax.experimental.compute_on import compute_on2
+from jax.experimental import layout, xla_metadata
 from jax.experimental.fused import fused
 from jax.experimental.scheduling_groups import scheduling_group
+from jax_versions import alike, on_host
 
 import jaxcalc
 
@@ -23,8 +23,8 @@ def doubled(x):
 CASES = {
     "layout_constraint": lambda x: layout.with_layout_constraint(doubled(x), layout.Layout((0,))),
     "xla_metadata_value": lambda x: xla_metadata.set_xla_metadata(doubled(x), a="b"),
-    "shard_alike": lambda x: sum(shard_alike.shard_alike(jnp.sin(x), jnp.sin(x))),
-    "compute_on": compute_on2(doubled, compute_type="device_host", out_memory_spaces=HERE),
+    **{name: lambda x, run=run: sum(run(jnp.sin(x), jnp.sin(x))) for name, run in alike().items()},
+    **{name: run(doubled) for name, run in on_host().items()},
     "xla_metadata_call": scheduling_group("a")(doubled),
     "fused_call": fused(out_spaces=(HERE,))(doubled),
 }
