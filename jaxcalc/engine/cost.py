@@ -41,7 +41,8 @@ _MOVES = frozenset(
 _FUNCTIONS = {
     **dict.fromkeys(("sin", "cos", "tan", "asin", "acos", "atan", "atan2"), 1.5),
     **dict.fromkeys(("pow", "lgamma", "digamma", "erf_inv", "bessel_i0e", "bessel_i1e"), 3.0),
-    **dict.fromkeys(("exp", "exp2", "expm1", "log", "log1p", "erf", "erfc", "sinh", "cosh"), 0.5),
+    **dict.fromkeys(("exp", "exp2", "expm1", "log", "log2", "log1p"), 0.5),
+    **dict.fromkeys(("erf", "erfc", "sinh", "cosh"), 0.5),
     **dict.fromkeys(("tanh", "logistic", "cbrt", "asinh", "acosh", "atanh"), 0.5),
     **dict.fromkeys(("sqrt", "rsqrt", "div", "integer_pow"), 0.1),
 }

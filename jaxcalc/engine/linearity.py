@@ -28,7 +28,7 @@ TERMS = {
     **dict.fromkeys(("pad", "dynamic_update_slice"), slice(2)),
     **dict.fromkeys(("scatter", "scatter-add", "scatter-sub"), slice(0, 3, 2)),
     **dict.fromkeys(("gather", "dynamic_slice"), slice(1)),
-    "select_n": slice(1, None),
+    **dict.fromkeys(("select_n", "polynomial"), slice(1, None)),
 }
 
 

@@ -6,14 +6,17 @@ know each layout; all of them read through this module.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, SupportsIndex
 
 import jax
+import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
 NEWEST_TESTED = "0.12.0.1"  # the newest JAX that the whole test suite passes with
 
 _MISSING = object()
+# JAX keeps numbers of numpy and lists where it was given them
+_WIDER: dict[type, Any] = {int: SupportsIndex, bool: bool | np.bool_, tuple: tuple | list}
 
 
 class UnknownLayoutError(RuntimeError):
@@ -81,6 +84,6 @@ def closed(found: Any) -> ClosedJaxpr:
 
 
 def _of_kind(eqn: JaxprEqn, name: str, found: Any, kinds: tuple[type, ...]) -> Any:
-    if kinds and not isinstance(found, kinds):
+    if kinds and not any(isinstance(found, _WIDER.get(kind, kind)) for kind in kinds):
         raise UnknownLayoutError(eqn, f"Its {name!r} is of type {type(found).__name__}")
     return found

@@ -116,9 +116,10 @@ _FAMILIES: list[tuple[How, str, str, str]] = [
     ("rule", "nothing", "element by element",
      "add add_any sub neg mul div convert_element_type real imag conj complex select_n copy "
      "reduce_precision"),
+    ("rule", "nothing", "in its coefficients, element by element", "polynomial"),
     ("rule", "nothing", "where or how a value is kept: nothing changes",
      "device_put sharding_constraint layout_constraint optimization_barrier name pvary shard_alike "
-     "xla_metadata_value"),
+     "xla_metadata_value relayout with_memory_space_constraint"),
     ("rule", "nothing", "moves elements to known places",
      "transpose broadcast_in_dim reshape squeeze slice pad concatenate stack unstack split tile rev"),
     ("rule", "nothing", "at known places; the axes that they move along, where they are traced",
@@ -134,8 +135,9 @@ _FAMILIES: list[tuple[How, str, str, str]] = [
     ("rule", "rows", "batch by batch", "tridiagonal_solve"),
     ("rule", "the axes transformed", "", "fft"),
     ("rule", "nothing", "between devices, inside shard_map: lanes are the same on all of them",
-     "psum psum_invariant unreduced_psum ppermute pbroadcast preduced reduced_vary_cast_p "
-     "vary_unreduced_cast_p all_gather all_gather_invariant all_gather_reduced"),
+     "psum psum_invariant unreduced_psum ppermute pbroadcast pbroadcast_dynamic preduced "
+     "reduced_vary_cast reduced_vary_cast_p vary_unreduced_cast vary_unreduced_cast_p all_gather "
+     "all_gather_invariant all_gather_reduced"),
     ("rule", "the axis that is taken apart", "between devices, inside shard_map",
      "reduce_scatter unreduced_reduce_scatter all_to_all"),
     ("rule", "rows", "between devices, inside shard_map", "ragged_all_to_all"),
@@ -156,8 +158,9 @@ _FAMILIES: list[tuple[How, str, str, str]] = [
 
     ("replaced", "", "products with its derivative",
      "abs acos acosh asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt cos cosh digamma erf "
-     "erf_inv erfc exp exp2 expm1 igamma igammac integer_pow lgamma log log1p logistic polygamma pow "
-     "regularized_incomplete_beta rem rsqrt sin sinh sqrt square tan tanh"),
+     "erf_inv erfc exp exp2 expm1 igamma igammac integer_pow lgamma log log1p log2 logistic "
+     "one_minus_square polygamma pow regularized_incomplete_beta rem rsqrt sin sinh sqrt square tan "
+     "tanh"),
     ("replaced", "", "products with its derivative in the parameter", "random_gamma"),
     ("replaced", "", "selections", "clamp max min"),
     ("replaced", "", "selections, means of equal ones, and sums", "reduce_max reduce_min"),
@@ -188,23 +191,25 @@ _FAMILIES: list[tuple[How, str, str, str]] = [
      "coo_todense coo_fromdense coo_matvec coo_matmat csr_todense csr_fromdense csr_matvec csr_matmat"),
     ("dense", "all axes", "between processes",
      "global_array_to_host_local_array host_local_array_to_global_array reshard"),
-    ("dense", "all axes", "programs on parts of the devices", "mpmd_map"),
+    ("dense", "all axes", "programs on parts of the devices, or in an order", "mpmd_map program_order"),
     ("dense", "all axes", "mutable arrays: sparse formats refuse them by name, the dense one is JAX's",
      "new_ref get swap addupdate freeze free_ref empty_ref accum_grad_in_ref masked_load masked_swap "
-     "run_state"),
+     "run_state get_global"),
     ("dense", "all axes", "types with a representation of their own",
      "box_get box_set new_box new_log log_read log_extend from_edtype to_edtype stage tie todense "
      "call_hi_primitive call_hi_primitive_linearized eval_jaxpr remat_opt"),
 
     ("refused", "", "give the function around it a custom_jvp or a custom_vjp",
-     "composite io_callback buffer_callback nextafter pmax pmin select_and_scatter rng_uniform "
+     "composite io_callback buffer_callback nextafter pmax pmin unreduced_pmax unreduced_pmin "
+     "select_and_scatter rng_uniform "
      "igamma_grad_a zeta schur hessenberg tridiagonal householder_product ormqr geqrf geqp3 "
      "symmetric_product scaled_dot scaled_matmul scaled_matmul_wrapper"),
     ("refused", "", "JAX has jax.jvp of it, and can linearize none",
      "custom_vmap_call pallas_call reduce_window"),
     ("refused", "", "what JAX puts in the place of a custom_vjp in forward mode", "custom_lin"),
     ("refused", "", "met inside the derivatives of others, or no longer made by JAX",
-     "call dot_product_attention_fwd_wrapper dot_product_attention_bwd_wrapper "
+     "call custom_transpose_call pgather tpu_custom_call xla_pmap "
+     "dot_product_attention_fwd_wrapper dot_product_attention_bwd_wrapper "
      "dot_product_attention_fp8_fwd_wrapper dot_product_attention_fp8_bwd_wrapper precv psend"),
 ]
 # fmt: on

@@ -11,8 +11,12 @@ from jaxcalc.engine import equations
 
 INLINED = frozenset({"custom_jvp_call", "custom_vjp_call"})  # their rules were applied already
 _BILINEAR = frozenset({"mul", "dot_general", "conv_general_dilated", "ragged_dot_general"})
-_LINEAR_IN_FIRST = frozenset({"div", "scatter-mul", "scatter_mul"})
-_LINEAR_IN_LAST = frozenset({"triangular_solve", "tridiagonal_solve"})
+# linear in their other operands than these
+_FIXED = {
+    **dict.fromkeys(("div", "scatter-mul", "scatter_mul"), slice(1, None)),
+    **dict.fromkeys(("triangular_solve", "tridiagonal_solve"), slice(-1)),
+    "polynomial": slice(1),
+}
 # linear, but what JAX registers as their transpose raises an error, or does so in some cases
 _ONE_WAY = frozenset({"while", "pure_callback", "io_callback", "ffi_call", "scatter"})
 # linear, with a transpose that the public table does not list
@@ -89,8 +93,6 @@ def _is_linear(eqn: JaxprEqn, flags: list[bool]) -> bool:
         return not any(flags[equations.linear_solve(eqn).place])
     if name in _BILINEAR:
         return sum(flags) == 1
-    if name in _LINEAR_IN_FIRST:
-        return not any(flags[1:])
-    if name in _LINEAR_IN_LAST:
-        return not any(flags[:-1])
+    if name in _FIXED:
+        return not any(flags[_FIXED[name]])
     return name in _UNLISTED or eqn.primitive in ad.primitive_transposes

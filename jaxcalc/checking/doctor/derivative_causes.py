@@ -243,6 +243,7 @@ _RULES: dict[str, _Rule] = {
     "rsqrt": _root,
     "log": _log,
     "log1p": _log,
+    "log2": _log,
     "div": _division,
     "pow": _power,
     "integer_pow": _power,

@@ -95,8 +95,9 @@ def _arrived(pullback: Pullback, event: Event, slot: int, pulled: Any) -> list[i
 
 
 _ELEMENTWISE = frozenset(
-    {"add", "sub", "mul", "div", "neg", "exp", "log", "sqrt", "rsqrt", "select_n", "pow", "integer_pow",
-     "square", "tanh", "logistic", "sin", "cos", "abs", "max", "min", "convert_element_type"}
+    {"add", "sub", "mul", "div", "neg", "exp", "log", "log2", "sqrt", "rsqrt", "select_n", "pow",
+     "integer_pow", "square", "tanh", "logistic", "sin", "cos", "abs", "max", "min",
+     "convert_element_type"}
 )  # fmt: skip
 
 

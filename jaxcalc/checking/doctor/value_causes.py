@@ -320,6 +320,7 @@ _Rule = Callable[[Tape, Event, Sample], Why | None]
 _RULES: dict[str, _Rule] = {
     "log": _log,
     "log1p": _log,
+    "log2": _log,
     "sqrt": _root,
     "rsqrt": _root,
     "div": _division,

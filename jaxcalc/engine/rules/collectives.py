@@ -38,10 +38,13 @@ def psum(eqn: JaxprEqn, operands: Operands) -> Lanes:
     return _each_lane(eqn, operands[0])
 
 
-@rule("ppermute", "pbroadcast", "preduced", "reduced_vary_cast_p", "vary_unreduced_cast_p")
+@rule(
+    "ppermute", "pbroadcast", "pbroadcast_dynamic", "preduced", "reduced_vary_cast",
+    "reduced_vary_cast_p", "vary_unreduced_cast", "vary_unreduced_cast_p",
+)  # fmt: skip
 def elementwise(eqn: JaxprEqn, operands: Operands) -> Lanes:
     """y = t of another device, or t as it is, element by element."""
-    return _each_lane(eqn, operands[0])
+    return _each_lane(eqn, operands[0], operands[1:])
 
 
 @rule("all_gather", "all_gather_invariant", "all_gather_reduced")
@@ -84,7 +87,7 @@ def ragged_all_to_all(eqn: JaxprEqn, operands: Operands) -> Sequence[Any]:
     return lane_by_lane(eqn, operands, [0])
 
 
-def _each_lane(eqn: JaxprEqn, value: Lanes) -> Lanes:
+def _each_lane(eqn: JaxprEqn, value: Lanes, others: Operands = ()) -> Lanes:
     """The equation applied to every lane, the index as it is, but for axes that the result has not."""
     result = zeros_like_value(eqn)
     groups = []
@@ -92,13 +95,13 @@ def _each_lane(eqn: JaxprEqn, value: Lanes) -> Lanes:
         index = group.index
         if len(result.shape) < len(value.shape):
             index = index.squeeze(1 + layouts.scattered_along(eqn))
-        groups.append(Group(_bound(eqn, value, group), index))
+        groups.append(Group(_bound(eqn, value, group, others), index))
     return result.with_groups(groups)
 
 
-def _bound(eqn: JaxprEqn, value: Lanes, group: Group) -> Any:
+def _bound(eqn: JaxprEqn, value: Lanes, group: Group, others: Operands = ()) -> Any:
     data = spread_lanes(spread(group.data, range(len(value.shape)), value.shape), group.lanes)
-    return jax.vmap(lambda lane: equations.bind(eqn, [lane])[0])(data)
+    return jax.vmap(lambda lane: equations.bind(eqn, [lane, *others])[0])(data)
 
 
 def _repeated(index: np.ndarray, axis: int, count: int) -> np.ndarray:

@@ -52,6 +52,19 @@ def _spread(a: Any, shape: tuple[int, ...]) -> Any:
     return a if a.shape == shape else lax.broadcast_in_dim(a, shape, range(len(shape)))
 
 
+@rule("polynomial")
+def polynomial(eqn: JaxprEqn, operands: Operands) -> Lanes:
+    """y = t_0 + c t_1 + c^2 t_2: data [a] of t_2 becomes [c^2 a]; the terms broadcast with c."""
+    c, *terms = operands
+    shape, power, values = out_shape(eqn), None, list[Lanes]()
+    for term in terms:
+        if isinstance(term, Lanes):
+            value = broadcast_to(term, shape)
+            values.append(value if power is None else scaled(value, power))
+        power = c if power is None else power * c
+    return total(eqn, values)
+
+
 @rule("div")
 def divide(eqn: JaxprEqn, operands: Operands) -> Lanes:
     """y = t / c: dy_i = dt_i / c_i. For c = [2, 4, 8]: data [a, b, c] becomes [a/2, b/4, c/8]."""
@@ -101,7 +114,7 @@ def total(eqn: JaxprEqn, terms: Sequence[Any]) -> Lanes:
 
 @rule(
     "copy", "copy_p", "name", "sharding_constraint", "device_put", "optimization_barrier",
-    "pvary", "reduce_precision",
+    "pvary", "reduce_precision", "relayout", "with_memory_space_constraint",
 )  # fmt: skip
 def identity(eqn: JaxprEqn, operands: Operands) -> Sequence[Lanes]:
     """y = t, for primitives that change where or how a value is kept."""
