@@ -13,10 +13,10 @@ from typing import Any
 import jax
 import numpy as np
 from jax.extend.core import Jaxpr, JaxprEqn
-from jax.interpreters import ad
 
 from jaxcalc.engine import equations
 from jaxcalc.engine.source import named_with_line
+from jaxcalc.engine.transposable import has_transpose
 from jaxcalc.formats.lanes import Lanes
 
 _BILINEAR = frozenset({"mul", "dot_general", "conv_general_dilated", "ragged_dot_general"})
@@ -72,7 +72,7 @@ def is_linear(
         # no predicate or place is a tangent, and every other term is zero
         only_terms = sum(tangents) == sum(tangents[terms])
         return only_terms and (is_trusted or all(map(is_tangent_or_zero, operands[terms])))
-    return has_rule or eqn.primitive in ad.primitive_transposes
+    return has_rule or has_transpose(eqn)
 
 
 def has_rules_of_users(jaxpr: Jaxpr) -> bool:

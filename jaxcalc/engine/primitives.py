@@ -1,7 +1,8 @@
 """What is done with each primitive of JAX: one table, shown by `jaxcalc.engine.coverage()`.
 
-`tests/engine/test_coverage.py` holds it complete over the primitives of the installed JAX, and checks
-what it says. A new primitive gets a rule (`jaxcalc/engine/rules`) and a line here.
+It holds the primitives of every supported version of JAX; `tests/engine/test_coverage.py` finds it
+complete over those of the installed one, and checks what it says. A new primitive gets a rule
+(`jaxcalc/engine/rules`) and a line here.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ def coverage() -> Coverage:
     Returns:
         Rows, sorted by primitive, to iterate over: its name; how it is dealt with, "rule", "followed",
         "replaced", "constant", "dense" or "refused"; the axes that it mixes; a remark. It prints as a
-        table with a legend. Rules of `register_rule` are among them.
+        table with a legend. Rules of `register_rule` are among them. The table is that of all supported
+        versions of JAX, none of which has every primitive.
 
     Cost: no evaluation of f.
 
@@ -162,6 +164,7 @@ _FAMILIES: list[tuple[How, str, str, str]] = [
      "one_minus_square polygamma pow regularized_incomplete_beta rem rsqrt sin sinh sqrt square tan "
      "tanh"),
     ("replaced", "", "products with its derivative in the parameter", "random_gamma"),
+    ("replaced", "", "a copy of its first operand's tangent; refused before JAX 0.12", "nextafter"),
     ("replaced", "", "selections", "clamp max min"),
     ("replaced", "", "selections, means of equal ones, and sums", "reduce_max reduce_min"),
     ("replaced", "", "gathers at traced places", "sort top_k approx_top_k"),
@@ -200,7 +203,7 @@ _FAMILIES: list[tuple[How, str, str, str]] = [
      "call_hi_primitive call_hi_primitive_linearized eval_jaxpr remat_opt"),
 
     ("refused", "", "give the function around it a custom_jvp or a custom_vjp",
-     "composite io_callback buffer_callback nextafter pmax pmin unreduced_pmax unreduced_pmin "
+     "composite io_callback buffer_callback pmax pmin unreduced_pmax unreduced_pmin "
      "select_and_scatter rng_uniform "
      "igamma_grad_a zeta schur hessenberg tridiagonal householder_product ormqr geqrf geqp3 "
      "symmetric_product scaled_dot scaled_matmul scaled_matmul_wrapper"),

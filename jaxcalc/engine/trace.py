@@ -227,5 +227,8 @@ def _shape(x: Any) -> jax.ShapeDtypeStruct:
     weak = getattr(getattr(x, "aval", None), "weak_type", not hasattr(x, "dtype"))
     if isinstance(x, jax.core.Tracer):
         return shape_of(jax.typeof(x), weak_type=weak)
-    dtype = x.dtype if hasattr(x, "dtype") else jnp.result_type(x)
+    if isinstance(x, jax.ShapeDtypeStruct) or jnp.issubdtype(jnp.result_type(x), jax.dtypes.extended):
+        dtype = x.dtype
+    else:
+        dtype = jnp.result_type(x)  # numpy's float64 is float32 here, unless 64 bits are switched on
     return jax.ShapeDtypeStruct(jnp.shape(x), dtype, weak_type=weak)

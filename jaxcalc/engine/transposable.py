@@ -20,7 +20,12 @@ _FIXED = {
 # linear, but what JAX registers as their transpose raises an error, or does so in some cases
 _ONE_WAY = frozenset({"while", "pure_callback", "io_callback", "ffi_call", "scatter"})
 # linear, with a transpose that the public table does not list
-_UNLISTED = frozenset({"slice", "dynamic_slice", "reshard"})
+_UNLISTED = frozenset(
+    {
+        "compute_on", "dynamic_slice", "gather", "optimization_barrier", "relayout", "reshard",
+        "shard_map", "slice", "xla_metadata_call",
+    }
+)  # fmt: skip
 PRINTS = frozenset({"debug_callback", "debug_print"})  # what they print has no transpose
 
 
@@ -36,6 +41,11 @@ def obstacle(jaxpr: Jaxpr, linear_in: Sequence[bool]) -> JaxprEqn | None:
     except _ObstacleError as found:
         return found.eqn
     return None
+
+
+def has_transpose(eqn: JaxprEqn) -> bool:
+    """Whether JAX knows a transpose of the primitive, so that it is linear in some of its operands."""
+    return eqn.primitive.name in _UNLISTED or eqn.primitive in ad.primitive_transposes
 
 
 class _ObstacleError(Exception):
@@ -95,4 +105,4 @@ def _is_linear(eqn: JaxprEqn, flags: list[bool]) -> bool:
         return sum(flags) == 1
     if name in _FIXED:
         return not any(flags[_FIXED[name]])
-    return name in _UNLISTED or eqn.primitive in ad.primitive_transposes
+    return has_transpose(eqn)

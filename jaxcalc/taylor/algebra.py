@@ -19,7 +19,7 @@ _LINEAR: dict[str, tuple[int, ...]] = {
     "pad": (0, 1),
     "scatter-add": (0, 2),
 }  # fmt: skip
-_PIECEWISE_CONSTANT = frozenset({"ceil", "floor", "nextafter", "round", "sign", "stop_gradient"})
+_PIECEWISE_CONSTANT = frozenset({"ceil", "floor", "round", "sign", "stop_gradient"})
 _BILINEAR = frozenset({"mul", "dot_general", "conv_general_dilated"})
 
 
