@@ -47,8 +47,8 @@ def operand(array: Any) -> Any:
 
 
 def constant(aval: Any, value: Any) -> Static:
-    """A static value that is known already; a literal of a jaxpr may be a Python number or boolean."""
-    return Static(aval, lambda: value if hasattr(value, "dtype") else np.asarray(value, aval.dtype))
+    """A static value that is known already; a literal of a jaxpr is a Python number, perhaps with a dtype."""
+    return Static(aval, lambda: value if hasattr(value, "shape") else np.asarray(value, aval.dtype))
 
 
 def outputs(eqn: JaxprEqn, inputs: Sequence[Static]) -> list[Static]:
