@@ -84,12 +84,16 @@ def restricted(value: Lanes, pattern: Lanes) -> Lanes:
     """A tangent without the entries that `pattern` lacks, where they are known to be zero."""
     if not pattern.groups:
         return value.with_groups([])
-    allowed = _joined([g.index for g in pattern.groups])
+    return kept_on(_joined([g.index for g in pattern.groups]), value)
+
+
+def kept_on(index: np.ndarray, value: Lanes) -> Lanes:
+    """A tangent without the entries that an index has no place for, where they are known to be zero."""
     groups = []
     for group in value.groups:
-        missing = (places(allowed, group.index) < 0) & (group.index >= 0)
-        index = np.where(missing, np.asarray(-1, group.index.dtype), group.index)
-        groups.append(Group(group.data, shrink(index)) if missing.any() else group)
+        missing = (places(index, group.index) < 0) & (group.index >= 0)
+        left = np.where(missing, np.asarray(-1, group.index.dtype), group.index)
+        groups.append(Group(group.data, shrink(left)) if missing.any() else group)
     return value.with_groups(groups)
 
 

@@ -12,12 +12,27 @@ from jax.extend.core import ClosedJaxpr
 
 from jaxcalc.engine.control_flow.operands import Run, shapes_of
 from jaxcalc.formats.lanes import Group, Lanes
-from jaxcalc.formats.unions import coefficients_on, columns, union, widened
+from jaxcalc.formats.unions import coefficients_on, columns, kept_on, union, widened
 
 _ROUNDS = 100  # steps that a pattern is followed for before it is widened
 _WIDENED_ROUNDS = 8
 
-Pattern = list[Any]  # for each value of the carry an index, or None: no tangent, or a zero one
+Indices = list[Any]  # for each value of the carry an index, or None: no tangent, or a zero one
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Which inputs each value of a carry may depend on, before and after every step.
+
+    Attributes:
+        indices: one for each value of the carry.
+        is_closed: whether a step from any carry on this pattern stays on it. Where all steps that
+            there are were followed, it need not: what it leads to beside the pattern then belongs to a
+            later step, and is zero at every step that runs.
+    """
+
+    indices: Indices
+    is_closed: bool = True
 
 
 @dataclass(frozen=True)
@@ -58,19 +73,25 @@ class Loop:
         ]
 
     def split(self, pattern: Pattern, values: Sequence[Any]) -> list[Any]:
-        """A carry as the arrays that a JAX loop carries: coefficients on the pattern's lanes."""
+        """A carry as the arrays that a JAX loop carries: coefficients on the pattern's lanes.
+
+        Raises:
+            AssertionError: it has entries that a closed pattern lacks.
+        """
         arrays = []
-        for x, index, on in zip(self.as_carry(values), pattern, self.is_tangent, strict=True):
+        for x, index, on in zip(self.as_carry(values), pattern.indices, self.is_tangent, strict=True):
             if not on:
                 arrays.append(x)
             elif index is not None:
-                arrays.append(coefficients_on(index, x))
+                arrays.append(coefficients_on(index, x if pattern.is_closed else kept_on(index, x)))
+            elif pattern.is_closed and x.groups:
+                raise AssertionError("a carry that holds no entry at any step has some")
         return arrays
 
     def joined(self, pattern: Pattern, arrays: Sequence[Any]) -> list[Any]:
         """The inverse of `split`."""
         left, carry = iter(arrays), []
-        for aval, index, on in zip(self.avals, pattern, self.is_tangent, strict=True):
+        for aval, index, on in zip(self.avals, pattern.indices, self.is_tangent, strict=True):
             if not on:
                 carry.append(next(left))
                 continue
@@ -92,45 +113,46 @@ def carried_pattern(loop: Loop, slices: Sequence[Any], steps: int | None) -> Pat
         slices: operands like those of one step, of any step.
         steps: how many there will be, if that is known.
     """
-    pattern: Pattern = [None] * len(loop.init)
+    indices: Indices = [None] * len(loop.init)
     for i, x in enumerate(loop.as_carry(loop.init)):
         if isinstance(x, Lanes):
-            pattern[i] = union(None, x)
+            indices[i] = union(None, x)
     rounds = _ROUNDS if steps is None else min(steps, _ROUNDS)
-    pattern, is_done = _grown(loop, pattern, slices, rounds)
-    if is_done or rounds == steps:
+    pattern = _grown(loop, indices, slices, rounds)
+    if pattern.is_closed or rounds == steps:
         return pattern
-    for axes in _axes_to_try(pattern):
-        wider = [index if index is None else _widened(index, axes) for index in pattern]
-        wider, is_done = _grown(loop, wider, slices, _WIDENED_ROUNDS)
-        if is_done:
-            return wider
-    return _everything(loop, slices)
+    for axes in _axes_to_try(pattern.indices):
+        wider = [index if index is None else _widened(index, axes) for index in pattern.indices]
+        found = _grown(loop, wider, slices, _WIDENED_ROUNDS)
+        if found.is_closed:
+            return found
+    return Pattern(_everything(loop, slices))
 
 
-def _grown(loop: Loop, pattern: Pattern, slices: Sequence[Any], rounds: int) -> tuple[Pattern, bool]:
+def _grown(loop: Loop, indices: Indices, slices: Sequence[Any], rounds: int) -> Pattern:
     for _ in range(rounds):
-        after = _after_a_step(loop, pattern, slices)
-        if all(a is b for a, b in zip(after, pattern, strict=True)):
-            return pattern, True
-        pattern = after
-    return pattern, False
+        after = _after_a_step(loop, indices, slices)
+        if all(a is b for a, b in zip(after, indices, strict=True)):
+            return Pattern(indices)
+        indices = after
+    return Pattern(indices, is_closed=False)
 
 
-def _after_a_step(loop: Loop, pattern: Pattern, slices: Sequence[Any]) -> Pattern:
+def _after_a_step(loop: Loop, indices: Indices, slices: Sequence[Any]) -> Indices:
     shapes = [
         jax.ShapeDtypeStruct((index.shape[0], *aval.shape) if on else aval.shape, aval.dtype)
-        for aval, index, on in zip(loop.avals, pattern, loop.is_tangent, strict=True)
+        for aval, index, on in zip(loop.avals, indices, loop.is_tangent, strict=True)
         if not on or index is not None
     ]
-    after = shapes_of(lambda arrays: loop.step(loop.joined(pattern, arrays), slices)[0], shapes)
+    before = Pattern(indices)
+    after = shapes_of(lambda arrays: loop.step(loop.joined(before, arrays), slices)[0], shapes)
     return [
         union(index, out) if on else None
-        for index, out, on in zip(pattern, after, loop.is_tangent, strict=True)
+        for index, out, on in zip(indices, after, loop.is_tangent, strict=True)
     ]
 
 
-def _everything(loop: Loop, slices: Sequence[Any]) -> Pattern:
+def _everything(loop: Loop, slices: Sequence[Any]) -> Indices:
     """Every input that any operand depends on, for every element of the carry."""
     tangents = [x for x in (*loop.init, *loop.consts, *slices) if isinstance(x, Lanes)]
     every = columns(tangents)
@@ -140,9 +162,9 @@ def _everything(loop: Loop, slices: Sequence[Any]) -> Pattern:
     ]
 
 
-def _axes_to_try(pattern: Pattern) -> list[Sequence[int] | None]:
+def _axes_to_try(indices: Indices) -> list[Sequence[int] | None]:
     """One axis after the other, counted from the last, and then all of them."""
-    rank = max((index.ndim - 1 for index in pattern if index is not None), default=0)
+    rank = max((index.ndim - 1 for index in indices if index is not None), default=0)
     return [*((-1 - a,) for a in range(rank)), None]
 
 

@@ -24,7 +24,9 @@ from jaxcalc.formats.unions import restricted
 
 _FOLLOWED = 1000  # equations, all steps together, whose patterns are followed step by step
 _UNROLLED = 200  # equations, all steps together, that are written out instead of a loop
-_SAVES = 0.6  # or where writing out up to `_FOLLOWED` carries at most so many coefficients
+# or where writing out up to `_FOLLOWED` carries at most so many coefficients: a band that grows at every
+# step carries half of them, runs no faster written out, and takes a hundred times as long to compile
+_SAVES = 0.4
 
 
 def scan(run: Run, step: Step, operands: Sequence[Any]) -> Sequence[Any]:
@@ -179,7 +181,7 @@ def _coefficients(loop: Loop, pattern: Pattern) -> int:
     """How many coefficients a loop carries from step to step."""
     return sum(
         index.shape[0] * int(np.prod(aval.shape))
-        for index, aval in zip(pattern, loop.avals, strict=True)
+        for index, aval in zip(pattern.indices, loop.avals, strict=True)
         if index is not None
     )
 
@@ -251,7 +253,7 @@ def _run_scan(loop: Loop, scanned: _Scanned, pattern: Pattern, options: dict[str
 
 
 def _run_while(loop: Loop, goes_on: Callable[[Any], Any], pattern: Pattern) -> list[Any]:
-    carried = zip(loop.is_tangent, pattern, strict=True)
+    carried = zip(loop.is_tangent, pattern.indices, strict=True)
     has_lanes = [flag for flag, index in carried if not flag or index is not None]
 
     def any_goes_on(arrays: Sequence[Any]) -> Any:
