@@ -244,7 +244,7 @@ _ASIDE = frozenset({"jvp_jaxpr_fun", "fwd_jaxpr_thunk", "bwd", "out_trees", "pol
 
 def parameters(eqn: JaxprEqn) -> dict[str, Any]:
     """All that decides what an equation computes when it runs."""
-    return {name: value for name, value in eqn.params.items() if name not in _ASIDE}
+    return {name: value for name, value in arguments(eqn).items() if name not in _ASIDE}
 
 
 def label(eqn: JaxprEqn) -> str:
