@@ -59,7 +59,7 @@ def _equation(eqn: JaxprEqn, live: list[bool], forbidden: Obstacles) -> list[boo
         case "custom_jvp_call":
             pass  # its rule, not its body, is what gets differentiated
         case "custom_linear_solve":  # nor is the solver: it may loop, its transpose is known
-            matvec, place = equations.linear_solve(eqn)
+            matvec, place, _ = equations.linear_solve(eqn)
             _walk(matvec.jaxpr, [*live[place], *outputs], forbidden)
         case "while":
             outputs = _while(eqn, live, forbidden)

@@ -12,6 +12,7 @@ from math import prod
 from types import NoneType
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
@@ -19,6 +20,7 @@ from jaxcalc.engine import sparse_products
 from jaxcalc.engine.params import (
     UnknownLayoutError,
     arguments,
+    changed,
     closed,
     has_param,
     param,
@@ -58,6 +60,14 @@ def is_inexact(aval: Any) -> bool:
     """Whether an abstract value is a real or complex array."""
     dtype = getattr(aval, "dtype", None)
     return dtype is not None and bool(jnp.issubdtype(dtype, jnp.inexact))
+
+
+def holds_state(aval: Any) -> bool:
+    """Whether an abstract value is a place to write to, or of a type of its own that may hold one."""
+    if not isinstance(aval, jax.core.ShapedArray):
+        return True
+    extended, key = jax.dtypes.extended, jax.dtypes.prng_key
+    return jnp.issubdtype(aval.dtype, extended) and not jnp.issubdtype(aval.dtype, key)
 
 
 def output(eqn: JaxprEqn, i: int = 0) -> Any:
@@ -258,16 +268,25 @@ def count(jaxpr: Jaxpr) -> int:
 
 
 class LinearSolve(NamedTuple):
-    """The matrix of a `custom_linear_solve`, as a program, and which operands are its constants."""
+    """The matrix of a `custom_linear_solve`, as a program, and which operands are what.
+
+    Attributes:
+        matvec: the program.
+        place: its constants among the operands.
+        right: the right side among the operands; there are as many solutions, and after them comes aux.
+    """
 
     matvec: ClosedJaxpr
     place: slice
+    right: slice
 
 
 def linear_solve(eqn: JaxprEqn) -> LinearSolve:
     """Read the params of a `custom_linear_solve`."""
     matvec = closed(part(eqn, "jaxprs", "matvec", ClosedJaxpr, Jaxpr))
-    return LinearSolve(matvec, slice(0, part(eqn, "const_lengths", "matvec", int)))
+    lengths = param(eqn, "const_lengths", tuple)
+    first = part(eqn, "const_lengths", "matvec", int)
+    return LinearSolve(matvec, slice(0, first), slice(sum(lengths), len(eqn.invars)))
 
 
 class TriangularSolve(NamedTuple):
@@ -339,6 +358,13 @@ def convolution(eqn: JaxprEqn) -> Convolution:
 def fft_rank(eqn: JaxprEqn) -> int:
     """How many axes, the last ones, an `fft` transforms."""
     return len(param(eqn, "fft_lengths", tuple))
+
+
+def of_tangents(eqn: JaxprEqn) -> JaxprEqn:
+    """What a linear equation does to tangents: where a `gather` fills in a number, theirs is zero."""
+    if eqn.primitive.name != "gather":
+        return eqn
+    return changed(eqn, fill_value=0)
 
 
 def slice_sizes(eqn: JaxprEqn) -> tuple[int, ...]:

@@ -44,3 +44,12 @@ def demanded(jaxpr: Jaxpr, moving: Sequence[bool]) -> list[Demand]:
             series.update(v for v in inputs if equations.is_inexact(v.aval))
         found.append(Demand(eqn, flags))
     return found[::-1]
+
+
+def reached(jaxpr: Jaxpr) -> list[bool]:
+    """For each output, whether an input leads to it."""
+    found: set[Var] = set(jaxpr.invars)
+    for eqn in jaxpr.eqns:
+        if any(not isinstance(v, Literal) and v in found for v in eqn.invars):
+            found.update(eqn.outvars)
+    return [not isinstance(v, Literal) and v in found for v in jaxpr.outvars]

@@ -13,7 +13,7 @@ from jaxcalc.aside import Aside, set_aside
 from jaxcalc.concrete import PERHAPS_UNTRACEABLE
 from jaxcalc.engine.directions import directions_allowed
 from jaxcalc.taylor.series import Series, coefficients_of, full, value_of
-from jaxcalc.taylor.walk import CustomReverseRuleError, evaluate
+from jaxcalc.taylor.walk import NotFollowedError, evaluate
 
 
 def nth_derivative(api: str, call: Callable[[Any], Any], x: Any, order: int) -> tuple[Any, Any]:
@@ -29,14 +29,13 @@ def nth_derivative(api: str, call: Callable[[Any], Any], x: Any, order: int) -> 
         The derivative, of the structure, shapes and dtypes of the output, and aux.
 
     Order 1 is `jax.jvp`. Above it f is traced once and evaluated on Taylor series; a function that
-    cannot be traced, because it branches on the value of x in Python, goes through nested `jax.jvp`.
+    cannot be traced, because it branches on the value of x in Python, or that holds what no series
+    follows, goes through nested `jax.jvp`.
     """
     if order > 1:
         try:
             return _taylor(call, x, order)
-        except CustomReverseRuleError:
-            raise TypeError(_NO_FORWARD_MODE.format(api=api)) from None
-        except PERHAPS_UNTRACEABLE:
+        except (NotFollowedError, *PERHAPS_UNTRACEABLE):
             pass
     try:
         return _nested(call, x, order)
@@ -70,6 +69,8 @@ def _taylor(call: Callable[[Any], Any], x: Any, order: int) -> tuple[Any, Any]:
     line = Series((x, lax.full_like(x, 1), *[None] * (order - 1)))
     count = treedef.num_leaves
     moving = [i < count for i in range(len(program.out_avals))]
+    if program.effects:  # nothing is to happen twice, should the walk stop on its way
+        jax.eval_shape(lambda: [value_of(y) for y in evaluate(program, [line], order, moving)])
     results = evaluate(program, [line], order, moving)
     leaves = [full(coefficients_of(y, order)[-1], value_of(y)) for y in results[:count]]
     return treedef.unflatten(leaves), rest.restored([value_of(y) for y in results[count:]])

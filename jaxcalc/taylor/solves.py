@@ -29,12 +29,13 @@ Evaluate = Callable[[ClosedJaxpr, list[Any], int], list[Any]]
 
 
 def linear_solve(evaluate: Evaluate, eqn: JaxprEqn, operands: list[Any], order: int) -> list[Any]:
-    """`lax.custom_linear_solve`: A is a program, and so is the solve with it."""
-    matvec, place = equations.linear_solve(eqn)
-    right = operands[len(operands) - len(eqn.outvars) :]
-    held = [value_of(x) for x in operands[: len(operands) - len(right)]]
+    """`lax.custom_linear_solve`: A is a program, and so is the solve with it; aux does not move."""
+    matvec, place, after = equations.linear_solve(eqn)
+    right = operands[after]
+    held = [value_of(x) for x in operands[: after.start]]
     b = [coefficients_of(x, order) for x in right]
-    x = [[value] for value in equations.bind(eqn, [*held, *(value_of(c) for c in right)])]
+    values = equations.bind(eqn, [*held, *(value_of(c) for c in right)])
+    x, aux = [[value] for value in values[: len(right)]], values[len(right) :]
     for k in range(1, order + 1):
         known = [Series((*coefficients, None)) for coefficients in x]
         matrix = [
@@ -48,10 +49,10 @@ def linear_solve(evaluate: Evaluate, eqn: JaxprEqn, operands: list[Any], order: 
             solved: list[Coefficient] = [None] * len(x)
         else:
             filled = [full(c, value_of(y)) for c, y in zip(rest, right, strict=True)]
-            solved = equations.bind(eqn, [*held, *filled])
+            solved = equations.bind(eqn, [*held, *filled])[: len(x)]
         for coefficients, c in zip(x, solved, strict=True):
             coefficients.append(c)
-    return [Series(tuple(coefficients)) for coefficients in x]
+    return [*(Series(tuple(coefficients)) for coefficients in x), *aux]
 
 
 def triangular_solve(evaluate: Evaluate, eqn: JaxprEqn, operands: list[Any], order: int) -> list[Any]:

@@ -11,7 +11,8 @@ from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal, Var
 from jaxcalc.engine import equations
 from jaxcalc.taylor import loops, series, solves
 from jaxcalc.taylor.algebra import is_bilinear, is_piecewise_constant, linear_operands
-from jaxcalc.taylor.demand import demanded
+from jaxcalc.taylor.custom_rules import holds_custom_rules, is_one_rule
+from jaxcalc.taylor.demand import demanded, reached
 from jaxcalc.taylor.series import Series, coefficients_of, convolve, derivative_of, value_of
 
 _RECURRENCES: dict[str, Callable[[Series, Any], Series]] = {
@@ -45,6 +46,9 @@ def evaluate(
         arguments: a `Series` of the given order, or an array, for each input.
         order: the order of the series.
         moving: for each output, whether its derivatives are needed; all of them by default.
+
+    Raises:
+        NotFollowedError: nested `jax.jvp` may give what no series has.
     """
     jaxpr = program.jaxpr
     environment: dict[Var, Any] = dict(zip(jaxpr.constvars, program.consts, strict=True))
@@ -62,6 +66,8 @@ def evaluate(
 def _equation(eqn: JaxprEqn, operands: list[Any], order: int, wanted: list[bool]) -> list[Any]:
     """Choose how one equation acts on series, from the special to the general."""
     name = eqn.primitive.name
+    if any(equations.holds_state(v.aval) for v in [*eqn.invars, *eqn.outvars]):
+        raise NotFollowedError(f"{name} keeps values that may move where no operand shows it")
     moving = any(wanted) and any(isinstance(x, Series) for x in operands)
     if not moving or is_piecewise_constant(eqn):
         return equations.bind(eqn, [value_of(x) for x in operands])
@@ -83,8 +89,9 @@ def _equation(eqn: JaxprEqn, operands: list[Any], order: int, wanted: list[bool]
 
 def _linear(eqn: JaxprEqn, operands: list[Any], linear: tuple[int, ...], order: int) -> list[Any]:
     """A linear equation acts on each derivative; a constant operand has only its value."""
-    columns: list[list[Any]] = []
-    for k in range(order + 1):
+    columns: list[list[Any]] = [equations.bind(eqn, [value_of(x) for x in operands])]
+    eqn = equations.of_tangents(eqn)
+    for k in range(1, order + 1):
         terms = [coefficients_of(x, order)[k] if i in linear else x for i, x in enumerate(operands)]
         if all(terms[i] is None for i in linear):
             columns.append([None] * len(eqn.outvars))
@@ -123,42 +130,57 @@ def _general(eqn: JaxprEqn, operands: list[Any], order: int) -> list[Any]:
 
     T is a program in u and u', whose series are known to order n - 1: walking it gives the series of
     y' to order n - 1, which is that of y to order n. So custom rules are kept, and kinks and the
-    edges of domains behave as they do in JAX.
+    edges of domains behave as they do in JAX. The value y is the rule's too.
     """
-    if eqn.primitive.name == "custom_vjp_call":
-        raise CustomReverseRuleError
+    if order > 1:
+        _require_one_rule(eqn, operands, order)
     moving = [i for i, x in enumerate(operands) if isinstance(x, Series)]
     values = [value_of(x) for x in operands]
     inexact = [equations.is_inexact(v.aval) for v in eqn.outvars]
 
-    def at(*points: Any) -> list[Any]:
+    def at(*points: Any) -> tuple[list[Any], list[Any]]:
         arguments = list(values)
         for i, point in zip(moving, points, strict=True):
             arguments[i] = point
-        outputs = equations.bind(eqn, arguments)
-        return [y for y, on in zip(outputs, inexact, strict=True) if on]
+        outputs = list(zip(equations.bind(eqn, arguments), inexact, strict=True))
+        return [y for y, on in outputs if on], [y for y, on in outputs if not on]
 
-    def rate(points: list[Any], speeds: list[Any]) -> list[Any]:
-        return jax.jvp(at, points, speeds)[1]
+    def rule(points: list[Any], speeds: list[Any]) -> list[Any]:
+        outputs, rates, rest = jax.jvp(at, points, speeds, has_aux=True)
+        return [*outputs, *rates, *rest]
 
     points = [Series(operands[i].coefficients[:-1]) for i in moving]
     speeds = [derivative_of(operands[i]) for i in moving]
     starts = [p.value for p in points], [s.value for s in speeds]
-    rates: list[tuple[Any, ...] | None]
+    count = sum(inexact)
     if order == 1:
-        rates = [(slope,) for slope in rate(*starts)]
+        found, moved = rule(*starts), [True] * count
     else:
-        found = evaluate(jax.make_jaxpr(rate)(*starts), [*points, *speeds], order - 1)
+        program = jax.make_jaxpr(rule)(*starts)
+        wanted = [count <= i < 2 * count for i in range(len(program.out_avals))]
+        found = evaluate(program, [*points, *speeds], order - 1, wanted)
         # T is linear in u': where it does not depend on the inputs, it is zero
-        rates = [x.coefficients if isinstance(x, Series) else None for x in found]
-    remaining = iter(rates)
-    outputs = zip(equations.bind(eqn, values), inexact, strict=True)
-    return [_moving(y, next(remaining)) if on else y for y, on in outputs]
+        moved = reached(program.jaxpr)[count : 2 * count]
+    outputs, rest = (
+        iter(zip(found[:count], found[count:], moved, strict=False)),
+        iter(found[2 * count :]),
+    )
+    return [_moving(*next(outputs), order) if on else value_of(next(rest)) for on in inexact]
 
 
-def _moving(y: Any, rate: tuple[Any, ...] | None) -> Any:
-    return y if rate is None else Series((y, *rate))
+def _moving(y: Any, rate: Any, moves: bool, order: int) -> Any:
+    return Series((value_of(y), *coefficients_of(rate, order - 1))) if moves else value_of(y)
 
 
-class CustomReverseRuleError(TypeError):
-    """A `jax.custom_vjp` function has no forward mode, and so no Taylor series."""
+def _require_one_rule(eqn: JaxprEqn, operands: list[Any], order: int) -> None:
+    """Raise unless each of the nested `jax.jvp` takes the same rule, for a series has but one."""
+    name = eqn.primitive.name
+    if name == "custom_jvp_call":
+        if not is_one_rule(eqn, [isinstance(x, Series) for x in operands], order):
+            raise NotFollowedError("the value of a custom_jvp rule has an expression of its own")
+    elif name == "custom_vjp_call" or holds_custom_rules(eqn):
+        raise NotFollowedError(f"{name} may hold a rule that is another one at each order")
+
+
+class NotFollowedError(Exception):
+    """What no series follows; nested `jax.jvp` does, or says why not."""

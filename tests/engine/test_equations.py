@@ -182,8 +182,20 @@ CONTRACTS: dict[str, list[Contract]] = {
             "custom_linear_solve",
             solved,
             (jnp.eye(2), jnp.ones(2)),
-            lambda s: is_program(s.matvec) and s.place == slice(0, 1),
+            lambda s: is_program(s.matvec) and s.place == slice(0, 1) and s.right.start > 1,
         )
+    ],
+    "of_tangents": [
+        Contract(
+            "gather",
+            lambda x: x.at[jnp.array([9])].get(mode="fill", fill_value=3.0),
+            (X,),
+            lambda e: equations.bind(e, [X, jnp.array([[9]])])[0] == 0,
+        ),
+    ],
+    "parameters": [
+        Contract("custom_jvp_call", with_rule, (X,), lambda s: not any(map(callable, s.values()))),
+        Contract("reduce_sum", jnp.sum, (X,), lambda s: s["axes"] == (0,)),
     ],
     "triangular_solve": [
         Contract(
@@ -230,7 +242,7 @@ SINCE = {
     "axis": [Contract("stack", lambda x: jnp.stack([x, x], axis=1), (X,), 1)],
     "repeats": [Contract("tile", lambda x: jnp.tile(x, (2, 3)), (X,), (2, 3))],
 }
-OTHERS = {"count", "bind", "is_inexact"}  # with tests of their own
+OTHERS = {"bind", "count", "holds_state", "is_inexact", "parameters"}  # with tests of their own
 
 
 def find(jaxpr: Jaxpr, primitive: str) -> JaxprEqn | None:
@@ -354,6 +366,15 @@ def test_bind_keeps_the_context_of_an_equation():
         eqn = equation(Contract("dot_general", lambda a: a @ a.T, (M,), None))
     again = jax.make_jaxpr(lambda a: equations.bind(eqn, [a, a.T])[0])(M)
     assert find(again.jaxpr, "dot_general").params["precision"] == eqn.params["precision"]
+
+
+def test_what_holds_state():
+    program = jax.make_jaxpr(lambda k: (jax.new_ref(X)[...], jax.random.bits(k)))(jax.random.key(0))
+    (made,) = find(program.jaxpr, "new_ref").outvars
+    assert equations.holds_state(made.aval)
+    assert not any(
+        equations.holds_state(v.aval) for v in [*program.jaxpr.invars, *program.jaxpr.outvars]
+    )
 
 
 def test_inexact():
