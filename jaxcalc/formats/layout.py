@@ -146,6 +146,16 @@ class Layout:
         """What other modules computed from the entries and keep here, by a key of their own."""
         return {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # neither `locate`, which reads the program of f, nor what was derived: hashes differ elsewhere
+        return Layout, (self.rows, self.cols, self.input_side, self.output_side, self.dtype_from)
+
+    def __copy__(self) -> Layout:
+        return self  # nothing of it changes, and identity is what a compiled function looks at first
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Layout:
+        return self
+
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True

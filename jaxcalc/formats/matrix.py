@@ -26,7 +26,8 @@ class Jacobian:
     Rows number the outputs and columns the inputs in the order of
     `jax.flatten_util.ravel_pytree`; the pytrees of both sides are remembered. Only the values are
     traced: the entries are static, unique and without padding, so a `Jacobian` passes through
-    `jit`, `vmap`, `grad` and `scan` as a pytree of one array.
+    `jit`, `vmap`, `grad` and `scan` as a pytree of one array. It can be copied and pickled; a pickle
+    leaves out the source lines that errors of `blocks` name.
 
     Attributes:
         values: `[nnz]` the entries, in the engine's own order (`sorted()` gives row-major).

@@ -93,6 +93,13 @@ class SparsityPattern:
     def _repr_html_(self) -> str:
         return render.pattern_html(self)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SparsityPattern, (
+            self.rows,
+            self.cols,
+            self.shape,
+        )  # so that a copy is read-only as well
+
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True

@@ -56,6 +56,9 @@ class Side:
             tuple(dtype_of(leaf) for leaf in leaves),
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Side, (self.treedef, self.shapes, self.dtypes)  # without hashes, which differ elsewhere
+
     def __hash__(self) -> int:
         return self._hash
 
