@@ -14,6 +14,7 @@ from jaxcalc.arguments import dtype_of, is_array
 from jaxcalc.aside import Aside, set_aside
 from jaxcalc.engine.chunks import BlockOf, FlatCall, Leaves, Watch, blocks_in_turn
 from jaxcalc.engine.directions import Direction
+from jaxcalc.symbolic import is_symbolic
 
 Wrap = Callable[[FlatCall], FlatCall]
 
@@ -143,7 +144,10 @@ def hessian_blocks(
 
 
 def cheaper_direction(leaves: Leaves, output: Leaves) -> Direction:
-    """Forward mode when there are at most as many inputs as outputs, by number of elements."""
+    """Forward mode when there are at most as many inputs as outputs, by number of elements.
+
+    A side with a symbolic size counts as the larger one, if the other has none.
+    """
     # reverse mode alone takes complex inputs of a function that is not holomorphic
     if any(jnp.issubdtype(dtype_of(x), jnp.complexfloating) for x in leaves) and not any(
         jnp.issubdtype(dtype_of(y), jnp.complexfloating) for y in output
@@ -151,5 +155,7 @@ def cheaper_direction(leaves: Leaves, output: Leaves) -> Direction:
         return "reverse"
     if not output:
         return "forward"
+    if is_symbolic([*leaves, *output]):
+        return "forward" if is_symbolic(output) else "reverse"
     inputs, outputs = (sum(prod(jnp.shape(x)) for x in tree) for tree in (leaves, output))
     return "forward" if inputs <= outputs else "reverse"

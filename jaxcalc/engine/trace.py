@@ -27,6 +27,7 @@ from jaxcalc.engine.registry import Context
 from jaxcalc.engine.segments import forward_gradient
 from jaxcalc.engine.signatures import signature, signature_of
 from jaxcalc.engine.varying import shape_of
+from jaxcalc.symbolic import require_known_shapes
 
 _LOOPS = frozenset({"scan", "while"})
 # what JAX leaves of a custom_vjp function in a linear program: it can be transposed, not evaluated
@@ -97,6 +98,7 @@ def linearize(
     shapes = [_shape(x) for x in inputs]
     context = context or Context("jaxcalc.hessian")
     primal, outputs = jax.make_jaxpr(lambda xs: _call(build, xs)[0], return_shape=True)(shapes)
+    require_known_shapes(context.api, primal.jaxpr)
     is_trusted = context.is_trusted = not has_rules_of_users(primal.jaxpr)
     if way != "hessian":
         return _traced(build, shapes, outputs, way, lambda call: call, is_trusted=is_trusted)

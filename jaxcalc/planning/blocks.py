@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
@@ -12,6 +13,7 @@ from jax.extend.core import Jaxpr
 
 from jaxcalc.planning.liveness import peak_bytes, size_in_bytes
 from jaxcalc.planning.memory import available_bytes, default_limit, in_words
+from jaxcalc.symbolic import is_symbolic, is_symbolic_program
 
 _WIDEST = 16  # bytes of a number
 _SURELY_SMALL = 64 << 20  # bytes for all products at once, below which nobody need count
@@ -27,6 +29,8 @@ def block_within(api: str, limit: int | None) -> Callable[[Jaxpr], int]:
 
     def block_of(program: Jaxpr) -> int:
         # a result is written before it is put into its place
+        if is_symbolic_program(program):
+            return sys.maxsize  # all at once, as JAX does them
         one = peak_bytes(program) + sum(size_in_bytes(v.aval) for v in program.outvars)
         if limit is not None and one > limit:
             raise ValueError(
@@ -58,6 +62,8 @@ def needs_blocks(seeds: int, sides: Sequence[Any], limit: int | None) -> bool:
 
     `sides` are the inputs and outputs of a product.
     """
+    if is_symbolic(sides):
+        return False
     return limit is not None or seeds * sum(map(size_in_bytes, sides)) > _SURELY_SMALL
 
 
@@ -74,6 +80,8 @@ def require_fitting_result(
     Raises:
         ValueError: naming the size and what fits.
     """
+    if is_symbolic([*outputs, *inputs]):
+        return
     m, n = (sum(prod(jnp.shape(x)) for x in side) for side in (outputs, inputs))
     if m * n * _WIDEST <= _SURELY_SMALL:
         return

@@ -16,6 +16,7 @@ from jaxcalc.engine.one_way import with_forward_mode
 from jaxcalc.engine.registry import Context
 from jaxcalc.planning.blocks import block_within
 from jaxcalc.planning.memory import default_limit
+from jaxcalc.symbolic import require_known_sizes
 from jaxcalc.transforms.fitting import workspace
 from jaxcalc.transforms.options import (
     Options,
@@ -44,6 +45,7 @@ def require_alone(options: Options, rows: Any, columns: Any) -> None:
 
 def evaluate_diagonal(request: Request, *, with_value: bool) -> Result:
     """Value, aux and `[min(M, N)]` the entries [p, p]."""
+    require_known_sizes(request.options.api, "diagonal", request.call.traced)
     prepared = _by_structure(request, with_value=with_value)
     if prepared is None:
         return _by_products(request)

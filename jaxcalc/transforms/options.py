@@ -15,6 +15,7 @@ from jaxcalc.arguments import Chosen, require_differentiable
 from jaxcalc.engine.dense import Leaves
 from jaxcalc.engine.directions import Direction, directions_allowed
 from jaxcalc.flat import FlatMap
+from jaxcalc.symbolic import is_symbolic
 
 Format = Literal["dense", "bcoo", "structured"]
 Mode = Literal["auto", "forward", "reverse"]
@@ -100,5 +101,7 @@ def is_far_cheaper_forward(leaves: Leaves, output: Leaves, options: Options) -> 
     """
     if not options.holomorphic and any(jnp.iscomplexobj(leaf) for leaf in leaves):
         return False  # only reverse mode is defined
+    if is_symbolic([*leaves, *output]):
+        return False
     inputs, outputs = (sum(prod(jnp.shape(x)) for x in xs) for xs in (leaves, output))
     return _FAR_CHEAPER * inputs <= outputs

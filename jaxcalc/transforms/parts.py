@@ -19,6 +19,7 @@ import numpy as np
 from jaxcalc.arguments import Chosen
 from jaxcalc.flat import FlatMap, require_differentiable_output
 from jaxcalc.formats.sides import Side, as_dtype, promoted
+from jaxcalc.symbolic import require_known_sizes
 from jaxcalc.transforms.request import Request
 from jaxcalc.transforms.structured import Result
 
@@ -57,6 +58,8 @@ class EvaluatePart:
 
     def __call__(self, request: Request, *, with_value: bool) -> Result:
         """Value, aux and the part, in the format asked for."""
+        option = "columns" if self.part.rows is None else "rows"
+        require_known_sizes(request.options.api, option, request.call.traced)
         found = self.evaluate(self.narrowed(request, with_value=with_value), with_value=False)
         if not (with_value or request.options.has_aux):
             return found

@@ -27,6 +27,7 @@ from jaxcalc.flat import FlatMap
 from jaxcalc.formats.layout import DtypeFrom, Layout
 from jaxcalc.formats.sides import Side
 from jaxcalc.planning.worth import operations
+from jaxcalc.symbolic import is_symbolic
 from jaxcalc.transforms.kept import kept, kept_derivative
 from jaxcalc.transforms.options import (
     is_far_cheaper_forward,
@@ -222,7 +223,7 @@ def _prepare_hessian(request: Request) -> Prepared:
 def _choose_dense(request: Request, kind: str, probe: Probe) -> Choice:
     leaves = request.flat(request.call.traced).leaves
     is_refused = kind == "hessian" and not request.options.holomorphic and _any_complex(leaves)
-    if is_refused or size_of(leaves) < _FEWEST:
+    if is_refused or is_symbolic(leaves) or size_of(leaves) < _FEWEST:
         return Choice(None)
     try:
         trace = Traced.of(request)

@@ -15,6 +15,7 @@ from jaxcalc.arguments import Argnames, Argnums, Chosen, choose, function_name
 from jaxcalc.engine.registry import ENTRY_LIMIT
 from jaxcalc.flat import FlatMap, require_differentiable_output
 from jaxcalc.formats.layout import Layout
+from jaxcalc.symbolic import require_known_sizes
 from jaxcalc.transforms.call import Call, take_apart
 from jaxcalc.transforms.options import Options
 
@@ -71,7 +72,10 @@ class Request:
         kwargs: dict[str, Any],
     ) -> Request:
         """The request that a call of a transformed function makes."""
-        return cls(f, options, argnums, argnames, take_apart(args, kwargs))
+        call = take_apart(args, kwargs)
+        if options.memory_limit is not None:
+            require_known_sizes(options.api, "memory_limit", call.traced)
+        return cls(f, options, argnums, argnames, call)
 
     def chosen(self, traced: Sequence[Any]) -> Chosen:
         """The chosen arguments, with `traced` in the place of the call's arrays."""

@@ -14,6 +14,7 @@ from jaxcalc.engine.dense import Leaves, jacobian_blocks
 from jaxcalc.flat import FlatMap
 from jaxcalc.planning.chain import one_dtype
 from jaxcalc.planning.shares import Share, may_share, shares
+from jaxcalc.symbolic import is_symbolic, is_symbolic_program
 
 
 def shared_jacobian(
@@ -43,9 +44,15 @@ def shared_jacobian(
 
 def shares_of(flat: FlatMap, output: Sequence[Any]) -> list[Share]:
     """The output leaves that go forward, and those in reverse; none where one direction does."""
-    if not may_share(flat.leaves, output) or one_dtype([*flat.leaves, *output]) is None:
+    if (
+        is_symbolic([*flat.leaves, *output])
+        or not may_share(flat.leaves, output)
+        or one_dtype([*flat.leaves, *output]) is None
+    ):
         return []
     program = jax.make_jaxpr(lambda leaves: flat(leaves)[0])(flat.leaves).jaxpr
+    if is_symbolic_program(program):
+        return []
     return shares(program, program.invars, len(output))
 
 

@@ -16,6 +16,7 @@ from jaxcalc.engine.dense import Leaves
 from jaxcalc.flat import FlatMap, column_blocks, row_blocks
 from jaxcalc.planning.bottleneck import cut
 from jaxcalc.planning.chain import Chain, one_dtype
+from jaxcalc.symbolic import is_symbolic, is_symbolic_program
 
 _FEWEST = 16  # products that a Jacobian takes at the least, to look for a bottleneck
 LARGEST_BLOCK = 4096  # products of a part that are done at once
@@ -53,6 +54,8 @@ def chain_of(call: Callable[..., Any], leaves: Leaves, output: Sequence[Any]) ->
 
     `output` are shapes and dtypes of its results, as far as they are differentiated: the first ones.
     """
+    if is_symbolic([*leaves, *output]):
+        return None
     n, m = (sum(prod(jnp.shape(x)) for x in side) for side in (leaves, output))
     dtype = one_dtype(leaves)
     if min(n, m) < _FEWEST or dtype is None or one_dtype(output) != dtype:
@@ -61,7 +64,7 @@ def chain_of(call: Callable[..., Any], leaves: Leaves, output: Sequence[Any]) ->
         closed = jax.make_jaxpr(call)(*leaves)
     except PERHAPS_UNTRACEABLE:
         return None
-    if closed.effects:
+    if closed.effects or is_symbolic_program(closed.jaxpr):
         return None
     count = len(output)
     chain = Chain(closed, lambda eqns, outs: cut(eqns, closed.jaxpr.invars, outs[:count]))

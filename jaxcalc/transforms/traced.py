@@ -17,6 +17,7 @@ from jaxcalc.planning import worth
 from jaxcalc.planning.bottleneck import work_of_product
 from jaxcalc.planning.chain import one_dtype, parts_of
 from jaxcalc.planning.shares import may_share, shares
+from jaxcalc.symbolic import require_known_shapes
 from jaxcalc.transforms.request import Request
 
 
@@ -35,6 +36,7 @@ class Traced(NamedTuple):
         program, output = jax.make_jaxpr(
             lambda traced, leaves: request.evaluate(request.flat(traced), leaves)[0], return_shape=True
         )(request.call.traced, flat.leaves)
+        require_known_shapes(request.options.api, program.jaxpr)
         return cls(flat, program, output, obstacles(program.jaxpr, _last(program, len(flat.leaves))))
 
     @property
