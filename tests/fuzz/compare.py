@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest import mock
@@ -18,10 +18,12 @@ from jaxcalc.engine import boundary
 from jaxcalc.transforms import prepare
 from tests.fuzz.evaluate import evaluate
 from tests.fuzz.programs import Program
+from tests.fuzz.staged import in_numpy
 
 POINTS = 3
 # relative to the largest entry, by the least precise dtype in the program
 _TOLERANCE = {"float16": 0.2, "bfloat16": 0.5, "float32": 5e-3, "float64": 1e-7}
+_LARGEST_HESSIAN = 128  # elements of x
 _HUGE = 1e12  # larger entries say nothing
 
 
@@ -47,11 +49,10 @@ class Report:
 
 @dataclass(frozen=True)
 class Found:
-    """A structured derivative as a jaxpr, and where its values belong."""
+    """A derivative: its matrix at a point, and its pattern."""
 
-    jaxpr: Any
-    matrix: Callable[[list[Any]], np.ndarray]
-    pattern: np.ndarray
+    at: Callable[[Any], np.ndarray]
+    pattern: np.ndarray | None = None
 
 
 def compare(program: Program, *, compiled: bool = False) -> Report:
@@ -73,7 +74,7 @@ def _confirmed(program: Program) -> Report:
     if exact != program:
         report.skipped = "rounding"
         return report  # rounding to few digits, and what follows from it
-    _compared(program, _compiled)
+    _compared(program, _compiled, in_numpy=nullcontext)
     raise AssertionError(f"the evaluation in numpy differs from the compiled one:{program!r}")
 
 
@@ -95,11 +96,17 @@ def lowest_dtype(program: Program) -> str:
     return next((d for d in ("bfloat16", "float16", "float32") if d in text), "float64")
 
 
-def _compared(program: Program, run: Callable[..., Any], *, compiled: bool = False) -> Report:
+def _compared(
+    program: Program,
+    run: Callable[..., Any],
+    *,
+    compiled: bool = False,
+    in_numpy: Callable[[], AbstractContextManager[None]] = in_numpy,
+) -> Report:
     report = Report()
     points = program.points(POINTS)
     check = _Check(program, points, report, run)
-    with _all_paths(program):
+    with _all_paths(program), in_numpy():
         check.jacobians()
         if not report.skipped and check.takes_hessian:
             check.hessian()
@@ -131,79 +138,115 @@ class _Check:
         self.program, self.points, self.report, self.run = program, points, report, run
         self.f = program.function
         self._turn = len(program.source) % 120  # what would take long is done by turns
-        self.takes_hessian = self._turn % 2 == 0
+        self.flats = [ravel_pytree(jax.tree.map(jnp.asarray, x))[0] for x in points]
+        has_all = program.has_all_ways or self._turn % 2 == 0
+        self.takes_hessian = has_all and program.has_hessian and self.flats[0].size <= _LARGEST_HESSIAN
         self.tolerance = _TOLERANCE[lowest_dtype(program)]
-        self.flat, self.unravel = ravel_pytree(jax.tree.map(jnp.asarray, points[0]))
+        self._leaves = self._traced(program.reference)
+
+    def _traced(self, f: Callable[..., Any]) -> Callable[..., list[Any]]:
+        """The leaves of f of one line of numbers, traced once: what JAX differentiates."""
+        unravel = ravel_pytree(jax.tree.map(jnp.asarray, self.points[0]))[1]
+        closed = jax.make_jaxpr(lambda flat: jax.tree.leaves(f(unravel(flat))))(self.flats[0])
+        return jax.extend.core.jaxpr_as_fun(closed)
 
     def jacobians(self) -> None:
-        references = self._references(jax.jacfwd(self._flat_reference))
+        references = self._references(jax.jacfwd(_joined_line(self._leaves)))
         if references is None:
             return
         union = np.any([r != 0 for r in references], axis=0)
-        for way in ["forward", "reverse"][: 1 + self.program.has_reverse]:
-            transformed = jaxcalc.jacobian(self.f, format="structured", mode=way)
-            found = self._structured(transformed)
-            self._assert_same(f"jacobian, {way}", found, references)
-            self._assert_pattern(f"jacobian, {way}", found.pattern, union)
-        self._other_formats(references)
+        in_reverse = references
+        if self.program.modes_differ and self.program.has_reverse:
+            reverse = self._references(jax.jacrev(_joined_line(self._traced(self.f))))
+            in_reverse = references if reverse is None else reverse
+        both = [("forward", references)]
+        both += [("reverse", in_reverse)] if self.program.has_reverse else []
+        for number, (mode, wanted) in enumerate(both):
+            transformed = jaxcalc.jacobian(self.f, format="structured", mode=mode)
+            is_direct = (self._turn + number) % 2 == 0
+            found = self._direct(transformed) if is_direct else self._structured(transformed)
+            self._assert_same(f"jacobian, {mode}", found, wanted)
+            of_mode = union if wanted is references else np.any([r != 0 for r in wanted], axis=0)
+            self._assert_pattern(f"jacobian, {mode}", found.pattern, of_mode)
+        for turn in range(5) if self.program.has_all_ways else [self._turn % 6]:
+            self._other_format(turn, references)
 
     def hessian(self) -> None:
-        def reference(flat: Any) -> Any:
-            return _scalar(self.program.reference)(self.unravel(flat))
-
+        scalar = _summed(self._leaves)
         has_both = self.program.has_forward and self.program.has_reverse
-        first = jax.grad(reference) if has_both else jax.jacfwd(reference)
-        references = self._references(jax.jacfwd(first))
+        is_mixed = has_both and not self.program.modes_differ
+        references = self._references(jax.jacfwd((jax.grad if is_mixed else jax.jacfwd)(scalar)))
         if references is None:
             return
         found = self._structured(jaxcalc.hessian(_scalar(self.f), format="structured"))
         self._assert_same("hessian", found, references)
         self._assert_sound("hessian", found.pattern, np.any([r != 0 for r in references], axis=0))
-
-    def _flat_reference(self, flat: Any) -> Any:
-        y = self.program.reference(self.unravel(flat))
-        leaves = [jnp.ravel(leaf) for leaf in jax.tree.leaves(y)]
-        return jnp.concatenate([leaf.astype(jnp.result_type(*leaves)) for leaf in leaves])
+        if self.program.has_all_ways:
+            self._assert_same(
+                "hessian, dense",
+                self._dense(jaxcalc.hessian(_scalar(self.f)), is_hessian=True),
+                references,
+            )
 
     def _references(self, derivative: Callable[..., Any]) -> list[np.ndarray] | None:
         """The dense derivative at each point; None where it is not finite, or huge."""
-        jaxpr = jax.make_jaxpr(derivative)(self.flat)
-        found = [np.asarray(self.run(jaxpr, [ravel_pytree(x)[0]])[0], np.float64) for x in self.points]
+        jaxpr = jax.make_jaxpr(derivative)(self.flats[0])
+        found = [np.asarray(self.run(jaxpr, [x])[0], np.float64) for x in self.flats]
         if not all(np.isfinite(r).all() and np.abs(r).max(initial=0) < _HUGE for r in found):
             self.report.skipped = self.report.skipped or "not finite or huge"
             return None
         return found
 
-    def _structured(self, transformed: Callable[..., Any], x: Any = None) -> Found:
+    def _direct(self, transformed: Callable[..., Any]) -> Found:
+        """By calls of the transformed function: the second takes what was kept of the first."""
+        first = transformed(self.points[0])
+
+        def at(x: Any) -> np.ndarray:
+            J = first if x is self.points[0] else transformed(x)
+            return _placed(J, J.values)
+
+        return Found(at, self._pattern(first))
+
+    def _structured(self, transformed: Callable[..., Any]) -> Found:
+        """In a trace, as under `jit`."""
+        jaxpr, J = self._in_a_trace(transformed, self.points[0])
+
+        def at(x: Any) -> np.ndarray:
+            return _placed(J, self.run(jaxpr, jax.tree.leaves(x))[0])
+
+        return Found(at, self._pattern(J))
+
+    def _in_a_trace(self, transformed: Callable[..., Any], x: Any) -> tuple[Any, Any]:
+        """The values as a jaxpr, and a Jacobian that knows their places."""
         seen: list[Any] = []
 
         def run(x: Any) -> Any:
-            J = transformed(x)
-            seen.append(J)
-            return J.values
+            seen.append(transformed(x))
+            return seen[-1].values
 
-        jaxpr = jax.make_jaxpr(run)(self.points[0] if x is None else x)
-        J = seen[-1]
+        return jax.make_jaxpr(run)(x), seen[-1]
+
+    def _pattern(self, J: Any) -> np.ndarray:
         pattern = np.zeros(J.shape, int)
         np.add.at(pattern, (J.rows, J.cols), 1)
         if pattern.max(initial=0) > 1:
             raise MismatchError(f"an entry occurs twice:{self.program!r}")
+        return pattern.astype(bool)
 
-        def matrix(outputs: list[Any]) -> np.ndarray:
-            dense = np.zeros(J.shape)
-            dense[J.rows, J.cols] = outputs[0]
-            return dense
+    def _dense(self, transformed: Callable[..., Any], *, is_hessian: bool = False) -> Found:
+        """Dense blocks, in a trace, joined to a matrix."""
+        jaxpr = jax.make_jaxpr(transformed)(self.points[0])
+        outputs = jax.eval_shape(lambda x: x if is_hessian else self.f(x), self.points[0])
+        sizes = [int(np.prod(y.shape)) for y in jax.tree.leaves(outputs)]
+        return Found(lambda x: self._joined(self.run(jaxpr, jax.tree.leaves(x)), sizes))
 
-        return Found(jaxpr, matrix, pattern.astype(bool))
-
-    def _other_formats(self, references: list[np.ndarray]) -> None:
-        """Dense under jit, bcoo, `todense`, `sparsity`, a batch or a derivative, by turns."""
-        turn, x = self._turn % 6, self.points[0]
+    def _other_format(self, turn: int, references: list[np.ndarray]) -> None:
+        """Dense under jit, bcoo, `todense`, `sparsity`, a batch or a derivative."""
         if turn > 3:
             (self._batch if turn == 4 else self._derivative)(references)
             return
         if turn == 3:
-            pattern = jaxcalc.sparsity(self.f, x).todense()
+            pattern = jaxcalc.sparsity(self.f, self.points[0]).todense()
             self._assert_sound("sparsity", pattern, np.any([r != 0 for r in references], axis=0))
             self.report.ways.append("sparsity")
             return
@@ -212,71 +255,70 @@ class _Check:
             ("todense()", _densified(jaxcalc.jacobian(self.f, format="structured", mode="forward"))),
             ("bcoo", _densified(jaxcalc.jacobian(self.f, format="bcoo"))),
         )[turn]
-        found = Found(jax.make_jaxpr(function)(x), self._joined, np.ones(references[0].shape, bool))
-        self._assert_same(name, found, references)
+        self._assert_same(name, self._dense(function), references)
 
     def _batch(self, references: list[np.ndarray]) -> None:
         """All points at once, under vmap."""
         transformed = jaxcalc.jacobian(self.f, format="structured")
         stacked = jax.tree.map(lambda *xs: np.stack(xs), *self.points)
-        found = self._structured(jax.vmap(transformed), stacked)
+        jaxpr, J = self._in_a_trace(jax.vmap(transformed), stacked)
         self.report.ways.append("jacobian under vmap")
-        (values,) = self.run(found.jaxpr, jax.tree.leaves(stacked))
+        (values,) = self.run(jaxpr, jax.tree.leaves(stacked))
         for line, wanted in zip(values, references, strict=True):
-            self._assert_close("jacobian under vmap", found.matrix([line]), wanted)
+            self._assert_close("jacobian under vmap", _placed(J, line), wanted)
 
     def _derivative(self, references: list[np.ndarray]) -> None:
         """The structured Jacobian differentiated once more, along a line."""
         directions = [jax.tree.map(np.cos, x) for x in self.points]
-        jaxpr = jax.make_jaxpr(lambda x, d: jax.jvp(jax.jacfwd(self._flat_reference), (x,), (d,))[1])(
-            self.flat, self.flat
-        )
+        reference = jax.jacfwd(_joined_line(self._leaves))
+        jaxpr = jax.make_jaxpr(lambda x, d: jax.jvp(reference, (x,), (d,))[1])(*self.flats[:1] * 2)
         wanted = [
-            np.asarray(self.run(jaxpr, [ravel_pytree(x)[0], ravel_pytree(d)[0]])[0], np.float64)
-            for x, d in zip(self.points, directions, strict=True)
+            np.asarray(self.run(jaxpr, [x, ravel_pytree(d)[0]])[0], np.float64)
+            for x, d in zip(self.flats, directions, strict=True)
         ]
         if not all(np.isfinite(w).all() and np.abs(w).max(initial=0) < _HUGE for w in wanted):
             return
         name = "derivative of the jacobian"
         transformed = jaxcalc.jacobian(self.f, format="structured")
-        found = self._structured(transformed)
-        jaxpr = jax.make_jaxpr(lambda x, d: jax.jvp(lambda x: transformed(x).values, (x,), (d,))[1])(
-            self.points[0], directions[0]
-        )
+        seen: list[Any] = []
+
+        def pushed(x: Any, d: Any) -> Any:
+            def values(x: Any) -> Any:
+                seen.append(transformed(x))
+                return seen[-1].values
+
+            return jax.jvp(values, (x,), (d,))[1]
+
+        jaxpr = jax.make_jaxpr(pushed)(self.points[0], directions[0])
         self.report.ways.append(name)
         for x, d, expected in zip(self.points, directions, wanted, strict=True):
             outputs = self.run(jaxpr, [*jax.tree.leaves(x), *jax.tree.leaves(d)])
-            self._assert_close(name, found.matrix(outputs), expected)
+            self._assert_close(name, _placed(seen[-1], outputs[0]), expected)
 
     def eager(self) -> None:
         """As a user calls it, compiled; the second call takes what was kept of the first."""
         transformed = jaxcalc.jacobian(self.f, format="structured")
-        references = self._references(jax.jacfwd(self._flat_reference))
+        references = self._references(jax.jacfwd(_joined_line(self._leaves)))
         if references is None:
             return
         self.report.ways.append("jacobian, compiled")
         for x, wanted in zip(self.points[:2], references, strict=False):
             self._assert_close("jacobian, compiled", np.asarray(transformed(x).matrix()), wanted)
 
-    def _joined(self, leaves: list[Any]) -> np.ndarray:
-        """The matrix out of its blocks, output by output and input by input."""
-        outputs = jax.tree.leaves(jax.eval_shape(self.f, self.points[0]))
+    def _joined(self, leaves: list[Any], sizes: Sequence[int]) -> np.ndarray:
+        """The matrix out of its blocks, by the size of each output, and input by input."""
         inputs = jax.tree.leaves(self.points[0])
         blocks = iter(leaves)
         rows = []
-        for y in outputs:
-            row = [
-                np.asarray(next(blocks), np.float64).reshape(int(np.prod(y.shape)), np.size(x))
-                for x in inputs
-            ]
+        for size in sizes:
+            row = [np.asarray(next(blocks), np.float64).reshape(size, np.size(x)) for x in inputs]
             rows.append(np.concatenate(row, axis=1))
         return np.concatenate(rows)
 
     def _assert_same(self, name: str, found: Found, references: list[np.ndarray]) -> None:
         self.report.ways.append(name)
         for x, wanted in zip(self.points, references, strict=True):
-            matrix = found.matrix(self.run(found.jaxpr, jax.tree.leaves(x)))
-            self._assert_close(name, matrix, wanted)
+            self._assert_close(name, found.at(x), wanted)
 
     def _assert_close(self, name: str, matrix: np.ndarray, wanted: np.ndarray) -> None:
         if matrix.shape != wanted.shape:
@@ -305,11 +347,30 @@ class _Check:
 
 
 def _scalar(f: Callable[..., Any]) -> Callable[..., Any]:
+    return _summed(lambda x: jax.tree.leaves(f(x)))
+
+
+def _summed(leaves_of: Callable[..., list[Any]]) -> Callable[..., Any]:
     def scalar(x: Any) -> Any:
-        leaves = [jnp.asarray(y, jnp.float64) for y in jax.tree.leaves(f(x))]
+        leaves = [jnp.asarray(y, jnp.float64) for y in leaves_of(x)]
         return sum((jnp.sum(y * jnp.cos(y)) for y in leaves), jnp.zeros(()))
 
     return scalar
+
+
+def _joined_line(leaves_of: Callable[..., list[Any]]) -> Callable[..., Any]:
+    def line(flat: Any) -> Any:
+        leaves = [jnp.ravel(leaf) for leaf in leaves_of(flat)]
+        return jnp.concatenate([leaf.astype(jnp.result_type(*leaves)) for leaf in leaves])
+
+    return line
+
+
+def _placed(J: Any, values: Any) -> np.ndarray:
+    """The values of a sparse Jacobian in a matrix."""
+    dense = np.zeros(J.shape)
+    dense[J.rows, J.cols] = values
+    return dense
 
 
 def _densified(transformed: Callable[..., Any]) -> Callable[..., Any]:

@@ -32,12 +32,12 @@ _CALLS = {
 def evaluate(closed: ClosedJaxpr, arguments: Sequence[Any]) -> list[np.ndarray]:
     """The outputs of a jaxpr, as numpy arrays."""
     with np.errstate(all="ignore"):
-        return _run(closed.jaxpr, closed.consts, [np.asarray(a) for a in arguments])
+        return _run(closed.jaxpr, closed.consts, [_given(a) for a in arguments])
 
 
 def _run(jaxpr: Jaxpr, consts: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
     values: dict[Any, Any] = dict(zip(jaxpr.invars, arguments, strict=True))
-    values.update((v, np.asarray(c)) for v, c in zip(jaxpr.constvars, consts, strict=True))
+    values.update((v, _given(c)) for v, c in zip(jaxpr.constvars, consts, strict=True))
 
     def read(v: Any) -> Any:
         return np.asarray(v.val, v.aval.dtype) if isinstance(v, Literal) else values[v]
@@ -67,7 +67,16 @@ def _equation(eqn: JaxprEqn, arrays: list[Any]) -> list[Any]:
         if result.shape != aval.shape:
             raise AssertionError(f"{name} gave {result.shape}, not {aval.shape}: {eqn}")
         return [result]
-    return [np.asarray(y) for y in _bind(eqn, arrays)]
+    return [_array(y) for y in _bind(eqn, arrays)]
+
+
+def _given(a: Any) -> Any:
+    return _array(a) if isinstance(a, jax.Array) else np.asarray(a)
+
+
+def _array(y: Any) -> Any:
+    """In numpy, unless it is of a dtype of JAX's own, such as keys."""
+    return y if jax.dtypes.issubdtype(y.dtype, jax.dtypes.extended) else np.asarray(y)
 
 
 def _is_plain(eqn: JaxprEqn) -> bool:

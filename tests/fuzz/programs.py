@@ -10,12 +10,23 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.fuzz import algebra, contractions, moves, nesting, places, pointwise, reductions
+from tests.fuzz import (
+    algebra,
+    contractions,
+    literals,
+    moves,
+    nesting,
+    outside,
+    places,
+    pointwise,
+    reductions,
+)
 from tests.fuzz.scope import NAMES, Pick, Scope, Traits, Value, live, words
-from tests.fuzz.table import SHARES, TABLE, Operation
+from tests.fuzz.table import APART, SHARES, TABLE, Operation
 
-FAMILIES = (pointwise, moves, reductions, contractions, places, algebra, nesting)
+FAMILIES = (pointwise, moves, reductions, contractions, places, algebra, nesting, literals, outside)
 _SHAPES = ((3,), (5,), (2, 3), (), (1,), (4,), (3, 2), (7,), (2, 2, 2), (1, 3), (3, 1), (0,), (2, 0))
+MIXED = tuple(n for n, o in TABLE.items() if o.family not in APART)
 _TRIES = 4  # operations that are looked at before a step is left out
 
 
@@ -30,6 +41,9 @@ class Program:
         operations: the names of what it is made of.
         is_tight: whether its pattern must be exact.
         has_forward: whether JAX has forward mode for it; `has_reverse` likewise.
+        has_hessian: whether JAX can differentiate it twice.
+        has_all_ways: whether every way is compared, rather than some by turns.
+        modes_differ: whether JAX's reverse mode differs from its forward mode, for reads out of bounds.
     """
 
     source: str
@@ -40,6 +54,9 @@ class Program:
     is_tight: bool
     has_forward: bool
     has_reverse: bool
+    has_hessian: bool = True
+    has_all_ways: bool = False
+    modes_differ: bool = False
 
     @cached_property
     def function(self) -> Callable[..., Any]:
@@ -98,7 +115,7 @@ def program(
     allowed: Sequence[str] | None = None,
 ) -> Program:
     """The program that `integer(low, high)`, a source of random numbers, leads to; see `programs`."""
-    names = frozenset(n for n in (allowed or TABLE) if TABLE[n].is_tight or not tight)
+    names = frozenset(n for n in (allowed or MIXED) if TABLE[n].is_tight or not tight)
     return _program(Pick(integer), longest, names, tight=tight)
 
 
@@ -125,6 +142,7 @@ def _program(pick: Pick, longest: int, allowed: frozenset[str], *, tight: bool) 
         tight,
         traits.has_forward,
         traits.has_reverse,
+        modes_differ=traits.modes_differ,
     )
 
 

@@ -70,6 +70,7 @@ class Traits:
         is_tight: made of operations whose pattern is exact, with nothing that cancels.
         allowed: the names of operations that may be used; None for all.
         has_forward: whether forward mode exists for all of it; `has_reverse` likewise.
+        modes_differ: whether it reads out of bounds where JAX's two modes differ.
         constants: arrays that f closes over.
         functions: the source of nested functions, by name.
         twins: source, and what has the same derivative in a way that JAX has forward mode for.
@@ -79,6 +80,7 @@ class Traits:
     allowed: frozenset[str] | None = None
     has_forward: bool = True
     has_reverse: bool = True
+    modes_differ: bool = False
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
     twins: dict[str, str] = field(default_factory=dict)

@@ -34,7 +34,10 @@ SHARES = {
     "contractions": 8,
     "nesting": 10,
     "algebra": 8,
+    "literals": 30,
+    "outside": 30,
 }
+APART = frozenset({"literals", "outside"})  # families that are drawn when they are asked for alone
 
 
 def operation(family: str, *, tight: bool = False) -> Callable[[Build], Build]:

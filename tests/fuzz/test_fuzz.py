@@ -95,6 +95,7 @@ def test_the_command_reports_what_ran(capsys):
     assert main(["--programs", "2", "--seed", "3", "--only", "sin,ravel", "--statistics"]) == 0
     said = capsys.readouterr().out
     assert "2 programs" in said
+    assert "steps" in said
     assert "0 failures" in said
     assert "argsort_taken" in said
 
