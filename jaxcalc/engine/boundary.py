@@ -17,6 +17,7 @@ from jax import lax
 from jax.extend.core import Jaxpr
 
 from jaxcalc.engine.repeats import repeated_time, size_of
+from jaxcalc.engine.varying import as_typed
 
 _BRANCH_COST = 30_000.0  # nanoseconds that a branch takes whatever is in it
 _TRAFFIC_COST = 0.5  # nanoseconds to write and read an element that would have stayed in registers
@@ -47,6 +48,6 @@ def apart(function: Callable[[list[Any]], list[Any]], arguments: list[Any]) -> l
     shapes = jax.eval_shape(function, arguments)
 
     def never(_: list[Any]) -> list[Any]:
-        return [jnp.zeros(s.shape, s.dtype) for s in shapes]
+        return [as_typed(s, jnp.zeros(s.shape, s.dtype)) for s in shapes]
 
     return lax.cond(lax.optimization_barrier(True), function, never, arguments)

@@ -47,7 +47,7 @@ def operand(array: Any) -> Any:
 
 
 def constant(aval: Any, value: Any) -> Static:
-    """A static value that is known already; a literal of a jaxpr is a Python number, perhaps with a dtype."""
+    """A static value that is known already; a literal of a jaxpr is a number without a shape."""
     return Static(aval, lambda: value if hasattr(value, "shape") else np.asarray(value, aval.dtype))
 
 

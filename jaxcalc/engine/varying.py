@@ -35,7 +35,7 @@ def as_typed(aval: Any, value: Any) -> Any:
 
 
 def _varying(aval: Any) -> Set[str]:
-    found = getattr(aval, "vma", None)
+    found: Set[str] | None = getattr(aval, "vma", None)
     if found is None:
-        found = getattr(getattr(aval, "manual_axis_type", None), "varying", frozenset())
-    return found
+        found = getattr(getattr(aval, "manual_axis_type", None), "varying", None)
+    return found or frozenset()

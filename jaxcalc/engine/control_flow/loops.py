@@ -24,8 +24,8 @@ from jaxcalc.formats.unions import restricted
 
 _FOLLOWED = 1000  # equations, all steps together, whose patterns are followed step by step
 _UNROLLED = 200  # equations, all steps together, that are written out instead of a loop
-# or where writing out up to `_FOLLOWED` carries at most so many coefficients: a band that grows at every
-# step carries half of them, runs no faster written out, and takes a hundred times as long to compile
+# or where writing out up to `_FOLLOWED` carries at most so many coefficients; a band that grows at each
+# step carries half of them, runs no faster written out, and takes far longer to compile
 _SAVES = 0.4
 
 
