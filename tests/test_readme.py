@@ -4,12 +4,14 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import jaxcalc
 from jaxcalc.cli import main
+from jaxcalc.engine.params import NEWEST_TESTED
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -59,6 +61,18 @@ def test_the_two_commands_are_those_that_continuous_integration_runs() -> None:
     script = (ROOT / ".ci" / "run").read_text("utf-8").replace("--quiet ", "")
     for command in commands:
         assert command in script
+
+
+def test_the_supported_versions_are_said_alike() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    pythons = re.findall(r":: (3\.\d+)", " ".join(project["classifiers"]))
+    assert project["requires-python"] == f">={pythons[0]}"
+    assert f"Python {', '.join(pythons[:-1])} or {pythons[-1]}" in README
+    (oldest,) = (r.removeprefix("jax>=") for r in project["dependencies"] if r.startswith("jax>="))
+    assert f"JAX from {oldest} to {NEWEST_TESTED}" in README
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert f"interpreter {pythons[0]})" in script
+    assert f"interpreter {pythons[-1]})" in script
 
 
 def test_every_call_in_the_table_exists() -> None:

@@ -149,7 +149,7 @@ class DependenceWalk:
             masks = [self._where_one(broadcast_to(x, value.shape)) for x in factors]
             ones = masked_by(_of_columns(np.array([self.one]), value), np.logical_and.reduce(masks))
             return _together([self._without_one(value), ones], value)
-        if name == "select_n":  # its cases have their ones
+        if name in {"select_n", "polynomial"}:  # its cases, or coefficients, have their ones
             cases = [broadcast_to(x, value.shape) for x in operands[1:]]
             rest = self._without_one(value)
             return _together([rest, *cases], value)

@@ -13,7 +13,20 @@ pytestmark = pytest.mark.usefixtures("x64")
 MASK = np.array([True, False, True, False, True])
 C = np.array([2.0, 0.0, -1.0, 3.0, 0.5])
 
+POLYNOMIALS = {  # a primitive of JAX 0.12
+    "polynomial": Case(lambda x: lax.polynomial(x, [1.0, 2.0, 3.0]), (5,)),
+    "polynomial in its coefficients": Case(
+        lambda c: lax.polynomial(C, [c, 2 * c, jnp.roll(c, 1)]), (5,), 9
+    ),
+    "polynomial in coefficients that are numbers": Case(
+        lambda c: lax.polynomial(C, [c[0], c[1], c[2]]), (3,), 13
+    ),
+    "polynomial in both": Case(lambda x: lax.polynomial(x, [x, 2.0, jnp.roll(x, 1)]), (5,), 10),
+}
+
 CASES = {
+    **(POLYNOMIALS if hasattr(lax, "polynomial") else {}),
+    "polyval": Case(lambda c: jnp.polyval(c, C), (3,), None),
     "mul": Case(lambda x: x * jnp.sin(x), (5,)),
     "mul by a number": Case(lambda x: 3.0 * x, (2, 3)),
     "mul by a known array with zeros": Case(lambda x: C * x, (5,), 4),
