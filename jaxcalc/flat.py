@@ -120,9 +120,9 @@ def _described(result: Any) -> str:
 
 
 def require_differentiable_output(
-    api: str, output: Sequence[Any], treedef: Any, *, holomorphic: bool
+    api: str, output: Sequence[Any], treedef: Any, *, holomorphic: bool, allow_int: bool = False
 ) -> None:
-    """Refuse output leaves that have no derivative, naming the leaf.
+    """Refuse output leaves that have no derivative, naming the leaf; `allow_int` lets integers pass.
 
     Raises:
         TypeError: a leaf is an integer or boolean, or is real under `holomorphic`.
@@ -131,6 +131,8 @@ def require_differentiable_output(
     for path, leaf in paths:
         dtype = dtype_of(leaf)
         if not jnp.issubdtype(dtype, jnp.inexact):
+            if allow_int and not holomorphic and jnp.issubdtype(dtype, jnp.integer):
+                continue
             raise TypeError(
                 f"{api}: output{keystr(path)} is {dtype}, which has no derivative; convert it to a "
                 "floating dtype if it depends smoothly on the inputs, or return it as aux with "
@@ -165,6 +167,17 @@ def require_real_side(chosen: Chosen, output: Sequence[Any], treedef: Any) -> No
 
 def _is_complex(leaf: Any) -> bool:
     return bool(jnp.issubdtype(dtype_of(leaf), jnp.complexfloating))
+
+
+def as_forward_types(blocks: Blocks, output: Sequence[Any]) -> Blocks:
+    """Blocks of reverse mode in the dtypes of forward mode, which are those of the output leaves.
+
+    A derivative by a complex input of a real output is complex, and there is no forward mode to follow.
+    """
+    return [
+        [b if _is_complex(b) else b.astype(dtype_of(y)) for b in row]
+        for row, y in zip(blocks, output, strict=True)
+    ]
 
 
 def column_blocks(columns: Any, inputs: Sequence[Shape]) -> list[Any]:

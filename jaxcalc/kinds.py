@@ -24,9 +24,11 @@ from jaxcalc.arguments import (
     choose,
     dtype_of,
     function_name,
+    is_inexact,
     require_callable,
     require_differentiable,
 )
+from jaxcalc.drop_in import require_booleans
 from jaxcalc.flat import split_aux
 
 Term = Literal["derivative", "partial derivative", "gradient", "Jacobian", "generalized Jacobian"]
@@ -38,6 +40,8 @@ _CALLS: dict[str, str] = {
     "Jacobian": "jaxcalc.jacobian",
     "generalized Jacobian": "jaxcalc.jacobian",
 }
+_HOLOMORPHIC = "jaxcalc.jacobian(f, holomorphic=True)"
+_OF_PARTS = "jaxcalc.jacobian of the real and the imaginary parts"
 _LISTED_LEAVES = 4  # a map with more leaves is described by their number
 
 
@@ -52,7 +56,7 @@ class Kind:
         spaces: the map as mathematics writes it, `"R^3 -> R^2"`.
         shapes: the shape of each block of the derivative, output shape + input shape, for each
             output leaf and, inside it, each input leaf.
-        call: the public function that computes it, `"jaxcalc.jacobian"`.
+        call: what computes it, `"jaxcalc.jacobian"`; with its option, where it needs one.
     """
 
     name: Term
@@ -108,6 +112,7 @@ def classify(
         Jacobian: float32[3] -> float32[2] (R^3 -> R^2), shape [2,3]: use jaxcalc.jacobian
     """
     api = "jaxcalc.classify"
+    require_booleans(api, has_aux=has_aux)
     chosen, output = chosen_and_output(api, f, argnums, argnames, args, kwargs, has_aux=has_aux)
     return kind_of(chosen.primal, output, bare=chosen.bare, arity=chosen.arity)
 
@@ -150,7 +155,8 @@ def kind_of(primal: Any, output: Any, *, bare: bool = True, arity: int = 1) -> K
         for leaf in jax.tree.leaves(primal)
     )
     typed = f"{_typed(primal)} -> {_typed(output)}"
-    return Kind(name, typed, describe_map(primal, output), shapes, _CALLS[name])
+    call = _call(name, jax.tree.leaves(primal), output)
+    return Kind(name, typed, describe_map(primal, output), shapes, call)
 
 
 def _term(primal: Any, output: Any, *, bare: bool, arity: int) -> Term:
@@ -163,6 +169,24 @@ def _term(primal: Any, output: Any, *, bare: bool, arity: int) -> Term:
     if max(ranks + output_ranks, default=0) <= 1:
         return "Jacobian"
     return "generalized Jacobian"
+
+
+def _call(name: Term, inputs: list[Any], output: Any) -> str:
+    """What computes the derivative: the function of that name, unless it refuses such dtypes."""
+    outputs = jax.tree.leaves(output)
+    is_complex_in, is_complex_out = (_any_of(jnp.complexfloating, x) for x in (inputs, outputs))
+    has_integers = not all(map(is_inexact, outputs))
+    if is_complex_in and (is_complex_out or has_integers):
+        is_complex = all(_any_of(jnp.complexfloating, [x]) for x in [*inputs, *outputs])
+        return _HOLOMORPHIC if is_complex else _OF_PARTS
+    is_real_number = is_scalar(output) and _any_of(jnp.floating, outputs)
+    if is_complex_in or name == "gradient":
+        return "jaxcalc.gradient" if is_real_number else "jaxcalc.jacobian"
+    return "jaxcalc.jacobian" if has_integers else _CALLS[name]
+
+
+def _any_of(dtype: Any, leaves: list[Any]) -> bool:
+    return any(jnp.issubdtype(dtype_of(leaf), dtype) for leaf in leaves)
 
 
 def output_shape(call: Callable[[Any], Any], primal: Any) -> Any:

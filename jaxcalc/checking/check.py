@@ -25,6 +25,7 @@ from jaxcalc.checking.reals import RealMap
 from jaxcalc.checking.report import CheckReport
 from jaxcalc.checking.second import gradient_map, symmetry
 from jaxcalc.concrete import require_values
+from jaxcalc.drop_in import require_booleans
 from jaxcalc.flat import FlatMap, require_differentiable_output
 from jaxcalc.kinds import kind_of
 from jaxcalc.transforms import jacobian
@@ -103,6 +104,7 @@ def check(
         (False, 'wrong derivative', 'x[1]')
     """
     _require_options(f, order, tolerance)
+    require_booleans(_API, has_aux=has_aux, holomorphic=holomorphic, raises=raises)
     settings = _settings(entries, seed)
     given = choose(_API, f, argnums, argnames, args, kwargs)
     require_differentiable(given, holomorphic=holomorphic, allow_int=_has_inexact(given.primal))

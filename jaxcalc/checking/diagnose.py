@@ -33,6 +33,7 @@ from jaxcalc.checking.doctor.tape import Tape
 from jaxcalc.checking.doctor.values import value_findings
 from jaxcalc.checking.findings import Diagnosis, Finding, in_order
 from jaxcalc.concrete import UNTRACEABLE, require_values
+from jaxcalc.drop_in import require_booleans
 from jaxcalc.engine.source import raised_at
 from jaxcalc.flat import FlatMap
 
@@ -93,6 +94,7 @@ def diagnose(
         'sqrt has an infinite derivative at '
     """
     require_callable(_API, f)
+    require_booleans(_API, has_aux=has_aux)
     call = choose(_API, f, argnums, argnames, args, kwargs)
     require_values(_API, args, kwargs)
     require_differentiable(call, holomorphic=False, allow_int=True)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from jaxcalc.arguments import dtype_of, function_name, require_callable
 from jaxcalc.descent.leaves import require_arrays, require_parameters
+from jaxcalc.drop_in import require_booleans
 from jaxcalc.flat import split_aux
 from jaxcalc.kinds import is_scalar, kind_of
 
@@ -49,6 +50,7 @@ def backpropagate(loss: Callable[..., Any], *, has_aux: bool = False) -> Callabl
     """
     api = "jaxcalc.descent.backpropagate"
     require_callable(api, loss)
+    require_booleans(api, has_aux=has_aux)
 
     @wraps(loss)
     def backpropagate_loss(parameters: Any, inputs: Any, *rest: Any, **kwargs: Any) -> Any:

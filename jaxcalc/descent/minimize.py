@@ -18,6 +18,7 @@ from jaxcalc.descent.leaves import require_arrays, require_parameters
 from jaxcalc.descent.minimum import History, Minimum, Progress
 from jaxcalc.descent.optimizers import as_optimizer
 from jaxcalc.descent.programs import Program, program_of
+from jaxcalc.drop_in import require_booleans
 
 _API = "jaxcalc.descent.minimize"
 _FIRST = 16  # evaluations in the first chunks, while their speed is unknown
@@ -84,6 +85,11 @@ def minimize(
         ('converged', 13, 3.0)
     """
     _require_options(steps, tolerance, callback_every)
+    require_booleans(_API, progress=progress)
+    if callback is not None and not callable(callback):
+        raise TypeError(
+            f"{_API}: callback must be a function of a descent.Progress, or None, got {callback!r}."
+        )
     require_callable(_API, loss)
     require_parameters(_API, parameters)
     require_arrays(_API, "args", args)

@@ -116,10 +116,28 @@ def changed(
 ) -> tuple[Any, Any]:
     """The parameters and the optimizer's state after one step.
 
-    `value` and `value_fn` go to the optimizers that ask for them, the line searches.
+    `value`, `grad` and `value_fn` go to the optimizers that ask for them, such as line searches.
     """
     extended = optax.with_extra_args_support(optimizer)
-    changes, state = extended.update(
-        ascent, state, parameters, value=value, grad=ascent, value_fn=value_fn
-    )
+    offered = {"value": value, "grad": ascent, "value_fn": value_fn}
+    changes, state = _updated(extended, offered, ascent, state, parameters)
     return optax.apply_updates(parameters, changes), state
+
+
+def _updated(
+    optimizer: optax.GradientTransformationExtraArgs, offered: dict[str, Any], *args: Any
+) -> tuple[Any, Any]:
+    """The optimizer's update, given those of the offered keywords that it takes.
+
+    A chain takes any and hands them on, so only the refusal of a member tells which ones it does not.
+    """
+    offered = dict(offered)
+    while True:
+        try:
+            return optimizer.update(*args, **offered)
+        except TypeError as error:
+            message = str(error)
+            refused = [k for k in offered if f"unexpected keyword argument {k!r}" in message]
+            if not refused:
+                raise
+            del offered[refused[0]]

@@ -14,6 +14,7 @@ from jaxcalc.arguments import require_callable
 from jaxcalc.descent.backpropagate import value_and_ascent
 from jaxcalc.descent.leaves import require_parameters
 from jaxcalc.descent.optimizers import as_optimizer, changed, initial_state
+from jaxcalc.drop_in import require_booleans
 
 
 class State(NamedTuple):
@@ -78,6 +79,7 @@ def make_step(loss: Callable[..., Any], optimizer: Any, *, has_aux: bool = False
     """
     api = "jaxcalc.descent.make_step"
     require_callable(api, loss)
+    require_booleans(api, has_aux=has_aux)
     chosen = as_optimizer(api, optimizer)
     transformation = chosen.make(*chosen.functions)
 

@@ -30,6 +30,8 @@ def rmatmul(values: Any, layout: Layout, operand: Any) -> Any:
     if array.ndim == 2:
         return _product(values, transposed, array.T).T
     result = _product(values, transposed, array)
+    if structured and jnp.iscomplexobj(result):  # of real inputs: a row of complex derivatives
+        return transposed.output_side.unravel(result)
     return _unravel(result, values, transposed) if structured else result
 
 

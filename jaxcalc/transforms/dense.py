@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import jax.numpy as jnp
 
-from jaxcalc.arguments import Chosen
+from jaxcalc.arguments import Chosen, is_inexact
 from jaxcalc.concrete import PERHAPS_UNTRACEABLE, UNTRACEABLE
 from jaxcalc.engine.chunks import BlockOf
 from jaxcalc.engine.dense import (
@@ -22,7 +22,7 @@ from jaxcalc.engine.dense import (
 from jaxcalc.engine.directions import Direction
 from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
 from jaxcalc.engine.registry import Context
-from jaxcalc.flat import FlatMap, require_differentiable_output, require_real_side
+from jaxcalc.flat import FlatMap, as_forward_types, require_differentiable_output, require_real_side
 from jaxcalc.planning.blocks import block_within, needs_blocks, require_fitting_result
 from jaxcalc.transforms.options import (
     Options,
@@ -62,13 +62,15 @@ def dense_jacobian(
                 block_of=_block_of(flat, options, direction, output),
                 watch=watch,
             )
+        if direction == "reverse" and options.mode == "auto":
+            blocks = as_forward_types(blocks, values)
         return flat.value(values), aux, flat.jacobian(blocks, [jnp.shape(y) for y in values])
 
     if options.mode == "reverse":
         return run("reverse")
     if options.mode == "forward":
         return _forward(flat, options, lambda wrap: run("forward", wrap))
-    output, allowed = _trace(flat, options)
+    output, allowed = _trace(flat, options, allow_int=True)
     require_fitting_result(options.api, flat.leaves, output, in_other_formats)
     if not allowed:
         return run("forward", _both_ways(options, allowed))
@@ -198,17 +200,29 @@ def _block_of(flat: FlatMap, options: Options, direction: Direction, output: Lea
     return block_within(options.api, options.memory_limit)
 
 
-def _checked(flat: FlatMap, leaves: Leaves, options: Options) -> list[Any]:
+def _checked(flat: FlatMap, leaves: Leaves, options: Options, *, allow_int: bool) -> list[Any]:
     output, _ = flat(leaves)
-    require_differentiable_output(options.api, output, flat.treedef, holomorphic=options.holomorphic)
+    require_differentiable_output(
+        options.api, output, flat.treedef, holomorphic=options.holomorphic, allow_int=allow_int
+    )
     return output
 
 
-def _trace(flat: FlatMap, options: Options) -> tuple[list[Any], set[Direction]]:
-    """The output, by its shapes at least, and the directions that JAX allows for f."""
+def _trace(
+    flat: FlatMap, options: Options, *, allow_int: bool = False
+) -> tuple[list[Any], set[Direction]]:
+    """The output, by its shapes at least, and the directions that JAX allows for f.
+
+    Integer outputs, where they are allowed, go forward alone, as in `jax.jacfwd`.
+    """
+
+    def output_at(leaves: Leaves) -> list[Any]:
+        return _checked(flat, leaves, options, allow_int=allow_int)
+
+    both: set[Direction] = {"forward", "reverse"}
     try:
-        return trace_directions(lambda _, leaves: _checked(flat, leaves, options), [], flat.leaves)
+        output, allowed = trace_directions(lambda _, leaves: output_at(leaves), [], flat.leaves)
     except PERHAPS_UNTRACEABLE:
-        pass
-    # f needs concrete values: one evaluation says how large its output is
-    return _checked(flat, flat.leaves, options), {"forward", "reverse"}
+        # f needs concrete values: one evaluation says how large its output is
+        output, allowed = output_at(flat.leaves), both
+    return output, allowed if all(map(is_inexact, output)) else allowed - {"reverse"}

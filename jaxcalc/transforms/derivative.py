@@ -21,6 +21,7 @@ from jaxcalc.arguments import (
     require_differentiable,
 )
 from jaxcalc.concrete import PERHAPS_UNTRACEABLE
+from jaxcalc.drop_in import require_booleans
 from jaxcalc.flat import require_differentiable_output, split_aux
 from jaxcalc.kinds import kind_of
 
@@ -61,6 +62,7 @@ def derivative(
     """
     api = "jaxcalc.derivative"
     require_callable(api, f)
+    require_booleans(api, has_aux=has_aux)
     if not _is_integer(order) or order < 1:
         raise ValueError(f"{api}: order must be an integer of 1 or more, got {order!r}.")
     times = int(order)
@@ -115,6 +117,7 @@ def partial_derivative(
     """
     api = "jaxcalc.partial_derivative"
     require_callable(api, f)
+    require_booleans(api, has_aux=has_aux)
     places = list(wrt) if isinstance(wrt, Sequence) and not isinstance(wrt, str) else [wrt]
     if not places:
         raise ValueError(f"{api}: wrt is empty; give a position or a name.")

@@ -17,6 +17,7 @@ from jaxcalc.arguments import (
     function_name,
     require_callable,
 )
+from jaxcalc.drop_in import drop_in
 from jaxcalc.flat import split_aux
 from jaxcalc.kinds import is_scalar, not_scalar
 from jaxcalc.transforms.direct import Direct
@@ -25,14 +26,15 @@ from jaxcalc.transforms.request import Request
 from jaxcalc.transforms.structured import Result
 
 
+@drop_in
 def gradient(
     f: Callable[..., Any],
     argnums: Argnums = 0,
-    *,
-    argnames: Argnames | None = None,
     has_aux: bool = False,
     holomorphic: bool = False,
     allow_int: bool = False,
+    *,
+    argnames: Argnames | None = None,
 ) -> Callable[..., Any]:
     """The gradient of a function with scalar output; a drop-in for `jax.grad`.
 
@@ -85,14 +87,15 @@ def gradient(
     return gradient_f
 
 
+@drop_in
 def value_and_gradient(
     f: Callable[..., Any],
     argnums: Argnums = 0,
-    *,
-    argnames: Argnames | None = None,
     has_aux: bool = False,
     holomorphic: bool = False,
     allow_int: bool = False,
+    *,
+    argnames: Argnames | None = None,
 ) -> Callable[..., Any]:
     """The value and the gradient of f from one evaluation; a drop-in for `jax.value_and_grad`.
 

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 
 from jaxcalc.arguments import Argnames, Argnums, require_callable
+from jaxcalc.drop_in import drop_in
 from jaxcalc.kinds import is_scalar, not_scalar
 from jaxcalc.transforms.dense import dense_hessian
 from jaxcalc.transforms.direct import Direct
@@ -15,14 +16,15 @@ from jaxcalc.transforms.request import Request
 from jaxcalc.transforms.structured import Result, in_other_formats, structured_hessian, traced_dense
 
 
+@drop_in
 def hessian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
-    *,
-    argnames: Argnames | None = None,
     has_aux: bool = False,
     holomorphic: bool = False,
     allow_int: bool = False,
+    *,
+    argnames: Argnames | None = None,
     format: Format = "dense",  # noqa: A002
     mode: Mode = "auto",
     memory_limit: int | None = None,
@@ -93,14 +95,15 @@ def hessian(
     return hessian_f
 
 
+@drop_in
 def value_gradient_and_hessian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
-    *,
-    argnames: Argnames | None = None,
     has_aux: bool = False,
     holomorphic: bool = False,
     allow_int: bool = False,
+    *,
+    argnames: Argnames | None = None,
     format: Format = "dense",  # noqa: A002
     mode: Mode = "auto",
     memory_limit: int | None = None,

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 
 from jaxcalc.arguments import Argnames, Argnums, require_callable
+from jaxcalc.drop_in import drop_in, require_booleans
 from jaxcalc.transforms.dense import dense_jacobian
 from jaxcalc.transforms.diagonal import evaluate_diagonal, require_alone
 from jaxcalc.transforms.direct import Direct
@@ -16,14 +17,15 @@ from jaxcalc.transforms.request import Request
 from jaxcalc.transforms.structured import Result, in_other_formats, structured_jacobian, traced_dense
 
 
+@drop_in
 def jacobian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
-    *,
-    argnames: Argnames | None = None,
     has_aux: bool = False,
     holomorphic: bool = False,
     allow_int: bool = False,
+    *,
+    argnames: Argnames | None = None,
     format: Format = "dense",  # noqa: A002
     mode: Mode = "auto",
     memory_limit: int | None = None,
@@ -122,14 +124,15 @@ def jacobian(
     return jacobian_f
 
 
+@drop_in
 def value_and_jacobian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
-    *,
-    argnames: Argnames | None = None,
     has_aux: bool = False,
     holomorphic: bool = False,
     allow_int: bool = False,
+    *,
+    argnames: Argnames | None = None,
     format: Format = "dense",  # noqa: A002
     mode: Mode = "auto",
     memory_limit: int | None = None,
@@ -179,6 +182,7 @@ def _evaluator(
     options: Options, rows: Indices | None, columns: Indices | None, *, diagonal: bool
 ) -> Callable[..., Result]:
     """What makes the Jacobian, or the part of it that is asked for."""
+    require_booleans(options.api, diagonal=diagonal)
     if diagonal:
         require_alone(options, rows, columns)
         return evaluate_diagonal

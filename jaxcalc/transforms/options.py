@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxcalc.arguments import Chosen, require_differentiable
+from jaxcalc.drop_in import require_booleans
 from jaxcalc.engine.dense import Leaves
 from jaxcalc.engine.directions import Direction, directions_allowed
 from jaxcalc.flat import FlatMap
@@ -37,6 +38,8 @@ class Options:
     progress: bool = False
 
     def __post_init__(self) -> None:
+        names = ("has_aux", "holomorphic", "allow_int", "strict", "progress")
+        require_booleans(self.api, **{name: getattr(self, name) for name in names})
         self._require_legal("format", self.format, get_args(Format))
         self._require_legal("mode", self.mode, get_args(Mode))
         limit = self.memory_limit

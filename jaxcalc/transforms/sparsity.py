@@ -19,6 +19,8 @@ def sparsity(
     argnames: Argnames | None = None,
     order: int = 1,
     has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
     **kwargs: Any,
 ) -> SparsityPattern:
     """Which entries of the Jacobian, or of the Hessian, of f can be nonzero.
@@ -35,6 +37,8 @@ def sparsity(
         argnames: a name or names, instead of `argnums`.
         order: 1 for the Jacobian, 2 for the Hessian.
         has_aux: f returns `(output, aux)`; aux is not looked at.
+        holomorphic: promise that f is holomorphic; inputs and outputs are then complex.
+        allow_int: integer and boolean leaves may be chosen, which take no columns.
         **kwargs: keyword arguments of f.
 
     Returns:
@@ -58,6 +62,6 @@ def sparsity(
     require_callable(api, f)
     if order not in (1, 2):
         raise ValueError(f"{api}: order must be 1 (Jacobian) or 2 (Hessian), got {order!r}.")
-    options = Options(api, has_aux, False, False, "structured", "auto", None, False)
+    options = Options(api, has_aux, holomorphic, allow_int, "structured", "auto", None, False)
     request = Request.of(f, options, argnums, argnames, args, kwargs)
     return prepare(request, "jacobian" if order == 1 else "hessian").layout.pattern

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from jaxcalc.flat import Blocks, FlatMap, column_blocks, row_blocks
+from jaxcalc.flat import Blocks, FlatMap, as_forward_types, column_blocks, row_blocks
 from jaxcalc.formats.matrix import Jacobian
 from jaxcalc.planning.blocks import require_fitting_result
 from jaxcalc.planning.liveness import peak_bytes
@@ -86,7 +86,9 @@ def _blocks(run: Sequence[Any], flat: FlatMap, prepared: Prepared) -> Blocks:
     """The blocks of a Jacobian, for each output leaf and each input leaf."""
     if prepared.derivative.way == "forward":
         return [column_blocks(leaf, flat.shapes) for leaf in run]
-    return row_blocks(run, prepared.outputs.shapes)
+    outputs = prepared.outputs
+    blocks = row_blocks(run, outputs.shapes)
+    return as_forward_types(blocks, [jax.ShapeDtypeStruct((), dtype) for dtype in outputs.dtypes])
 
 
 def _sparse(request: Request, kind: str, *, with_value: bool) -> Result:

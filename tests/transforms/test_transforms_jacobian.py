@@ -253,7 +253,6 @@ def test_options_are_refused_when_the_transformation_is_made(name, options, text
             {"holomorphic": True},
             "holomorphic=True requires complex outputs, but output is float",
         ),
-        (lambda x: {"n": jnp.int32(3)}, 1.0, {}, r"output\['n'\] is int32, which has no derivative"),
         (
             lambda x: {"n": jnp.int32(3)},
             1.0,
