@@ -11,6 +11,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr
 
 from jaxcalc.engine.control_flow.operands import Run, shapes_of
+from jaxcalc.engine.varying import as_typed
 from jaxcalc.formats.lanes import Group, Lanes
 from jaxcalc.formats.unions import coefficients_on, columns, kept_on, union, widened
 
@@ -79,11 +80,13 @@ class Loop:
             AssertionError: it has entries that a closed pattern lacks.
         """
         arrays = []
-        for x, index, on in zip(self.as_carry(values), pattern.indices, self.is_tangent, strict=True):
+        carry = zip(self.as_carry(values), self.avals, pattern.indices, self.is_tangent, strict=True)
+        for x, aval, index, on in carry:
             if not on:
-                arrays.append(x)
+                arrays.append(as_typed(aval, x))
             elif index is not None:
-                arrays.append(coefficients_on(index, x if pattern.is_closed else kept_on(index, x)))
+                kept = x if pattern.is_closed else kept_on(index, x)
+                arrays.append(as_typed(aval, coefficients_on(index, kept)))
             elif pattern.is_closed and x.groups:
                 raise AssertionError("a carry that holds no entry at any step has some")
         return arrays
