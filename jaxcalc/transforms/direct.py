@@ -26,6 +26,7 @@ from jaxcalc.engine.staged import Staged
 from jaxcalc.formats.layout import Layout
 from jaxcalc.transforms.call import is_input, take_apart
 from jaxcalc.transforms.changing_arrays import changing_arrays, limited
+from jaxcalc.transforms.once import once
 from jaxcalc.transforms.parts import EvaluatePart
 from jaxcalc.transforms.prepare import prepare
 from jaxcalc.transforms.recall import Recall, sight
@@ -102,14 +103,26 @@ class Direct:
         changing = changing_arrays(request)
         if changing is not None:
             request = changing.traced(request, lambda traced: self._compiled(traced) is not None)
-        compiled = self._compiled(request)
+        fresh: list[Compiled] = []
+        compiled = self._compiled(request, fresh)
+        if fresh:  # f has run, and has changed what it reads: another call finds another function
+            return fresh[0].treedef.unflatten(fresh[0].staged.inline(request.call.traced))
         if compiled is None:
-            return self._anew(request)
+            return self._anew_once(request)
         self._remember(request, compiled.probe, compiled.staged, compiled.treedef.unflatten)
         return compiled.treedef.unflatten(compiled.staged(request.call.traced))
 
     def _anew(self, request: Request) -> Any:
         return self._outcome(self._evaluate(request, with_value=self._with_value))
+
+    def _anew_once(self, request: Request) -> Any:
+        """The same with a single run of f, as `jax.jacfwd` has it."""
+        if request.options.mode != "auto" or is_jit_disabled():
+            return self._anew(request)
+        try:
+            return self._anew(replace(request, f=once(request.f)))
+        except jax.errors.UnexpectedTracerError:  # a rule of f reads a value of the run that made it
+            return self._anew(request)
 
     def _answer_sparsely(self, request: Request) -> Any:
         changing = changing_arrays(request)
@@ -149,8 +162,11 @@ class Direct:
             request = self._evaluate.narrowed(request, with_value=self._with_value)
         return prepare(request, self._kind).layout
 
-    def _compiled(self, request: Request) -> Compiled | None:
-        """The compiled derivative for this call; None where f is to be looked at anew."""
+    def _compiled(self, request: Request, fresh: list[Compiled] | None = None) -> Compiled | None:
+        """The compiled derivative for this call; None where f is to be looked at anew.
+
+        `fresh` gets one that is right for this call alone.
+        """
         options = request.options
         if options.has_aux or options.allow_int or options.progress or is_jit_disabled():
             return None
@@ -160,21 +176,27 @@ class Direct:
         family = request.family(options.api) if request.call.known_arrays else None
         key = (key, options.memory_limit, self._evaluate, registry.revision())
         tried: _Tried = _CACHE.get(
-            request.f, key, lambda probe: self._try(request, key, probe), request.call.kinds, family
+            request.f,
+            key,
+            lambda probe: self._try(request, key, probe, fresh),
+            request.call.kinds,
+            family,
         )
         return tried.compiled
 
-    def _try(self, request: Request, key: Hashable, probe: Probe) -> _Tried:
+    def _try(
+        self, request: Request, key: Hashable, probe: Probe, fresh: list[Compiled] | None
+    ) -> _Tried:
         if not probe.is_complete or request.f in _restless:
             return _Tried(None)
         if not _is_worth_compiling(request, key):
             return _Tried(None, is_kept=False)
-        treedefs: list[Any] = []
+        treedefs, f = list[Any](), once(request.f)
 
         def run(traced: list[Any]) -> list[Any]:
             args, kwargs = request.call.rebuild(traced)
             leaves, treedef = jax.tree.flatten(
-                self._anew(replace(request, call=take_apart(args, kwargs)))
+                self._anew(replace(request, f=f, call=take_apart(args, kwargs)))
             )
             treedefs.append(treedef)
             return leaves
@@ -183,14 +205,16 @@ class Direct:
             staged = Staged(run, request.call.traced)
         except PERHAPS_UNTRACEABLE:  # it branches on values, or has an error of its own to raise again
             return _Tried(None)
+        if any(isinstance(c, jax.core.Tracer) for c in staged.constants):  # it reads another trace
+            return _Tried(None)
+        compiled = Compiled(staged, treedefs[-1], probe)
         if not probe.is_unchanged():
             with _lock:
                 _restless.add(request.f)
+            if fresh is not None:
+                fresh.append(compiled)
             return _Tried(None)
-        reads_a_trace = any(isinstance(c, jax.core.Tracer) for c in staged.constants)
-        if reads_a_trace or len(staged.jaxpr.eqns) > _LARGEST:
-            return _Tried(None)
-        return _Tried(Compiled(staged, treedefs[-1], probe))
+        return _Tried(None if len(staged.jaxpr.eqns) > _LARGEST else compiled)
 
 
 def _is_worth_compiling(request: Request, key: Hashable) -> bool:
