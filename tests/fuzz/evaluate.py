@@ -49,9 +49,8 @@ def _run(jaxpr: Jaxpr, consts: Sequence[Any], arguments: Sequence[Any]) -> list[
 
 
 def _closed(program: Any, arguments: Sequence[Any]) -> list[Any]:
-    if isinstance(program, Jaxpr):
-        return _run(program, (), arguments)
-    return _run(program.jaxpr, program.consts, arguments)
+    """A program with its constants, or without any; newer JAX has one class for both."""
+    return _run(getattr(program, "jaxpr", program), getattr(program, "consts", ()), arguments)
 
 
 def _equation(eqn: JaxprEqn, arrays: list[Any]) -> list[Any]:
