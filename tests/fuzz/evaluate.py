@@ -93,7 +93,7 @@ def _bind(eqn: JaxprEqn, arrays: Sequence[Any]) -> list[Any]:
 
 def _scan(eqn: JaxprEqn, arrays: list[Any]) -> list[Any]:
     p = eqn.params
-    consts, carry_count, length = p["num_consts"], p["num_carry"], p["length"]
+    (consts, carry_count), length = _counts(p), p["length"]
     fixed, carry, xs = (
         arrays[:consts],
         arrays[consts : consts + carry_count],
@@ -109,6 +109,14 @@ def _scan(eqn: JaxprEqn, arrays: list[Any]) -> list[Any]:
         for j, v in enumerate(eqn.outvars[carry_count:])
     ]
     return [*carry, *ys]
+
+
+def _counts(p: dict[str, Any]) -> tuple[int, int]:
+    """How many operands of a scan are constants, and how many are carried; JAX 0.11 packs them."""
+    if "num_consts" in p:
+        return p["num_consts"], p["num_carry"]
+    consts, carry, _ = p["ft_in"].unpack()
+    return len(consts), len(carry)
 
 
 def _while(eqn: JaxprEqn, arrays: list[Any]) -> list[Any]:
