@@ -107,7 +107,8 @@ def check(
     require_booleans(_API, has_aux=has_aux, holomorphic=holomorphic, raises=raises)
     settings = _settings(entries, seed)
     given = choose(_API, f, argnums, argnames, args, kwargs)
-    require_differentiable(given, holomorphic=holomorphic, allow_int=_has_inexact(given.primal))
+    has_inexact = _has_inexact(given.primal)
+    require_differentiable(given, holomorphic=holomorphic, allow_int=has_inexact, has_allow_int=False)
     require_values(_API, args, kwargs)
 
     def examined(args: Any, kwargs: Any, label: str) -> tuple[FlatMap, list[Examination]]:

@@ -19,6 +19,7 @@ from jaxcalc.arguments import (
     function_name,
     is_array,
     require_callable,
+    require_differentiable,
 )
 from jaxcalc.flat import FlatMap
 from jaxcalc.kinds import is_scalar, kind_of
@@ -299,7 +300,13 @@ def _flat_map(chosen: Chosen, has_aux: bool) -> FlatMap:
 
 
 def _require_scalar_input(chosen: Chosen, f: Callable[..., Any]) -> None:
+    require_differentiable(chosen, holomorphic=False, allow_int=True)  # all leaves are arrays
     leaves = chosen.leaves()
+    if not leaves:
+        raise TypeError(
+            f"{chosen.api}: {chosen.names[0]} is {chosen.primal!r}, which holds no number to "
+            "differentiate by."
+        )
     if len(leaves) == 1 and leaves[0][1] is chosen.primal and jnp.shape(chosen.primal) == ():
         return
     listed = ", ".join(f"{name}: {dtype_of(leaf)}{list(jnp.shape(leaf))}" for name, leaf in leaves[:4])

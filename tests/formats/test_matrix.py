@@ -8,6 +8,7 @@ from jacobians import dense_of, filled, of_mask, struct, tolerance
 from jax import dtypes
 from jax.flatten_util import ravel_pytree
 
+import jaxcalc
 from jaxcalc.formats import product_plans, products
 from jaxcalc.formats.matrix import Jacobian, Layout, Side
 
@@ -492,3 +493,14 @@ def test_products_beyond_two_to_the_31_elements(n):
     assert (np.diff(ordered.rows.astype(np.int64) * n + ordered.cols) > 0).all()
     diagonal = np.asarray(jacobian.diagonal())
     np.testing.assert_array_equal(diagonal, jacobian.values[:n])
+
+
+def test_a_vector_times_a_complex_derivative_keeps_its_imaginary_part():
+    # exp(i x): row k of the Jacobian is i exp(i x_k) e_k
+    x = np.array([0.5, 2.0], np.float32)
+    J = jaxcalc.jacobian(lambda x: jnp.exp(1j * x), format="structured")(x)
+    weights = np.array([2.0, -1.0], np.float32)
+    np.testing.assert_allclose(weights @ J, weights * 1j * np.exp(1j * x), rtol=1e-6)
+    np.testing.assert_allclose((1j * weights) @ J, -weights * np.exp(1j * x), rtol=1e-6)
+    tree = jaxcalc.jacobian(lambda p: jnp.exp(1j * p["x"]), format="structured")({"x": x})
+    np.testing.assert_allclose((weights @ tree)["x"], weights @ tree.matrix(), rtol=1e-6)
