@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr
 
-from jaxcalc.engine import equations, irregular, registry, static
+from jaxcalc.engine import equations, implementation, irregular, registry, static
 from jaxcalc.engine.control_flow import HANDLERS, Run
 from jaxcalc.engine.fallback import dense_fallback
 from jaxcalc.engine.linearity import NotLinearError, NotZeroError, require_linear
@@ -106,6 +106,9 @@ def _step(context: Context, step: Step, operands: list[Any]) -> Sequence[Any]:
     name = step.eqn.primitive.name
     handler, rule = HANDLERS.get(name), registry.find(name)
     has_rule = handler is not None or rule is not None
+    followed = None if has_rule else _implementation(context, step, operands)
+    if followed is not None:
+        return followed
     require_linear(step.eqn, operands, has_rule=has_rule, is_trusted=context.is_trusted)
     if all(x.is_zero for x in tangents) and all(s.is_tangent for s in step.outputs):
         return [_zero(slot) for slot in step.outputs]
@@ -127,6 +130,24 @@ def _step(context: Context, step: Step, operands: list[Any]) -> Sequence[Any]:
     if any(x.stored > limit for x in outputs if isinstance(x, Lanes)):
         raise TooDenseError(f"{named_with_line(step.eqn)} makes a value with more than {limit} entries")
     return outputs
+
+
+def _implementation(context: Context, step: Step, operands: Sequence[Any]) -> list[Any] | None:
+    """The results of what a primitive is defined by; None where that cannot be followed."""
+    program = implementation.program(context, step.eqn)
+    if program is None:
+        return None
+    inner = context.inside_of(step.eqn.primitive)
+    run = Run(partial(apply, inner), inner.is_trusted)
+    try:
+        results = [
+            run.tangent(x, slot.aval) if slot.is_tangent else x
+            for x, slot in zip(run(program, operands), step.outputs, strict=True)
+        ]
+    except NotLinearError:
+        return None
+    context.fallbacks.extend(inner.fallbacks)
+    return results
 
 
 def _read(environment: Mapping[Slot, Any], atom: Atom) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, NamedTuple
 
 from jaxcalc.engine import registry
@@ -79,7 +80,8 @@ def coverage() -> Coverage:
         Rows, sorted by primitive, to iterate over: its name; how it is dealt with, "rule", "followed",
         "replaced", "constant", "dense" or "refused"; the axes that it mixes; a remark. It prints as a
         table with a legend. Rules of `register_rule` are among them. The table is that of all supported
-        versions of JAX, none of which has every primitive.
+        versions of JAX, none of which has every primitive. A primitive that is not in it is followed
+        through its `impl`, where that is JAX code and linear, and else dense.
 
     Cost: no evaluation of f.
 
@@ -99,6 +101,16 @@ def coverage() -> Coverage:
 def followed() -> dict[str, str]:
     """The primitives whose programs are followed, with the remark: a rule would not be asked."""
     return {row.primitive: row.note for row in _rows() if row.how == "followed"}
+
+
+def is_listed(name: str) -> bool:
+    """Whether the table says what is done with a primitive of this name."""
+    return name in _listed()
+
+
+@cache
+def _listed() -> frozenset[str]:
+    return frozenset(row.primitive for row in _rows())
 
 
 def _shown(mixes: registry.Mixes | None) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from typing import Any
 
-from jax.extend.core import JaxprEqn, Primitive
+from jax.extend.core import ClosedJaxpr, JaxprEqn, Primitive
 
 from jaxcalc.formats.lanes import Lanes
 
@@ -32,6 +32,8 @@ class Context:
         fallbacks: the primitives that went through the dense fallback, with their source lines.
         entry_limit: the most entries that a value may have before the walk gives up.
         is_trusted: whether the program is known to be linear: JAX made it, and no rule of the user's.
+        inside: the primitives whose implementations are being followed.
+        traced: the equations of primitives without a rule, with their implementations, by number.
     """
 
     api: str
@@ -39,6 +41,13 @@ class Context:
     fallbacks: list[str] = field(default_factory=list)
     entry_limit: int = ENTRY_LIMIT
     is_trusted: bool = False
+    inside: tuple[Primitive, ...] = ()
+    traced: dict[int, tuple[JaxprEqn, ClosedJaxpr | None]] = field(default_factory=dict)
+
+    def inside_of(self, primitive: Primitive) -> Context:
+        """The context of an implementation, which nobody has said to be linear."""
+        inside = (*self.inside, primitive)
+        return replace(self, is_trusted=False, inside=inside, fallbacks=[])
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:

@@ -21,10 +21,13 @@ X = RNG.normal(size=(3, 4)).astype(np.float32)
 
 
 def linear_primitive(name, function, transpose, *, batched=True, several=False):
-    """A primitive for a linear function that works on the last axes of its operands."""
+    """A primitive for a linear function that works on the last axes of its operands.
+
+    By itself it runs on known numbers only, so that it cannot be followed.
+    """
     p = Primitive(name)
     p.multiple_results = several
-    p.def_impl(function)
+    p.def_impl(lambda *xs, **params: function(*map(np.asarray, xs), **params))
     p.def_abstract_eval(
         lambda *xs, **params: jax.tree.map(
             lambda y: jax.core.ShapedArray(y.shape, y.dtype),

@@ -1,0 +1,72 @@
+"""The JAX code that a primitive of a user's or of another package is defined by.
+
+Where such a primitive meets a tangent after JAX's own rules were applied, its `impl` says what it does.
+If that is JAX code, it is followed in its place, as a call is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Primitive
+
+from jaxcalc.engine import equations, layouts, primitives
+from jaxcalc.engine.registry import Context
+from jaxcalc.engine.varying import shape_of
+
+# whatever a function of the user's may raise that is given tracers, where it wants numbers
+_RAISED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+def program(context: Context, eqn: JaxprEqn) -> ClosedJaxpr | None:
+    """What an equation of an unlisted primitive does, as a program; None where that cannot be followed.
+
+    It cannot where tracing it raises an error, or leads to the primitive again, as JAX's own `impl`
+    does; where it has effects; or where its results are not those that the primitive promises. Whether
+    it is linear in the tangents is seen when it is followed.
+    """
+    if primitives.is_listed(eqn.primitive.name):
+        return None
+    if id(eqn) not in context.traced:
+        context.traced[id(eqn)] = eqn, _traced(eqn)  # kept, so that its number stays its own
+    closed = context.traced[id(eqn)][1]
+    if closed is None or any(_holds(closed.jaxpr, p) for p in (eqn.primitive, *context.inside)):
+        return None
+    return closed
+
+
+def _traced(eqn: JaxprEqn) -> ClosedJaxpr | None:
+    run = layouts.implementation(eqn)
+
+    def results(*operands: Any) -> list[Any]:
+        found = run(*operands)
+        return list(found) if eqn.primitive.multiple_results else [found]
+
+    try:
+        closed = jax.make_jaxpr(results)(*(shape_of(v.aval) for v in eqn.invars))
+    except _RAISED:
+        return None
+    promised = [_type(v.aval) for v in eqn.outvars]
+    return closed if not closed.effects and [_type(a) for a in closed.out_avals] == promised else None
+
+
+def _type(aval: Any) -> Any:
+    return getattr(aval, "shape", None), getattr(aval, "dtype", None)
+
+
+def _holds(jaxpr: Jaxpr, primitive: Primitive) -> bool:
+    """Whether a program, or one inside it, has an equation of this primitive."""
+    return any(
+        eqn.primitive is primitive or any(_holds(inner, primitive) for inner in equations.programs(eqn))
+        for eqn in jaxpr.eqns
+    )
