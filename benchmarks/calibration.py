@@ -28,9 +28,10 @@ from rich.table import Table
 from jaxcalc.engine.interpret import TooDenseError
 from jaxcalc.engine.one_way import NoForwardModeError
 from jaxcalc.flat import FlatMap
+from jaxcalc.transforms.attempts import Attempt, attempts_for
 from jaxcalc.transforms.call import take_apart
 from jaxcalc.transforms.options import Options
-from jaxcalc.transforms.prepare import Attempt, attempts_for, prepare_by, prepare_dense
+from jaxcalc.transforms.prepare import prepare_by, prepare_dense
 from jaxcalc.transforms.request import Request
 from jaxcalc.transforms.split import split_jacobian
 from jaxcalc.transforms.traced import Traced
@@ -128,7 +129,7 @@ def _split(request: Request, args: Any) -> Any:
     flat: FlatMap = request.flat(take_apart(args, {}).traced)
     output = jax.eval_shape(lambda leaves: flat(leaves)[0], flat.leaves)
     found = split_jacobian(flat, output)
-    return None if found is None else found[2]
+    return None if found is None else found()[2]
 
 
 def _chosen(request: Request, kind: str, found: dict[str, Plan]) -> str:

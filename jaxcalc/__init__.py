@@ -3,7 +3,6 @@
 import importlib as _importlib
 import typing as _typing
 
-from jaxcalc.engine.attempts import JaxcalcWarning
 from jaxcalc.kinds import Kind, classify
 from jaxcalc.transforms import (
     derivative,
@@ -22,6 +21,7 @@ if _typing.TYPE_CHECKING:
     from jaxcalc import descent, numerical, visual
     from jaxcalc.checking.check import check
     from jaxcalc.checking.diagnose import diagnose
+    from jaxcalc.engine.failures import JaxcalcWarning
     from jaxcalc.formats.matrix import Jacobian
     from jaxcalc.formats.pattern import SparsityPattern
     from jaxcalc.planning.explanation import Explanation
@@ -56,6 +56,7 @@ _WHEN_USED = ("descent", "numerical", "visual")  # a third of the time that the 
 _HOME = {  # what is looked up when it is used, and where it is
     "Explanation": "planning.explanation",
     "Jacobian": "formats.matrix",
+    "JaxcalcWarning": "engine.failures",
     "SparsityPattern": "formats.pattern",
     "check": "checking",
     "diagnose": "checking",

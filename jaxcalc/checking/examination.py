@@ -22,6 +22,8 @@ from jaxcalc.checking.products import Pairs, forward_and_reverse, linear, struct
 from jaxcalc.checking.reals import RealMap, element_name
 from jaxcalc.checking.report import CheckFinding, Comparison
 from jaxcalc.checking.verdicts import Verdicts
+from jaxcalc.engine.directions import REFUSALS
+from jaxcalc.engine.failures import Failures
 
 _FEW_INPUTS, _FEW_ENTRIES = 32, 1024  # so small that all entries are looked at
 _MOST_OUTPUTS = 2**14  # more are summed up in groups
@@ -194,10 +196,12 @@ class Examination:
         name = "structured against dense"
         if forward is None:
             return
-        try:
-            matrix = structured()
-        except (TypeError, ValueError, NotImplementedError) as error:
-            self.note(name, f"left out: {_reason(error)}")
+        failures = Failures(self.f.api)
+        matrix = failures.prepare(structured, None)
+        if failures.failure is not None:
+            self.note(name, f"left out: {_reason(failures.failure)}")
+            if not isinstance(failures.failure, REFUSALS):
+                failures.tell()
             return
         pairs = structured_products(
             matrix, directions.rows, forward, self.tolerance, rounding(self.f, forward)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -15,7 +15,8 @@ from jax.tree_util import keystr, tree_flatten_with_path
 
 from jaxcalc.arguments import dtype_of, is_inexact
 from jaxcalc.concrete import PERHAPS_UNTRACEABLE, UNTRACEABLE
-from jaxcalc.engine.directions import Direction
+from jaxcalc.engine.directions import REFUSALS, Direction
+from jaxcalc.engine.failures import Failures
 from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
 from jaxcalc.engine.registry import Context
 from jaxcalc.flat import FlatMap
@@ -66,6 +67,7 @@ class RealMap:
         center: f(x).
         allowed: the modes that f has; those that JAX lacks but jaxcalc has are among them.
         is_traceable: whether f can be traced.
+        refused: the modes among those allowed that JAX refused all the same.
     """
 
     api: str
@@ -76,6 +78,7 @@ class RealMap:
     center: Leaves
     allowed: set[Direction]
     is_traceable: bool
+    refused: set[Direction] = field(default_factory=set)
 
     @classmethod
     def of(cls, flat: FlatMap) -> RealMap:
@@ -114,10 +117,12 @@ class RealMap:
         """With what can be found out by tracing."""
         allowed: set[Direction] = {"forward", "reverse"}
         is_traceable = True
+        failures = Failures(api)
         try:
-            _, allowed = trace_directions(lambda _, x: call(list(x)), [], leaves)
+            _, allowed = trace_directions(lambda x: call(list(x)), leaves, failures)
         except PERHAPS_UNTRACEABLE:
             is_traceable = False
+        failures.tell()
         if is_traceable:
             call = jax.jit(call)  # one program, rather than one for each operation
         return cls(api, call, leaves, tuple(inputs), tuple(outputs), center, set(allowed), is_traceable)
@@ -197,10 +202,8 @@ class RealMap:
             return flattened(self._each(product, tangents, len(directions)), len(directions))
         except NoForwardModeError:
             return None
-        except TypeError as error:
-            # custom_vjp in a function that cannot be traced: no way to see through it
-            if self.is_traceable or isinstance(error, UNTRACEABLE):
-                raise
+        except REFUSALS as error:
+            self._refuse("forward", error)
             return None
 
     def reverse(self, cotangents: np.ndarray) -> np.ndarray | None:
@@ -210,10 +213,21 @@ class RealMap:
         """
         if "reverse" not in self.allowed:
             return None
-        _, pull = jax.vjp(self.call, self.leaves)
         weights = unflattened(cotangents, self.outputs)
-        products = self._each(lambda u: list(pull(u)[0]), weights, len(cotangents))
+        try:
+            _, pull = jax.vjp(self.call, self.leaves)
+            products = self._each(lambda u: list(pull(u)[0]), weights, len(cotangents))
+        except REFUSALS as error:
+            self._refuse("reverse", error)
+            return None
         return flattened(products, len(cotangents))
+
+    def _refuse(self, direction: Direction, error: Exception) -> None:
+        """Note a mode that f turned out not to have; it has one of them, or the error is raised."""
+        other: Direction = "reverse" if direction == "forward" else "forward"
+        if isinstance(error, UNTRACEABLE) or other not in self.allowed or other in self.refused:
+            raise error
+        self.refused.add(direction)
 
     def _with_forward_mode(self) -> Callable[[Leaves], Leaves]:
         """f with a forward mode for the `jax.custom_vjp` functions in it."""

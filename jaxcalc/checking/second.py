@@ -33,7 +33,7 @@ def gradient_map(f: RealMap, rng: np.random.Generator) -> tuple[RealMap | None, 
         wide = jnp.result_type(*{jnp.finfo(t.dtype).dtype for t in terms}) if terms else jnp.float32
         return sum((term.astype(wide) for term in terms), jnp.zeros((), wide))
 
-    if "reverse" in f.allowed:
+    if "reverse" in f.allowed and (f.is_traceable or f.reverse(weights) is not None):
         gradient = jax.grad(total)
     elif f.size <= _FEW:
         gradient = jax.jacfwd(total)

@@ -12,8 +12,12 @@ import jax.numpy as jnp
 from jaxcalc.arguments import dtype_of, function_name, require_callable
 from jaxcalc.descent.leaves import require_arrays, require_parameters
 from jaxcalc.drop_in import require_booleans
+from jaxcalc.engine.directions import Direction
+from jaxcalc.engine.failures import Failures
 from jaxcalc.flat import split_aux
 from jaxcalc.kinds import is_scalar, kind_of
+
+_BOTH: tuple[Direction, ...] = ("reverse", "forward")
 
 
 def backpropagate(loss: Callable[..., Any], *, has_aux: bool = False) -> Callable[..., Any]:
@@ -97,7 +101,8 @@ def value_and_ascent(
     """The loss, its aux, and its steepest ascent: the conjugate of JAX's gradient.
 
     For real parameters that is the gradient. For z = x + iy JAX's gradient is dL/dx - i dL/dy, and
-    the loss grows fastest along dL/dx + i dL/dy.
+    the loss grows fastest along dL/dx + i dL/dy. A loss that JAX has no reverse mode of, such as one
+    with a `while_loop`, goes forward, with a product for each parameter.
     """
 
     def call(parameters: Any) -> tuple[Any, Any]:
@@ -105,5 +110,13 @@ def value_and_ascent(
         require_loss(api, loss, parameters, output)
         return output, aux
 
-    (value, aux), gradients = jax.value_and_grad(call, has_aux=True)(parameters)
+    def run(direction: Direction) -> Any:
+        if direction == "reverse":
+            return jax.value_and_grad(call, has_aux=True)(parameters)
+        gradients, kept = jax.jacfwd(lambda p: (call(p)[0], call(p)), has_aux=True)(parameters)
+        return kept, gradients
+
+    failures = Failures(api)
+    (value, aux), gradients = failures.in_turn(run, _BOTH)
+    failures.tell()
     return value, aux, jax.tree.map(jnp.conj, gradients)

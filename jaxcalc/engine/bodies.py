@@ -65,6 +65,55 @@ def name(eqn: JaxprEqn) -> str:
     return str(getattr(program(eqn, "call_jaxpr").jaxpr.debug_info, "func_name", "") or "")
 
 
+def files(eqn: JaxprEqn) -> list[str]:
+    """The files of the function that a `custom_jvp` call runs and of its rule; empty if not known."""
+    made = program(eqn, "call_jaxpr").jaxpr, param(eqn, "jvp_jaxpr_fun")
+    told = [getattr(getattr(x, "debug_info", None), "func_src_info", None) or "" for x in made]
+    return [text.rpartition(" at ")[2].rpartition(":")[0] for text in told]
+
+
+class Solvers(NamedTuple):
+    """What a `custom_linear_solve` solves with.
+
+    Attributes:
+        constants: the operands that the matrix or a solver reads; the others are right sides.
+        has_transpose: whether there is a solver for the transpose.
+    """
+
+    constants: slice
+    has_transpose: bool
+
+
+def solvers(eqn: JaxprEqn) -> Solvers:
+    """Read the solvers of a `custom_linear_solve`."""
+    lengths = param(eqn, "const_lengths", tuple)
+    return Solvers(slice(0, sum(lengths)), part(eqn, "jaxprs", "transpose_solve") is not None)
+
+
+# what does the same to each operand on its own
+SEPARABLE = frozenset({"device_put", "optimization_barrier"})
+
+
+def one_by_one(eqn: JaxprEqn) -> list[JaxprEqn]:
+    """An equation for each operand, where each result belongs to one of them; else the equation itself.
+
+    JAX takes a result of such an equation for linear if any operand is.
+    """
+    count = len(eqn.invars)
+    if count < 2 or eqn.primitive.name not in SEPARABLE:
+        return [eqn]
+
+    def own(value: Any, i: int) -> Any:
+        return value[i : i + 1] if isinstance(value, tuple) and len(value) == count else value
+
+    return [
+        with_each_param(eqn, lambda value, i=i: own(value, i)).replace(  # type: ignore[misc]
+            invars=[eqn.invars[i]], outvars=[eqn.outvars[i]]
+        )
+        for i in range(count)
+    ]
+
+
 class ShardMap(NamedTuple):
     """A program run on each device's part of its operands, and the options of `jax.shard_map`."""
 

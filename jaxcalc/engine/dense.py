@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from jax import lax
 from jaxcalc.arguments import dtype_of, is_array
 from jaxcalc.aside import Aside, set_aside
 from jaxcalc.engine.chunks import BlockOf, FlatCall, Leaves, Watch, blocks_in_turn
-from jaxcalc.engine.directions import Direction
+from jaxcalc.engine.directions import REFUSALS, Direction
 from jaxcalc.symbolic import is_symbolic
 
 Wrap = Callable[[FlatCall], FlatCall]
@@ -117,13 +117,14 @@ def hessian_blocks(
     *,
     holomorphic: bool,
     forward: Wrap | None = None,
+    outer_forward: Wrap | None = None,
     block_of: BlockOf | None = None,
     watch: Watch | None = None,
 ) -> tuple[Any, Any, list[Any], Any]:
     """Second-order blocks, first-order blocks, output leaves and aux, of one evaluation of f.
 
     `directions` are those of the outer and of the inner derivative; `jax.hessian` is forward over
-    reverse. `forward` is applied to what is differentiated in forward mode.
+    reverse. Where they are forward, `forward` is applied to f and `outer_forward` to its derivative.
     """
     outer, inner = directions
     structures: list[Any] = []
@@ -137,10 +138,48 @@ def hessian_blocks(
         return flat, (output, aux)
 
     second, flat, (output, aux) = jacobian_blocks(
-        first, leaves, outer, holomorphic=holomorphic, forward=forward, block_of=block_of, watch=watch
+        first,
+        leaves,
+        outer,
+        holomorphic=holomorphic,
+        forward=outer_forward,
+        block_of=block_of,
+        watch=watch,
     )
     structure = structures[-1]
     return structure.unflatten(second), structure.unflatten(flat), output, aux
+
+
+def refuses(
+    flat_at: Callable[[Leaves], Any], inputs: Leaves, way: Literal["forward", "reverse", "hessian"]
+) -> bool:
+    """Whether JAX has no derivative of a flat function, as it says while it is traced.
+
+    `flat_at(inputs)` is the function, with the `leaves` that it is differentiated by.
+    """
+
+    def product(inputs: Leaves) -> Any:
+        flat = flat_at(inputs)
+
+        def call(leaves: Leaves) -> Leaves:
+            return list(flat(leaves)[0])
+
+        def gradient(leaves: Leaves) -> Leaves:
+            output, pull = jax.vjp(call, list(leaves))
+            return list(pull([jnp.ones_like(y) for y in output])[0])
+
+        if way == "reverse":
+            return gradient(flat.leaves)
+        leaves = [jnp.asarray(x) for x in flat.leaves]
+        function = gradient if way == "hessian" else call
+        # JAX finds out about some functions in the one, and about others in the other
+        return jax.jvp(function, (leaves,), (leaves,))[1], jax.linearize(function, leaves)[1](leaves)
+
+    try:
+        jax.eval_shape(product, list(inputs))
+    except REFUSALS:
+        return True
+    return False
 
 
 def cheaper_direction(leaves: Leaves, output: Leaves) -> Direction:

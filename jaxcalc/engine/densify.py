@@ -121,7 +121,7 @@ def _written(blocks: Any, places: np.ndarray, n: int, inputs_first: bool) -> Any
 
     def write(block: Any, start: Any) -> Any:
         zeros = jnp.zeros((n, block.shape[1]), block.dtype)
-        return lax.dynamic_update_slice(zeros, block, [start, np.zeros_like(start)])
+        return lax.dynamic_update_slice(zeros, block, [start, jnp.zeros_like(start)])
 
     axis = 1 if inputs_first else 0
     out = jax.vmap(write, in_axes=(1, 0), out_axes=axis)(blocks, places)

@@ -20,7 +20,7 @@ from jaxcalc.engine.interpret import TooDenseError, identity, run_primal, walk
 from jaxcalc.engine.linearity import NotLinearError, calls_rules
 from jaxcalc.engine.locate import Meeting, Observer
 from jaxcalc.engine.program import Slot, Step
-from jaxcalc.engine.registry import Context
+from jaxcalc.engine.registry import Context, NoRuleError
 from jaxcalc.engine.staged import Staged
 from jaxcalc.engine.trace import Build, Inputs, Linearized, Way, linearize
 from jaxcalc.engine.varying import shape_of
@@ -296,7 +296,7 @@ class Derivative:
         """The program applied to basis vectors, as JAX does, those together that nowhere meet."""
         program, context = self._traced.program, self._context
         if context.strict:
-            raise NotImplementedError(
+            raise NoRuleError(
                 f"{context.api}: {error}, so that its structure cannot be followed, and strict=True "
                 "allows no dense derivative in its place. Leave strict out."
             ) from error

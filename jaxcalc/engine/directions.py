@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
+import jax
 from jax.extend.core import Jaxpr, JaxprEqn, Var
 
-from jaxcalc.engine import equations
+from jaxcalc.engine import bodies, equations
+from jaxcalc.engine.source import file_is_of_jax
+from jaxcalc.engine.transposable import obstacle
+from jaxcalc.engine.varying import shape_of
 
 Direction = Literal["forward", "reverse"]
 Obstacles = dict[Direction, JaxprEqn]
+
+# what JAX raises where it has no derivative of f in a direction; an error of f's own may be one too
+REFUSALS = (TypeError, ValueError, NotImplementedError, AssertionError)
 
 
 def directions_allowed(jaxpr: Jaxpr, differentiated: Sequence[Var]) -> set[Direction]:
@@ -57,8 +64,10 @@ def _equation(eqn: JaxprEqn, live: list[bool], forbidden: Obstacles) -> list[boo
         case "custom_vjp_call" | "custom_vjp_call_jaxpr":
             forbidden.setdefault("forward", eqn)
         case "custom_jvp_call":
-            pass  # its rule, not its body, is what gets differentiated
+            _rule(eqn, live, forbidden)
         case "custom_linear_solve":  # nor is the solver: it may loop, its transpose is known
+            if not bodies.solvers(eqn).has_transpose:
+                forbidden.setdefault("reverse", eqn)
             matvec, place, _ = equations.linear_solve(eqn)
             _walk(matvec.jaxpr, [*live[place], *outputs], forbidden)
         case "while":
@@ -76,6 +85,37 @@ def _equation(eqn: JaxprEqn, live: list[bool], forbidden: Obstacles) -> list[boo
                 inexact = [equations.is_inexact(v.aval) for v in program.invars]
                 _walk(program, inexact, forbidden)
     return outputs
+
+
+def _rule(eqn: JaxprEqn, live: list[bool], forbidden: Obstacles) -> None:
+    """What the rule of a `custom_jvp` function, rather than its body, forbids.
+
+    What it does to the tangents may have no transpose: a loop of unknown length, an iterative solver
+    whose tolerance depends on them, a callback. The rules of JAX's own functions do no such thing.
+    """
+    if "reverse" in forbidden or all(map(file_is_of_jax, bodies.files(eqn))):
+        return
+    moving = [i for i, on in enumerate(live) if on and equations.is_inexact(eqn.invars[i].aval)]
+
+    def pushed(operands: list[Any], tangents: list[Any]) -> Any:
+        def of_moving(chosen: list[Any]) -> Any:
+            every = list(operands)
+            for i, x in zip(moving, chosen, strict=True):
+                every[i] = x
+            return equations.bind(eqn, every)
+
+        return jax.linearize(of_moving, [operands[i] for i in moving])[1](tangents)
+
+    shapes = [shape_of(v.aval) for v in eqn.invars]
+    tangents = [shapes[i] for i in moving]
+    try:
+        linear = jax.make_jaxpr(pushed)(shapes, tangents).jaxpr
+    except REFUSALS:  # it has no forward mode, or reads what f computes: the derivative will tell
+        return
+    count = len(linear.invars)
+    marks = [n >= count - len(moving) for n in range(count)]
+    if obstacle(linear, marks) is not None:
+        forbidden["reverse"] = eqn
 
 
 def _while(eqn: JaxprEqn, live: list[bool], forbidden: Obstacles) -> list[bool]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxcalc.engine.mixing import lane_by_lane
 from jaxcalc.engine.program import Step
-from jaxcalc.engine.registry import Context, Operands
+from jaxcalc.engine.registry import Context, NoRuleError, Operands
 from jaxcalc.engine.source import named_with_line
 
 
@@ -17,11 +17,11 @@ def dense_fallback(context: Context, step: Step, operands: Operands) -> Sequence
     All outputs then depend on every input that some operand depends on, which is always sound.
 
     Raises:
-        NotImplementedError: under `strict`, naming the primitive and its source line.
+        NoRuleError: under `strict`, naming the primitive and its source line.
     """
     name = named_with_line(step.eqn)
     if context.strict:
-        raise NotImplementedError(
+        raise NoRuleError(
             f"{context.api}: the primitive {name} has no structure rule, and strict=True "
             "allows none to be treated as dense. Leave strict out to treat it as dense, or say which "
             f"axes it mixes with jaxcalc.engine.register_rule({step.eqn.primitive.name!r}, mixes=...)."

@@ -33,7 +33,7 @@ from jaxcalc.engine import equations
 from jaxcalc.engine.dense import FlatCall, Leaves
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.rewrite import Rewriting
-from jaxcalc.engine.segments import NoForwardModeError, push_forward, transposed
+from jaxcalc.engine.segments import NoForwardModeError, linear_program, push_forward, transposed
 from jaxcalc.engine.source import named_with_line
 from jaxcalc.engine.transposable import obstacle
 
@@ -86,7 +86,8 @@ def _as_a_whole(call: ArrayCall, context: Context, transposed_only: bool) -> Arr
     @run.defjvp
     def forward(primals: tuple[Any], tangents: tuple[Any]) -> Any:
         output, pull, arrays = jax.vjp(call, *primals, has_aux=True)
-        closed = jax.make_jaxpr(lambda cotangents: pull(cotangents)[0])([jax.typeof(y) for y in output])
+        avals = [jax.typeof(y) for y in output]
+        closed = linear_program(lambda cotangents: pull(cotangents)[0], avals)
         found = obstacle(closed.jaxpr, [True] * len(output))
         no_tangents = [_zero_tangent(x) for x in arrays]
         if found is None:

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
-from jaxcalc.engine import equations, rows, static
+from jaxcalc.engine import bodies, equations, rows, static
 from jaxcalc.engine.constants import constant_outputs
 from jaxcalc.engine.static import Static
 
@@ -113,9 +113,16 @@ def _inline(program: Program, closed: ClosedJaxpr, arguments: Sequence[Atom]) ->
         return static.constant(v.aval, v.val) if isinstance(v, Literal) else environment[v]
 
     for eqn in jaxpr.eqns:
-        results = _equation(program, eqn, [read(v) for v in eqn.invars])
-        environment.update(zip(eqn.outvars, results, strict=True))
+        for part in _separated(eqn, [read(v) for v in eqn.invars]):
+            results = _equation(program, part, [read(v) for v in part.invars])
+            environment.update(zip(part.outvars, results, strict=True))
     return [read(v) for v in jaxpr.outvars]
+
+
+def _separated(eqn: JaxprEqn, inputs: Sequence[Atom]) -> list[JaxprEqn]:
+    """An equation, or one for each operand where one that is no tangent would pass for one."""
+    tangents = sum(isinstance(atom, Slot) and atom.is_tangent for atom in inputs)
+    return bodies.one_by_one(eqn) if 0 < tangents < len(inputs) else [eqn]
 
 
 def _captured(program: Program, aval: Any, value: Any) -> Atom:

@@ -22,6 +22,14 @@ _revisions = [0]
 ENTRY_LIMIT = 1 << 28  # entries of a value, above which a walk gives up
 
 
+class NoRuleError(NotImplementedError):
+    """What `strict` refuses: something that the walk cannot follow with its structure."""
+
+
+class NoStructureError(TypeError):
+    """A derivative that is known to have no structure that the walk could follow."""
+
+
 @dataclass
 class Context:
     """What the rules of one walk share.

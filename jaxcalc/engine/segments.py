@@ -19,13 +19,13 @@ import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, JaxprEqn, jaxpr_as_fun
 
-from jaxcalc.engine import equations
+from jaxcalc.engine import bodies, equations
 from jaxcalc.engine.compressed import materialised
 from jaxcalc.engine.dense import FlatCall, Leaves
 from jaxcalc.engine.interpret import identity, run_primal, walk
 from jaxcalc.engine.linearity import NotLinearError
 from jaxcalc.engine.program import flatten
-from jaxcalc.engine.registry import Context
+from jaxcalc.engine.registry import Context, NoRuleError
 from jaxcalc.engine.rewrite import Rewriting
 from jaxcalc.engine.source import named_with_line
 from jaxcalc.engine.transposable import INLINED, PRINTS, obstacle
@@ -56,10 +56,24 @@ def push_forward(
         eqn: the part, for messages.
         context: notes what is materialised without structure, which `strict` refuses.
     """
-    closed = jax.make_jaxpr(pull)(list(outputs))
+    closed = linear_program(pull, outputs)
     if obstacle(closed.jaxpr, [True] * len(outputs)) is None:
         return transposed(closed, tangents)
     return _materialised(closed, outputs, tangents, eqn, context)
+
+
+def linear_program(pull: Pull, outputs: Sequence[Any]) -> ClosedJaxpr:
+    """A backward rule as a program, in which nothing looks linear for standing beside what is."""
+
+    def part(eqn: JaxprEqn, operands: Sequence[Any]) -> Sequence[Any]:
+        each = zip(bodies.one_by_one(eqn), operands, strict=True)
+        return [y for one, x in each for y in equations.bind(one, [x])]
+
+    closed = jax.make_jaxpr(pull)(list(outputs))
+    rewriting = Rewriting(dict.fromkeys(bodies.SEPARABLE, part))
+    if not rewriting.holds(closed.jaxpr):
+        return closed
+    return jax.make_jaxpr(lambda cotangents: rewriting.evaluate(closed, cotangents))(list(outputs))
 
 
 def transposed(closed: ClosedJaxpr, tangents: Sequence[Any]) -> list[Any]:
@@ -164,7 +178,7 @@ def _note(error: NotLinearError, eqn: JaxprEqn, context: Context) -> None:
     """Tell that a backward rule takes one pass for each output, or for those that nowhere meet."""
     name = named_with_line(eqn)
     if context.strict:
-        raise NotImplementedError(
+        raise NoRuleError(
             f"{context.api}: forward mode through {name} takes the transpose of its backward rule, but "
             f"{error}, and strict=True allows no passes over basis vectors in its place. Leave strict "
             "out, or use mode='reverse'."

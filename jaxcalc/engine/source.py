@@ -85,6 +85,24 @@ def _frames_outside_of_jax(eqn: JaxprEqn) -> Iterator[Any]:
     return (f for f in frames if _is_outside_of_jax(f.file_name))
 
 
+def file_is_own(file: str) -> bool:
+    """Whether a file belongs to this library."""
+    return file.startswith(_OWN)
+
+
+def file_is_of_jax(file: str) -> bool:
+    """Whether a file belongs to JAX."""
+    return file.startswith(_JAX)
+
+
+def user_level() -> int:
+    """The `stacklevel` of a warning given by the caller, that makes it one of the user's line."""
+    frame, level = sys._getframe(1), 1  # noqa: SLF001 (as `warnings` itself does)
+    while frame.f_back is not None and not _is_of_user(frame.f_code.co_filename):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
 def _is_outside_of_jax(file: str) -> bool:
     return not file.startswith(_JAX)
 

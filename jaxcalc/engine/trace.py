@@ -23,7 +23,7 @@ from jaxcalc.engine.dense import FlatCall, Leaves
 from jaxcalc.engine.linearity import has_rules_of_users
 from jaxcalc.engine.one_way import NoForwardModeError, forward_derivative, with_forward_mode
 from jaxcalc.engine.program import Program, flatten
-from jaxcalc.engine.registry import Context
+from jaxcalc.engine.registry import Context, NoStructureError
 from jaxcalc.engine.segments import forward_gradient
 from jaxcalc.engine.signatures import signature, signature_of
 from jaxcalc.engine.varying import shape_of
@@ -159,7 +159,7 @@ def _traced(
     if any(step.eqn.primitive.name == _ONLY_TRANSPOSED for step in program.tangent):
         raise TypeError("a jax.custom_vjp function has no forward mode")
     if any(hasattr(x.aval, "inner_aval") for step in program.tangent for x in step.inputs):
-        raise TypeError(
+        raise NoStructureError(
             "jaxcalc: a derivative with mutable arrays (jax.new_ref) in it has no structure to "
             "follow; use format='dense', or arrays and .at[...] instead."
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from jax.extend.core import Jaxpr, JaxprEqn, Literal
 from jax.interpreters import ad
 
-from jaxcalc.engine import equations
+from jaxcalc.engine import bodies, equations
 
 INLINED = frozenset({"custom_jvp_call", "custom_vjp_call"})  # their rules were applied already
 _BILINEAR = frozenset({"mul", "dot_general", "conv_general_dilated", "ragged_dot_general"})
@@ -99,8 +99,9 @@ def _is_linear(eqn: JaxprEqn, flags: list[bool]) -> bool:
     name = eqn.primitive.name
     if name in _ONE_WAY or not all(equations.is_inexact(v.aval) for v in eqn.outvars):
         return False
-    if name == "custom_linear_solve":  # linear in the right side, not in the matrix
-        return not any(flags[equations.linear_solve(eqn).place])
+    if name == "custom_linear_solve":  # in the right side, not in the matrix nor in what a solver takes
+        solvers = bodies.solvers(eqn)
+        return solvers.has_transpose and not any(flags[solvers.constants])
     if name in _BILINEAR:
         return sum(flags) == 1
     if name in _FIXED:

@@ -12,8 +12,8 @@ import warnings
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from jaxcalc.engine.attempts import JaxcalcWarning
 from jaxcalc.engine.cache import FunctionCache
+from jaxcalc.engine.failures import JaxcalcWarning
 from jaxcalc.engine.signatures import digest
 from jaxcalc.formats.layout import Layout
 from jaxcalc.transforms.request import Request

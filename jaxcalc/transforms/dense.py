@@ -6,10 +6,11 @@ from collections.abc import Callable
 from math import prod
 from typing import Any, TypeVar
 
+import jax
 import jax.numpy as jnp
 
 from jaxcalc.arguments import Chosen, is_inexact
-from jaxcalc.concrete import PERHAPS_UNTRACEABLE, UNTRACEABLE
+from jaxcalc.concrete import UNTRACEABLE
 from jaxcalc.engine.chunks import BlockOf
 from jaxcalc.engine.dense import (
     FlatCall,
@@ -20,12 +21,14 @@ from jaxcalc.engine.dense import (
     jacobian_blocks,
 )
 from jaxcalc.engine.directions import Direction
+from jaxcalc.engine.failures import Failures
 from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
 from jaxcalc.engine.registry import Context
 from jaxcalc.flat import FlatMap, as_forward_types, require_differentiable_output, require_real_side
 from jaxcalc.planning.blocks import block_within, needs_blocks, require_fitting_result
 from jaxcalc.transforms.options import (
     Options,
+    hessian_directions,
     is_far_cheaper_forward,
     require_complex_fits,
     trace_directions,
@@ -35,15 +38,21 @@ from jaxcalc.transforms.shared import shared_jacobian
 from jaxcalc.transforms.split import split_jacobian
 
 Result = TypeVar("Result")
+Directions = tuple[Direction, Direction]
+_HESSIANS: tuple[Directions, ...] = (
+    ("forward", "reverse"),
+    ("forward", "forward"),
+    ("reverse", "reverse"),
+)
 
 
 def dense_jacobian(
-    chosen: Chosen, options: Options, in_other_formats: Callable[[], str]
+    chosen: Chosen, options: Options, in_other_formats: Callable[[], str], failures: Failures
 ) -> tuple[Any, Any, Any]:
     """Value, aux and dense Jacobian, through `jax.jacfwd` or `jax.jacrev`, or as a product of parts.
 
     `in_other_formats` says what the derivative takes in the sparse formats; it is asked where the
-    dense one does not fit.
+    dense one does not fit. `failures` notes what failed before JAX's own transformations were taken.
     """
     flat = _flat_map(chosen, options)
 
@@ -69,16 +78,13 @@ def dense_jacobian(
     if options.mode == "reverse":
         return run("reverse")
     if options.mode == "forward":
-        return _forward(flat, options, lambda wrap: run("forward", wrap))
-    output, allowed = _trace(flat, options, allow_int=True)
+        return _forward(flat, options, lambda wrap: run("forward", wrap), failures)
+    output, allowed = _trace(flat, options, failures, allow_int=True)
     require_fitting_result(options.api, flat.leaves, output, in_other_formats)
     if not allowed:
         return run("forward", _both_ways(options, allowed))
     if len(allowed) > 1 and not options.progress:
-        found = split_jacobian(flat, output) if options.memory_limit is None else None
-        if found is None:
-            blocks = [_block_of(flat, options, way, output) for way in sorted(allowed)]
-            found = shared_jacobian(flat, output, next(filter(None, blocks), None))
+        found = _composed(flat, options, output, failures)
         if found is not None:
             return found
     if allowed == {"reverse"} and is_far_cheaper_forward(flat.leaves, output, options):
@@ -87,32 +93,35 @@ def dense_jacobian(
         except NoForwardModeError:
             pass
     direction = next(iter(allowed)) if len(allowed) == 1 else cheaper_direction(flat.leaves, output)
-    return run(direction, None, output)
+    other: Direction = "reverse" if direction == "forward" else "forward"
+    return failures.in_turn(lambda way: run(way, None, output), (direction, other))
 
 
 def dense_hessian(
     chosen: Chosen,
     options: Options,
     in_other_formats: Callable[[], str],
+    failures: Failures,
     require_output: Callable[[Any, Any], None] | None = None,
 ) -> tuple[Any, Any, Any, Any]:
     """Value, gradient, aux and dense Hessian, as `jax.hessian` computes it.
 
-    `in_other_formats` is as for a Jacobian. `require_output(primal, output)` may refuse an output.
+    `in_other_formats` and `failures` are as for a Jacobian. `require_output(primal, output)` may refuse
+    an output.
     """
     flat = _flat_map(chosen, options)
     require_fitting_result(options.api, flat.leaves, flat.leaves, in_other_formats)
-    directions, has_neither = _hessian_directions(flat, options)
-    require_complex_fits(flat, options, directions[0])
-    inner = _reversible(flat, options) if directions[1] == "reverse" else flat
 
-    def call(leaves: Any) -> Any:
-        output, aux = inner(leaves)
-        if require_output is not None:
-            require_output(chosen.primal, flat.value(output))
-        return output, aux
+    def run(directions: Directions, forward: Wrap | None = None) -> tuple[Any, Any, Any, Any]:
+        require_complex_fits(flat, options, directions[0])
+        inner = _reversible(flat, options) if directions[1] == "reverse" else flat
 
-    def run(forward: Wrap | None) -> tuple[Any, Any, Any, Any]:
+        def call(leaves: Any) -> Any:
+            output, aux = inner(leaves)
+            if require_output is not None:
+                require_output(chosen.primal, flat.value(output))
+            return output, aux
+
         with watching(options, flat.leaves) as watch:
             second, first, output, aux = hessian_blocks(
                 call,
@@ -120,6 +129,8 @@ def dense_hessian(
                 directions,
                 holomorphic=options.holomorphic,
                 forward=forward,
+                # the derivative of f may lack a reverse mode that f has
+                outer_forward=None if forward is None else _both_ways(options, set()),
                 block_of=_block_of(flat, options, directions[0], flat.leaves),
                 watch=watch,
             )
@@ -127,11 +138,18 @@ def dense_hessian(
         gradient = flat.inputs(first[0]) if shapes == [()] else None
         return flat.value(output), gradient, aux, flat.hessian(second, shapes)
 
-    if has_neither:
-        return run(_both_ways(options, set()))
     if options.mode == "forward":
-        return _forward(flat, options, run)
-    return run(None)
+        return _forward(flat, options, lambda wrap: run(("forward", "forward"), wrap), failures)
+    if options.mode == "reverse":
+        return run(("reverse", "reverse"))
+    _, allowed = _trace(flat, options, failures)
+    directions, is_replaced = hessian_directions(
+        allowed, lambda: _directions_of_gradient(flat, options, failures)
+    )
+    if is_replaced:
+        return run(directions, _both_ways(options, set()))
+    ways = tuple(dict.fromkeys([directions, *_HESSIANS]))
+    return failures.in_turn(run, ways)
 
 
 def _flat_map(chosen: Chosen, options: Options) -> FlatMap:
@@ -148,7 +166,28 @@ def _both_ways(options: Options, allowed: set[Direction], *, transposed_only: bo
     )
 
 
-def _forward(flat: FlatMap, options: Options, run: Callable[[Wrap | None], Result]) -> Result:
+def _composed(flat: FlatMap, options: Options, output: Leaves, failures: Failures) -> Any:
+    """Value, aux and Jacobian as a product of parts, or in both directions; None where neither pays."""
+
+    def plan() -> Callable[[], Any] | None:
+        found = split_jacobian(flat, output) if options.memory_limit is None else None
+        if found is not None:
+            return found
+        both: Directions = ("forward", "reverse")
+        blocks = [_block_of(flat, options, way, output) for way in both]
+        return shared_jacobian(flat, output, next(filter(None, blocks), None))
+
+    found = failures.prepare(plan, None)
+    if found is None:
+        return None
+    # inside of a trace, nothing runs yet
+    is_traced = any(isinstance(x, jax.core.Tracer) for x in flat.leaves)
+    return failures.prepare(found, None) if is_traced else found()
+
+
+def _forward(
+    flat: FlatMap, options: Options, run: Callable[[Wrap | None], Result], failures: Failures
+) -> Result:
     """As JAX does forward mode, unless a `jax.custom_vjp` function is in its way.
 
     f is looked at only then: a function that cannot be traced has a forward mode too.
@@ -158,7 +197,7 @@ def _forward(flat: FlatMap, options: Options, run: Callable[[Wrap | None], Resul
     except UNTRACEABLE:
         raise
     except TypeError:
-        _, allowed = _trace(flat, options)
+        _, allowed = _trace(flat, options, failures)
         if "forward" in allowed:
             raise
     return run(_both_ways(options, allowed))
@@ -179,16 +218,14 @@ def _reversible(flat: FlatMap, options: Options) -> FlatCall:
     return call
 
 
-def _hessian_directions(flat: FlatMap, options: Options) -> tuple[tuple[Direction, Direction], bool]:
-    """The outer and the inner direction, and whether JAX differentiates f in neither."""
-    if options.mode != "auto":
-        return (options.mode, options.mode), False
-    _, allowed = _trace(flat, options)
-    if not allowed:
-        return ("forward", "forward"), True
-    outer: Direction = "forward" if "forward" in allowed else "reverse"
-    inner: Direction = "reverse" if "reverse" in allowed else "forward"
-    return (outer, inner), False
+def _directions_of_gradient(flat: FlatMap, options: Options, failures: Failures) -> set[Direction]:
+    call = _reversible(flat, options)
+
+    def gradient(leaves: Leaves) -> Any:
+        return jacobian_blocks(call, leaves, "reverse", holomorphic=options.holomorphic)[0]
+
+    as_jax_does: set[Direction] = {"forward"}
+    return failures.prepare(lambda: trace_directions(gradient, flat.leaves, failures)[1], as_jax_does)
 
 
 def _block_of(flat: FlatMap, options: Options, direction: Direction, output: Leaves) -> BlockOf | None:
@@ -209,7 +246,7 @@ def _checked(flat: FlatMap, leaves: Leaves, options: Options, *, allow_int: bool
 
 
 def _trace(
-    flat: FlatMap, options: Options, *, allow_int: bool = False
+    flat: FlatMap, options: Options, failures: Failures, *, allow_int: bool = False
 ) -> tuple[list[Any], set[Direction]]:
     """The output, by its shapes at least, and the directions that JAX allows for f.
 
@@ -220,9 +257,7 @@ def _trace(
         return _checked(flat, leaves, options, allow_int=allow_int)
 
     both: set[Direction] = {"forward", "reverse"}
-    try:
-        output, allowed = trace_directions(lambda _, leaves: output_at(leaves), [], flat.leaves)
-    except PERHAPS_UNTRACEABLE:
-        # f needs concrete values: one evaluation says how large its output is
-        output, allowed = output_at(flat.leaves), both
+    found = failures.prepare(lambda: trace_directions(output_at, flat.leaves, failures), None)
+    # where f needs concrete values, one evaluation says how large its output is
+    output, allowed = (output_at(flat.leaves), both) if found is None else found
     return output, allowed if all(map(is_inexact, output)) else allowed - {"reverse"}

@@ -14,7 +14,7 @@ from jax.extend.core import Jaxpr
 from jaxcalc.engine import cost
 from jaxcalc.engine.chunks import BlockOf
 from jaxcalc.engine.dense import Wrap, cheaper_direction, hessian_blocks, jacobian_blocks
-from jaxcalc.engine.directions import Direction
+from jaxcalc.engine.directions import Direction, directions_allowed
 from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.source import named_with_line
@@ -23,7 +23,7 @@ from jaxcalc.planning.blocks import block_within, needs_blocks
 from jaxcalc.planning.branches import branches
 from jaxcalc.planning.explanation import Branch, Part, Way
 from jaxcalc.planning.liveness import peak_bytes
-from jaxcalc.transforms.options import is_far_cheaper_forward
+from jaxcalc.transforms.options import hessian_directions, is_far_cheaper_forward
 from jaxcalc.transforms.request import Request
 from jaxcalc.transforms.shared_ways import IN_BOTH, program_in_both, way_in_both
 from jaxcalc.transforms.split import chain_of
@@ -94,8 +94,10 @@ def _runs(request: Request, traced: Traced, reasons: dict[str, str]) -> dict[str
         name, obstacle = f"dense, {direction}", why_not(request, traced, direction)
         run = _Run((direction,))
         if obstacle and direction == "forward" and _gets_forward_mode(request, traced):
-            only = request.options.mode == "auto" and "reverse" in traced.allowed
-            run, obstacle = _Run(("forward",), _both_ways(request, traced, transposed_only=only)), ""
+            has_reverse = "reverse" in traced.allowed
+            only = request.options.mode == "auto" and has_reverse
+            wrap = _both_ways(request, has_reverse=has_reverse, transposed_only=only)
+            run, obstacle = _Run(("forward",), wrap), ""
         if obstacle:
             reasons[name] = obstacle
         else:
@@ -116,23 +118,38 @@ def _gets_forward_mode(request: Request, traced: Traced) -> bool:
 
 def _hessian_run(request: Request, traced: Traced) -> dict[str, _Run]:
     """The one way to a dense Hessian."""
-    mode, allowed = request.options.mode, traced.allowed
-    if mode != "auto":
-        outer: Direction = mode
-        inner: Direction = mode
-    elif not allowed:
-        outer = inner = "forward"
+    mode = request.options.mode
+    if mode == "auto":
+        directions, is_replaced = hessian_directions(
+            traced.allowed, lambda: _directions_of_gradient(request, traced)
+        )
     else:
-        outer = "forward" if "forward" in allowed else "reverse"
-        inner = "reverse" if "reverse" in allowed else "forward"
-    is_replaced = "forward" in traced.forbidden and (mode == "forward" or not allowed)
-    wrap = _both_ways(request, traced) if is_replaced else None
-    return {f"dense, {outer} over {inner}": _Run((outer, inner), wrap)}
+        directions, is_replaced = (mode, mode), mode == "forward" and "forward" in traced.forbidden
+    wrap = None
+    if is_replaced:
+        has_reverse = mode != "auto" and "reverse" in traced.allowed
+        wrap = _both_ways(request, has_reverse=has_reverse)
+    return {f"dense, {directions[0]} over {directions[1]}": _Run(directions, wrap)}
 
 
-def _both_ways(request: Request, traced: Traced, *, transposed_only: bool = False) -> Wrap:
+def _directions_of_gradient(request: Request, traced: Traced) -> set[Direction]:
+    leaves = traced.flat.leaves
+
+    def gradient(others: Any, leaves: Any) -> Any:
+        flat = request.flat(others)
+        return jacobian_blocks(
+            lambda leaves: request.evaluate(flat, leaves),
+            leaves,
+            "reverse",
+            holomorphic=request.options.holomorphic,
+        )[0]
+
+    program = jax.make_jaxpr(gradient)(request.call.traced, leaves).jaxpr
+    return directions_allowed(program, program.invars[len(program.invars) - len(leaves) :])
+
+
+def _both_ways(request: Request, *, has_reverse: bool, transposed_only: bool = False) -> Wrap:
     context = Context(request.options.api, request.options.strict)
-    has_reverse = "reverse" in traced.allowed
     return lambda call: with_forward_mode(
         call, context, has_reverse=has_reverse, transposed_only=transposed_only
     )
@@ -155,6 +172,8 @@ def _program(request: Request, traced: Traced, run: _Run, block_of: BlockOf | No
         if len(run.directions) == 1:
             return jacobian_blocks(call, leaves, run.directions[0], **options)[0]
         outer, inner = run.directions
+        if run.wrap is not None:
+            options["outer_forward"] = _both_ways(request, has_reverse=False)
         return hessian_blocks(call, leaves, (outer, inner), **options)[0]
 
     return jax.make_jaxpr(derivative)(request.call.traced, traced.flat.leaves).jaxpr

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxcalc.arguments import dtype_of
-from jaxcalc.concrete import PERHAPS_UNTRACEABLE
 from jaxcalc.engine.chunks import diagonal_in_turn
 from jaxcalc.engine.directions import Direction
+from jaxcalc.engine.failures import Failures
 from jaxcalc.engine.one_way import with_forward_mode
 from jaxcalc.engine.registry import Context
 from jaxcalc.planning.blocks import block_within
@@ -46,9 +46,12 @@ def require_alone(options: Options, rows: Any, columns: Any) -> None:
 def evaluate_diagonal(request: Request, *, with_value: bool) -> Result:
     """Value, aux and `[min(M, N)]` the entries [p, p]."""
     require_known_sizes(request.options.api, "diagonal", request.call.traced)
-    prepared = _by_structure(request, with_value=with_value)
+    failures = Failures(request.options.api)
+    prepared = failures.prepare(lambda: _by_structure(request, with_value=with_value), None)
     if prepared is None:
-        return _by_products(request)
+        found = _by_products(request, failures)
+        failures.tell()
+        return found
     need = with_value or request.options.has_aux
     run = prepared.derivative.diagonal(request.call.traced, with_value=need)
     value = jax.tree.unflatten(prepared.outputs.treedef, run.output) if need else None
@@ -58,10 +61,7 @@ def evaluate_diagonal(request: Request, *, with_value: bool) -> Result:
 def _by_structure(request: Request, *, with_value: bool) -> Prepared | None:
     """The derivative with its structure; None where products cost less, or take less memory."""
     options = request.options
-    try:
-        prepared = prepare(replace(request, options=replace(options, format="structured")), "jacobian")
-    except (*PERHAPS_UNTRACEABLE, ValueError):  # an error of f's own is raised again by the products
-        return None
+    prepared = prepare(replace(request, options=replace(options, format="structured")), "jacobian")
     require_reverse_fits(options, prepared.outputs.dtypes)
     if prepared.derivative.work > _CHEAP * prepared.dense_work:
         return None
@@ -70,23 +70,24 @@ def _by_structure(request: Request, *, with_value: bool) -> Prepared | None:
     return prepared if workspace(alone, with_value=with_value or options.has_aux) <= limit else None
 
 
-def _by_products(request: Request) -> Result:
+def _by_products(request: Request, failures: Failures) -> Result:
     options = request.options
     flat = request.flat(request.call.traced)
 
     def call(leaves: Any) -> Any:
         return request.evaluate(flat, leaves)
 
-    def run(direction: Direction, function: Any) -> Result:
+    def run(direction: Direction, function: Any = call) -> Result:
         require_complex_fits(flat, options, direction)
         block_of = block_within(options.api, options.memory_limit)
         diagonal, output, aux = diagonal_in_turn(function, flat.leaves, direction, block_of)
         return Result(flat.value(output), None, aux, diagonal)
 
-    try:
-        output, allowed = trace_directions(lambda _, leaves: call(leaves)[0], [], flat.leaves)
-    except PERHAPS_UNTRACEABLE:  # f needs concrete values
-        output, allowed = call(flat.leaves)[0], {"forward", "reverse"}
+    known = failures.prepare(
+        lambda: trace_directions(lambda leaves: call(leaves)[0], flat.leaves, failures), None
+    )
+    # f needs concrete values, if that is not known
+    output, allowed = known or (call(flat.leaves)[0], {"forward", "reverse"})
     if options.mode == "auto":
         is_complex = any(jnp.iscomplexobj(x) for x in flat.leaves) and not options.holomorphic
         forward = not is_complex and ("forward" in allowed or "reverse" not in allowed)
@@ -97,4 +98,5 @@ def _by_products(request: Request) -> Result:
     if direction == "forward" and "forward" not in allowed:
         context = Context(options.api, options.strict)
         return run(direction, with_forward_mode(call, context, has_reverse="reverse" in allowed))
-    return run(direction, call)
+    other: Direction = "reverse" if direction == "forward" else "forward"
+    return failures.in_turn(run, (direction, other) if options.mode == "auto" else (direction,))

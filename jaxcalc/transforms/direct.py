@@ -22,6 +22,7 @@ from jaxcalc.concrete import PERHAPS_UNTRACEABLE
 from jaxcalc.engine import registry
 from jaxcalc.engine.cache import FunctionCache
 from jaxcalc.engine.captured import Probe
+from jaxcalc.engine.failures import Failures
 from jaxcalc.engine.staged import Staged
 from jaxcalc.formats.layout import Layout
 from jaxcalc.transforms.call import is_input, take_apart
@@ -100,15 +101,16 @@ class Direct:
             return self._anew(request)
         if request.options.format != "dense":
             return self._answer_sparsely(request)
-        changing = changing_arrays(request)
-        if changing is not None:
-            request = changing.traced(request, lambda traced: self._compiled(traced) is not None)
-        fresh: list[Compiled] = []
-        compiled = self._compiled(request, fresh)
+        failures, fresh = Failures(request.options.api), list[Compiled]()
+        request, compiled = failures.prepare(
+            lambda: self._dense_program(request, fresh), (request, None)
+        )
         if fresh:  # f has run, and has changed what it reads: another call finds another function
             return fresh[0].treedef.unflatten(fresh[0].staged.inline(request.call.traced))
         if compiled is None:
-            return self._anew_once(request)
+            result = self._anew_once(request)
+            failures.tell()
+            return result
         self._remember(request, compiled.probe, compiled.staged, compiled.treedef.unflatten)
         return compiled.treedef.unflatten(compiled.staged(request.call.traced))
 
@@ -161,6 +163,15 @@ class Direct:
         if isinstance(self._evaluate, EvaluatePart):
             request = self._evaluate.narrowed(request, with_value=self._with_value)
         return prepare(request, self._kind).layout
+
+    def _dense_program(
+        self, request: Request, fresh: list[Compiled]
+    ) -> tuple[Request, Compiled | None]:
+        """The request, perhaps with arrays traced that change, and its compiled derivative if any."""
+        changing = changing_arrays(request)
+        if changing is not None:
+            request = changing.traced(request, lambda traced: self._compiled(traced) is not None)
+        return request, self._compiled(request, fresh)
 
     def _compiled(self, request: Request, fresh: list[Compiled] | None = None) -> Compiled | None:
         """The compiled derivative for this call; None where f is to be looked at anew.

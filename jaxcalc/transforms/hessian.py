@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxcalc.arguments import Argnames, Argnums, require_callable
 from jaxcalc.drop_in import drop_in
+from jaxcalc.engine.failures import Failures
 from jaxcalc.kinds import is_scalar, not_scalar
 from jaxcalc.transforms.dense import dense_hessian
 from jaxcalc.transforms.direct import Direct
@@ -166,11 +167,17 @@ def _evaluate(
     """Value, gradient, aux and Hessian in the format asked for, the first two where they are needed."""
     if request.options.format != "dense":
         return structured_hessian(request, with_value=with_value)
-    found = traced_dense(request, "hessian", with_value=with_value)
-    if found is not None:
-        return found
-    chosen = request.chosen(request.call.traced)
-    value, slope, aux, derivative = dense_hessian(
-        chosen, request.options, lambda: in_other_formats(request, "hessian"), require_output
-    )
-    return Result(value, slope, aux, derivative)
+    failures = Failures(request.options.api)
+    found = traced_dense(request, "hessian", failures, with_value=with_value)
+    if found is None:
+        chosen = request.chosen(request.call.traced)
+        value, slope, aux, derivative = dense_hessian(
+            chosen,
+            request.options,
+            lambda: in_other_formats(request, "hessian"),
+            failures,
+            require_output,
+        )
+        found = Result(value, slope, aux, derivative)
+    failures.tell()
+    return found

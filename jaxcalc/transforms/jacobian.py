@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxcalc.arguments import Argnames, Argnums, require_callable
 from jaxcalc.drop_in import drop_in, require_booleans
+from jaxcalc.engine.failures import Failures
 from jaxcalc.transforms.dense import dense_jacobian
 from jaxcalc.transforms.diagonal import evaluate_diagonal, require_alone
 from jaxcalc.transforms.direct import Direct
@@ -193,11 +194,13 @@ def _evaluate(request: Request, *, with_value: bool) -> Result:
     """Value, aux and Jacobian in the format asked for; the value may be None when it is not needed."""
     if request.options.format != "dense":
         return structured_jacobian(request, with_value=with_value)
-    found = traced_dense(request, "jacobian", with_value=with_value)
-    if found is not None:
-        return found
-    chosen = request.chosen(request.call.traced)
-    value, aux, derivative = dense_jacobian(
-        chosen, request.options, lambda: in_other_formats(request, "jacobian")
-    )
-    return Result(value, None, aux, derivative)
+    failures = Failures(request.options.api)
+    found = traced_dense(request, "jacobian", failures, with_value=with_value)
+    if found is None:
+        chosen = request.chosen(request.call.traced)
+        value, aux, derivative = dense_jacobian(
+            chosen, request.options, lambda: in_other_formats(request, "jacobian"), failures
+        )
+        found = Result(value, None, aux, derivative)
+    failures.tell()
+    return found

@@ -15,6 +15,7 @@ from jaxcalc.arguments import Chosen, require_differentiable
 from jaxcalc.drop_in import require_booleans
 from jaxcalc.engine.dense import Leaves
 from jaxcalc.engine.directions import Direction, directions_allowed
+from jaxcalc.engine.failures import Failures
 from jaxcalc.flat import FlatMap
 from jaxcalc.symbolic import is_symbolic
 
@@ -89,12 +90,13 @@ def require_reverse_fits(options: Options, dtypes: Sequence[Any]) -> None:
 
 
 def trace_directions(
-    function: Callable[[Leaves, Leaves], Any], fixed: Leaves, leaves: Leaves
+    function: Callable[[Leaves], Any], leaves: Leaves, failures: Failures
 ) -> tuple[list[Any], set[Direction]]:
-    """The output's shapes of `function(fixed, leaves)`, and the directions allowed by `leaves`."""
-    jaxpr, output = jax.make_jaxpr(function, return_shape=True)(list(fixed), list(leaves))
-    invars = jaxpr.jaxpr.invars
-    return output, directions_allowed(jaxpr.jaxpr, invars[len(invars) - len(leaves) :])
+    """The output's shapes of a function, and the directions that JAX allows for it."""
+    jaxpr, output = jax.make_jaxpr(function, return_shape=True)(list(leaves))
+    both: set[Direction] = {"forward", "reverse"}
+    program = jaxpr.jaxpr
+    return output, failures.prepare(lambda: directions_allowed(program, program.invars), both)
 
 
 def is_far_cheaper_forward(leaves: Leaves, output: Leaves, options: Options) -> bool:
@@ -108,3 +110,19 @@ def is_far_cheaper_forward(leaves: Leaves, output: Leaves, options: Options) -> 
         return False
     inputs, outputs = (sum(prod(jnp.shape(x)) for x in xs) for xs in (leaves, output))
     return _FAR_CHEAPER * inputs <= outputs
+
+
+def hessian_directions(
+    allowed: set[Direction], of_gradient: Callable[[], set[Direction]]
+) -> tuple[tuple[Direction, Direction], bool]:
+    """The outer and the inner direction, and whether forward mode has to be made for `jax.custom_vjp`.
+
+    Such functions forbid forward mode of f, and not of its gradient, which has their rules in their
+    place; unless these call such functions. So `of_gradient` is asked then.
+    """
+    if "reverse" not in allowed:
+        return ("forward", "forward"), not allowed
+    left = {"forward"} if "forward" in allowed else of_gradient()
+    if left == {"reverse"}:
+        return ("reverse", "reverse"), False
+    return ("forward", "reverse"), not left

@@ -6,21 +6,21 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
-from jaxcalc.arguments import function_name
-from jaxcalc.concrete import PERHAPS_UNTRACEABLE, UNTRACEABLE
+from jaxcalc.concrete import UNTRACEABLE
 from jaxcalc.engine import cost
 from jaxcalc.engine.captured import Probe
-from jaxcalc.engine.dense import cheaper_direction
+from jaxcalc.engine.dense import cheaper_direction, refuses
 from jaxcalc.engine.derivative import Derivative
+from jaxcalc.engine.directions import REFUSALS
 from jaxcalc.engine.equations import programs
 from jaxcalc.engine.interpret import TooDenseError
 from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
-from jaxcalc.engine.registry import Context
+from jaxcalc.engine.registry import Context, NoStructureError
 from jaxcalc.engine.signatures import IncomparableError
 from jaxcalc.engine.trace import Build, Way, linearize
 from jaxcalc.flat import FlatMap
@@ -28,16 +28,13 @@ from jaxcalc.formats.layout import DtypeFrom, Layout
 from jaxcalc.formats.sides import Side
 from jaxcalc.planning.worth import operations
 from jaxcalc.symbolic import is_symbolic
+from jaxcalc.transforms.attempts import Attempt, any_complex, attempts_for
 from jaxcalc.transforms.kept import kept, kept_derivative
-from jaxcalc.transforms.options import (
-    is_far_cheaper_forward,
-    require_complex_fits,
-)
-from jaxcalc.transforms.request import Request
+from jaxcalc.transforms.options import require_complex_fits
+from jaxcalc.transforms.request import NotScalarError, Request
 from jaxcalc.transforms.traced import Traced, size_of
 
 _DTYPE_FROM: dict[Way, DtypeFrom] = {"forward": "output", "reverse": "input", "hessian": "output"}
-_FORWARD_ADVANTAGE = 1.5  # a product forward takes less than one in reverse
 _FEWEST = 4  # inputs, below which dense JAX has no rival
 _WORTH_IT = 2_500.0  # nanoseconds that each operation, compiled beside dense JAX's own, must save
 _SPARED = 40  # operations that nobody counts
@@ -105,22 +102,6 @@ class Prepared:
         return max(0, operations(d.program) - 3 * dense - _SPARED)
 
 
-class Attempt(NamedTuple):
-    """A way to a derivative.
-
-    Attributes:
-        way: forward, reverse or the Hessian's.
-        replaces: whether forward mode has to be made for `jax.custom_vjp` functions first.
-        has_reverse: whether JAX can differentiate all of f in reverse.
-        transposed_only: whether to give up where the Jacobian of such a call had to be materialised.
-    """
-
-    way: Way
-    replaces: bool = False
-    has_reverse: bool = True
-    transposed_only: bool = False
-
-
 @dataclass(frozen=True)
 class Choice:
     """The structured way to a dense derivative, or None where dense JAX costs less.
@@ -160,7 +141,11 @@ def _like(prepared: Prepared, layout: Layout | None) -> Prepared:
 
 
 def prepare_dense(request: Request, kind: str) -> Prepared | None:
-    """The structured way to a dense derivative; None where plain JAX is the better one."""
+    """The structured way to a dense derivative; None where plain JAX is the better one.
+
+    Raises:
+        Exception: of any kind: f cannot be traced, or something failed in the engine.
+    """
     choice: Choice = kept(request, f"dense {kind}", partial(_choose_dense, request, kind))
     return choice.prepared
 
@@ -171,7 +156,7 @@ def _prepare_jacobian(request: Request) -> Prepared:
         attempts = attempts_for(request, Traced.of(request))
     except UNTRACEABLE as error:
         raise request.untraceable(error) from error
-    prepared, failure = None, None
+    prepared, failure, refusal = None, None, None
     for attempt in attempts:
         try:
             candidate = prepare_by(request, flat, attempt)
@@ -182,12 +167,17 @@ def _prepare_jacobian(request: Request) -> Prepared:
             if not attempt.transposed_only:
                 raise
             continue
+        except REFUSALS as error:
+            if len(attempts) == 1 or not refuses(request.flat, request.call.traced, attempt.way):
+                raise
+            refusal = error
+            continue
         if prepared is None or candidate.derivative.work < prepared.derivative.work:
             prepared = candidate
         if len(attempts) == 1 or _is_near_optimal(candidate):
             break
     if prepared is None:
-        raise _too_dense(request, flat, failure)
+        raise _too_dense(request, flat, failure) if refusal is None else refusal
     return prepared
 
 
@@ -222,15 +212,14 @@ def _prepare_hessian(request: Request) -> Prepared:
 
 def _choose_dense(request: Request, kind: str, probe: Probe) -> Choice:
     leaves = request.flat(request.call.traced).leaves
-    is_refused = kind == "hessian" and not request.options.holomorphic and _any_complex(leaves)
+    is_refused = kind == "hessian" and not request.options.holomorphic and any_complex(leaves)
     if is_refused or is_symbolic(leaves) or size_of(leaves) < _FEWEST:
         return Choice(None)
-    try:
-        trace = Traced.of(request)
-        if trace.dense_work(kind) < _WORTH_IT * trace.steps:
-            return Choice(None)
-        candidates = _candidates(request, kind, trace)
-    except (*PERHAPS_UNTRACEABLE, TooDenseError):  # of which a missing forward mode is one
+    trace = Traced.of(request)
+    if trace.dense_work(kind) < _WORTH_IT * trace.steps:
+        return Choice(None)
+    candidates = _candidates(request, kind, trace)
+    if not candidates:
         return Choice(None)
     best = min(candidates, key=lambda candidate: candidate.work)
     work, rival = best.work, _as_jax_does(candidates, trace).dense_work
@@ -241,7 +230,7 @@ def _choose_dense(request: Request, kind: str, probe: Probe) -> Choice:
 
 
 def _candidates(request: Request, kind: str, trace: Traced) -> list[Prepared]:
-    """The structured ways to a dense derivative that are worth a look; one at the least."""
+    """The structured ways to a dense derivative that are worth a look; none where none is possible."""
     flat = trace.flat
     attempts = [Attempt("hessian")] if kind == "hessian" else attempts_for(request, trace)
     n, m = size_of(flat.leaves), size_of(trace.output)
@@ -250,8 +239,10 @@ def _candidates(request: Request, kind: str, trace: Traced) -> list[Prepared]:
     for attempt in attempts:
         try:
             candidate = prepare_by(request, flat, attempt, is_dense=True)
-        except TooDenseError:
-            if attempt is attempts[-1] and not found:
+        except (TooDenseError, NoForwardModeError, NoStructureError, NotScalarError):
+            continue
+        except REFUSALS:
+            if not refuses(request.flat, request.call.traced, attempt.way):
                 raise
             continue
         found.append(candidate)
@@ -264,46 +255,6 @@ def _as_jax_does(candidates: Sequence[Prepared], trace: Traced) -> Prepared:
     """The candidate of the direction that dense JAX would go."""
     direction = cheaper_direction(trace.flat.leaves, trace.output)
     return next((c for c in candidates if c.derivative.way == direction), candidates[0])
-
-
-def attempts_for(request: Request, trace: Traced) -> list[Attempt]:
-    """The directions to try, the one with fewer seeds first."""
-    options = request.options
-    flat, output, allowed = trace.flat, trace.output, trace.allowed
-    forward = Attempt("forward", "forward" not in allowed, has_reverse="reverse" in allowed)
-    reverse = Attempt("reverse")
-    if options.mode != "auto":
-        require_complex_fits(flat, options, options.mode)
-        return [forward if options.mode == "forward" else reverse]
-    complex_in, complex_out = (
-        not options.holomorphic and _any_complex(x) for x in (flat.leaves, output)
-    )
-    # of a complex input only reverse mode is defined, of a complex output only forward mode
-    can_forward, can_reverse = not complex_in, "reverse" in allowed and not complex_out
-    if not (can_forward or can_reverse):
-        raise _no_direction(request)
-    if not can_reverse:
-        return [forward]
-    if not can_forward:
-        return [reverse]
-    if forward.replaces:
-        forward = forward._replace(transposed_only=True)
-        is_first = is_far_cheaper_forward(flat.leaves, output, options)
-    else:
-        is_first = size_of(flat.leaves) <= _FORWARD_ADVANTAGE * size_of(output)
-    return [forward, reverse] if is_first else [reverse, forward]
-
-
-def _no_direction(request: Request) -> TypeError:
-    return TypeError(
-        f"{request.options.api}: {function_name(request.f)} can be differentiated in neither "
-        "direction: reverse mode needs real outputs and no loop of unknown length (use lax.scan), "
-        "forward mode real inputs. Set holomorphic=True if it is holomorphic."
-    )
-
-
-def _any_complex(leaves: Sequence[Any]) -> bool:
-    return any(jax.numpy.iscomplexobj(leaf) for leaf in leaves)
 
 
 def prepare_by(

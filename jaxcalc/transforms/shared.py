@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -19,8 +20,10 @@ from jaxcalc.symbolic import is_symbolic, is_symbolic_program
 
 def shared_jacobian(
     flat: FlatMap, output: Sequence[Any], block_of: BlockOf | None
-) -> tuple[Any, Any, Any] | None:
-    """Value, aux and Jacobian, each output leaf in its better direction; None where one does for all.
+) -> Callable[[], tuple[Any, Any, Any]] | None:
+    """What gives value, aux and Jacobian, each output leaf in its better direction.
+
+    None where one direction does for all.
 
     Args:
         flat: a function of real leaves.
@@ -28,8 +31,12 @@ def shared_jacobian(
         block_of: says how many products are done at a time.
     """
     found = shares_of(flat, output)
-    if not found:
-        return None
+    return partial(_joined, flat, output, block_of, found) if found else None
+
+
+def _joined(
+    flat: FlatMap, output: Sequence[Any], block_of: BlockOf | None, found: Sequence[Share]
+) -> tuple[Any, Any, Any]:
     values, aux = flat(flat.leaves)
     blocks = [
         [jnp.zeros(jnp.shape(y) + jnp.shape(x), dtype_of(y)) for x in flat.leaves] for y in output

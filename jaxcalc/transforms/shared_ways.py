@@ -62,6 +62,6 @@ def program_in_both(request: Request, output: Sequence[Any], block_of: BlockOf |
 
     def derivative(others: Any) -> list[Any]:
         found = shared_jacobian(request.flat(others), output, block_of)
-        return [] if found is None else jax.tree.leaves(found[2])
+        return [] if found is None else jax.tree.leaves(found()[2])
 
     return jax.make_jaxpr(derivative)(request.call.traced).jaxpr

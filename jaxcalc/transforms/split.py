@@ -22,8 +22,8 @@ _FEWEST = 16  # products that a Jacobian takes at the least, to look for a bottl
 LARGEST_BLOCK = 4096  # products of a part that are done at once
 
 
-def split_jacobian(flat: FlatMap, output: Sequence[Any]) -> tuple[Any, Any, Any] | None:
-    """Value, aux and Jacobian of a function with a bottleneck; None for any other.
+def split_jacobian(flat: FlatMap, output: Sequence[Any]) -> Callable[[], tuple[Any, Any, Any]] | None:
+    """What gives value, aux and Jacobian of a function with a bottleneck; None for any other.
 
     Args:
         flat: a function of real leaves.
@@ -40,13 +40,17 @@ def split_jacobian(flat: FlatMap, output: Sequence[Any]) -> tuple[Any, Any, Any]
     chain = chain_of(call, flat.leaves, output)
     if chain is None:
         return None
-    values, matrix = chain([jnp.asarray(x) for x in flat.leaves], LARGEST_BLOCK)
-    count = len(output)
-    shapes = [jnp.shape(y) for y in output]
-    blocks = row_blocks(column_blocks(matrix, flat.shapes), shapes)
-    value = flat.value(values[:count])
-    derivative = flat.jacobian(blocks, shapes)
-    return value, found[-1].restored(values[count:]), derivative
+
+    def run() -> tuple[Any, Any, Any]:
+        values, matrix = chain([jnp.asarray(x) for x in flat.leaves], LARGEST_BLOCK)
+        count = len(output)
+        shapes = [jnp.shape(y) for y in output]
+        blocks = row_blocks(column_blocks(matrix, flat.shapes), shapes)
+        value = flat.value(values[:count])
+        derivative = flat.jacobian(blocks, shapes)
+        return value, found[-1].restored(values[count:]), derivative
+
+    return run
 
 
 def chain_of(call: Callable[..., Any], leaves: Leaves, output: Sequence[Any]) -> Chain | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from jaxcalc.engine.failures import Failures
 from jaxcalc.flat import Blocks, FlatMap, as_forward_types, column_blocks, row_blocks
 from jaxcalc.formats.matrix import Jacobian
 from jaxcalc.planning.blocks import require_fitting_result
@@ -43,7 +44,7 @@ def structured_hessian(request: Request, *, with_value: bool) -> Result:
     return _sparse(request, "hessian", with_value=with_value)
 
 
-def traced_dense(request: Request, kind: str, *, with_value: bool) -> Result | None:
+def traced_dense(request: Request, kind: str, failures: Failures, *, with_value: bool) -> Result | None:
     """A dense derivative through its structure, inside a trace; None where plain JAX is better.
 
     Outside of a trace f may branch on values, and may read what changes between calls: there JAX's own
@@ -52,15 +53,27 @@ def traced_dense(request: Request, kind: str, *, with_value: bool) -> Result | N
     options = request.options
     if options.mode != "auto" or options.progress or not request.call.is_inside_a_trace:
         return None
-    prepared = prepare_dense(request, kind)
-    limit = options.memory_limit
-    if prepared is None or (limit is not None and peak_bytes(prepared.derivative.program) > limit):
+    prepared = failures.prepare(lambda: _within_limit(request, kind), None)
+    if prepared is None:
         return None
     inputs = request.flat(request.call.traced).leaves
     outputs = inputs if kind == "hessian" else prepared.derivative.outputs
     require_fitting_result(
         request.options.api, inputs, outputs, lambda: in_other_formats(request, kind)
     )
+    # nothing runs yet: the result is put into the program that is traced
+    return failures.prepare(lambda: _dense(request, kind, prepared, with_value=with_value), None)
+
+
+def _within_limit(request: Request, kind: str) -> Prepared | None:
+    """The structured way to a dense derivative, where it is the better one and stays in its memory."""
+    prepared, limit = prepare_dense(request, kind), request.options.memory_limit
+    if prepared is None or limit is None or peak_bytes(prepared.derivative.program) <= limit:
+        return prepared
+    return None
+
+
+def _dense(request: Request, kind: str, prepared: Prepared, *, with_value: bool) -> Result:
     run, result = _run(request, prepared, with_value=with_value)
     flat = request.flat(request.call.traced)
     flat.treedef = prepared.outputs.treedef
@@ -74,9 +87,8 @@ def traced_dense(request: Request, kind: str, *, with_value: bool) -> Result | N
 
 def in_other_formats(request: Request, kind: str) -> str:
     """What the sparse formats take, for a message."""
-    try:
-        layout = prepare(request, kind).layout
-    except (TypeError, ValueError):  # it cannot be traced, or is dense
+    layout = Failures(request.options.api).prepare(lambda: prepare(request, kind).layout, None)
+    if layout is None:  # it cannot be traced, or is dense
         return "use products with a vector (jax.jvp, jax.vjp) instead"
     needed = layout.nnz * (layout.dtype.itemsize + layout.rows.itemsize + layout.cols.itemsize)
     return f"format='bcoo' and format='structured' need {in_words(needed)}"

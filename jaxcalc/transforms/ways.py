@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from jax.extend.core import Jaxpr
 
 from jaxcalc.concrete import UNTRACEABLE
+from jaxcalc.engine.dense import refuses
 from jaxcalc.engine.derivative import Derivative, Turns
-from jaxcalc.engine.directions import Direction
+from jaxcalc.engine.directions import REFUSALS, Direction
+from jaxcalc.engine.failures import Failures
 from jaxcalc.engine.interpret import TooDenseError
 from jaxcalc.engine.source import named_with_line
 from jaxcalc.planning.blocks import require_fitting_result
@@ -17,15 +19,10 @@ from jaxcalc.planning.branches import branches
 from jaxcalc.planning.explanation import Branch, Line, Part, Way
 from jaxcalc.planning.lines import LineCosts
 from jaxcalc.planning.liveness import peak_bytes
+from jaxcalc.transforms.attempts import Attempt, attempts_for
 from jaxcalc.transforms.dense_ways import dense_ways
 from jaxcalc.transforms.fitting import prepare_within, workspace
-from jaxcalc.transforms.prepare import (
-    Attempt,
-    Prepared,
-    attempts_for,
-    prepare_by,
-    prepare_dense,
-)
+from jaxcalc.transforms.prepare import Prepared, prepare_by, prepare_dense
 from jaxcalc.transforms.request import Request
 from jaxcalc.transforms.split_ways import BY_PARTS
 from jaxcalc.transforms.traced import Traced, reason, why_not
@@ -66,6 +63,20 @@ def survey(request: Request, kind: str) -> Survey:
         ConcretizationTypeError and its kin: f needs concrete values.
         TypeError, ValueError: what `jacobian` or `hessian` raises, where no way is possible.
     """
+    if request.options.format != "dense":
+        return _survey(request, kind)
+    failures = Failures(request.options.api)
+    found = failures.prepare(lambda: _survey(request, kind), None)
+    if found is not None:
+        return found
+    if failures.failure is not None and not failures.failed:
+        raise failures.failure
+    note = f"nothing is known of what it takes: {failures.failed}; please report it"
+    name = f"dense, {'forward over reverse' if kind == 'hessian' else 'by JAX alone'}"
+    return Survey([Way(name, None, None, None, is_chosen=True, note=note)], None, (), "", (), ())
+
+
+def _survey(request: Request, kind: str) -> Survey:
     traced = Traced.of(request)
     is_dense = request.options.format == "dense"
     if is_dense:
@@ -154,7 +165,7 @@ def _structured_ways(request: Request, kind: str, traced: Traced) -> _Structured
     if not is_dense:
         chosen = prepare_within(request, kind, with_value=False)
     elif request.options.mode == "auto":
-        chosen = prepare_dense(request, kind)
+        chosen = Failures(request.options.api).prepare(lambda: prepare_dense(request, kind), None)
     for attempt in attempts:
         name = _name(attempt, traced)
         if attempt.replaces:
@@ -165,18 +176,33 @@ def _structured_ways(request: Request, kind: str, traced: Traced) -> _Structured
             found.prepared[found.chosen] = chosen
             if found.chosen == name:
                 continue
-        try:
-            found.prepared[name] = prepare_by(request, traced.flat, attempt, is_dense=is_dense)
-        except UNTRACEABLE:
-            raise
-        except TooDenseError as error:
-            found.reasons[name] = f"too dense: {reason(error)}"
-        except TypeError as error:  # no forward mode, or no scalar
-            found.reasons[name] = reason(error)
+        made = _made(request, traced, attempt, is_dense=is_dense)
+        if isinstance(made, Prepared):
+            found.prepared[name] = made
+        else:
+            found.reasons[name] = made
     _compare_with_limits(request, found)
     if kind == "jacobian":
         _note_missing(request, traced, found)
     return found
+
+
+def _made(request: Request, traced: Traced, attempt: Attempt, *, is_dense: bool) -> Prepared | str:
+    """The derivative in one way, or why there is none."""
+    failures = Failures(request.options.api)
+    made = failures.prepare(lambda: prepare_by(request, traced.flat, attempt, is_dense=is_dense), None)
+    error = failures.failure
+    if isinstance(error, UNTRACEABLE):
+        raise error
+    if isinstance(error, TooDenseError):
+        return f"too dense: {reason(error)}"
+    is_jaxs = isinstance(error, REFUSALS) and refuses(request.flat, request.call.traced, attempt.way)
+    if error is not None:
+        return (
+            reason(error) if is_jaxs or not failures.failed else f"{failures.failed}; please report it"
+        )
+    assert made is not None
+    return made
 
 
 def _name(attempt: Attempt, traced: Traced) -> str:

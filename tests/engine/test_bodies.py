@@ -1,5 +1,7 @@
 """Contracts with JAX: the programs inside an equation, read and replaced."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -54,6 +56,41 @@ def test_another_body_is_what_runs():
     zero = jnp.float32(2.0)
     found = equations.bind(bodies.with_bodies(eqn, [other]), [zero, X])
     np.testing.assert_allclose(found[0], 2.0 * 0.5 * 1.5)
+
+
+def test_an_equation_for_each_operand():
+    f = lambda x: jax.tree.leaves(jax.device_put([x, 2 * x]))  # noqa: E731
+    parts = bodies.one_by_one(equation("device_put", f))
+    assert [len(part.invars) for part in parts] == [1, 1]
+    for part, x in zip(parts, (X, 3 * X), strict=True):
+        np.testing.assert_array_equal(equations.bind(part, [x])[0], x)
+    barrier = equation("optimization_barrier", lambda x: lax.optimization_barrier((x, 2 * x)))
+    assert len(bodies.one_by_one(barrier)) == 2
+    product = equation("mul", lambda x: x * (x + 1))
+    assert bodies.one_by_one(product) == [product]
+
+
+def test_the_solvers_of_a_solve():
+    def solve(x, **options):
+        return lax.custom_linear_solve(lambda v: x * v, x, lambda _, b: b / x, **options)
+
+    eqn = equation("custom_linear_solve", lambda x: solve(x, symmetric=True))
+    assert bodies.solvers(eqn).has_transpose
+    assert bodies.solvers(eqn).constants == slice(0, len(eqn.invars) - 1)
+    assert not bodies.solvers(equation("custom_linear_solve", solve)).has_transpose
+
+
+def test_the_files_of_a_rule():
+    ruled = jax.custom_jvp(jnp.sin)
+    ruled.defjvp(lambda xs, ts: (jnp.sin(*xs), jnp.cos(*xs) * ts[0]))
+    jaxs = str(Path(jax.__file__).parent)
+    of_function, of_rule = bodies.files(equation("custom_jvp_call", ruled))
+    assert of_function.startswith(jaxs)
+    assert of_rule == __file__
+    (relu,) = bodies.bodies(equation("jit", jax.jit(jax.nn.relu)))
+    while relu.jaxpr.eqns[0].primitive.name != "custom_jvp_call":
+        (relu,) = bodies.bodies(relu.jaxpr.eqns[0])
+    assert all(file.startswith(jaxs) for file in bodies.files(relu.jaxpr.eqns[0]))
 
 
 def test_shard_map():

@@ -48,7 +48,40 @@ def counted_by(x):
     return rounds * jnp.ones(2) + x
 
 
+def rule(push):
+    """x**2 by a rule that takes the tangent through `push`."""
+    square = jax.custom_jvp(lambda x: x**2)
+    square.defjvp(lambda xs, ts: (square(*xs), push(2 * xs[0] * ts[0])))
+    return square
+
+
+def called_out(t):
+    return jax.pure_callback(np.asarray, t, t, vmap_method="expand_dims")
+
+
 CASES = {
+    "custom_jvp with a loop": (rule(lambda t: while_loop(t) / 8), FORWARD),
+    "custom_jvp with a callback": (rule(called_out), FORWARD),
+    "custom_jvp with cg": (rule(lambda t: jax.scipy.sparse.linalg.cg(lambda v: v, t)[0]), FORWARD),
+    "custom_jvp with gmres": (
+        rule(lambda t: jax.scipy.sparse.linalg.gmres(lambda v: v, t)[0]),
+        FORWARD,
+    ),
+    "custom_jvp that sorts": (rule(jnp.sort), FORWARD),
+    "custom_jvp with a loop, in scan": (
+        lambda x: lax.scan(lambda c, _: (rule(lambda t: while_loop(t) / 8)(c), None), x, None, 2)[0],
+        FORWARD,
+    ),
+    "custom_jvp with a loop, of a constant": (
+        lambda x: x * rule(lambda t: while_loop(t) / 8)(jnp.ones(2)),
+        BOTH,
+    ),
+    "custom_jvp with a solve": (rule(lambda t: jnp.linalg.solve(jnp.eye(2) * 2, t) * 2), BOTH),
+    "custom_jvp of JAX": (jax.nn.relu, BOTH),
+    "solve without a transpose": (
+        lambda x: lax.custom_linear_solve(lambda v: 2 * v, x, lambda _, b: b / 2),
+        FORWARD,
+    ),
     "plain": (lambda x: jnp.sin(x) * x, BOTH),
     "custom_vjp": (reverse_rule, REVERSE),
     "custom_vjp of a constant": (lambda x: x * reverse_rule(jnp.ones(2)), BOTH),
@@ -108,7 +141,7 @@ def test_directions(name):
         if mode in expected:
             assert transform(f)(X).shape[-1] == 2
         else:
-            with pytest.raises((TypeError, ValueError)):
+            with pytest.raises((TypeError, ValueError, NotImplementedError)):
                 transform(f)(X)
 
 

@@ -49,6 +49,22 @@ LINEAR = {
     "of a loop without it": lambda t: t * lax.while_loop(lambda c: c < 3, lambda c: c + 1, X[0]),
 }
 NOT = {
+    "what stands beside it": (
+        lambda t: lax.custom_linear_solve(
+            lambda v: M @ v + v, t, lambda _, b: b + jax.device_put([t, X])[1], symmetric=True
+        ),
+        "custom_linear_solve",
+    ),
+    "what a solver takes": (
+        lambda t: lax.custom_linear_solve(
+            lambda v: 2 * v, t, lambda _, b: (b + t - t) / 2, symmetric=True
+        ),
+        "custom_linear_solve",
+    ),
+    "a solve without a transpose": (
+        lambda t: lax.custom_linear_solve(lambda v: 2 * v, t, lambda _, b: b / 2),
+        "custom_linear_solve",
+    ),
     "square": (lambda t: t * t, "mul"),
     "quotient": (lambda t: X / t, "div"),
     "sine": (jnp.sin, "sin"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -122,8 +123,10 @@ def _can_be_apart(_: Any, apart: Callable[[], Any]) -> bool:
 
 @contextmanager
 def _all_paths(program: Program) -> Iterator[None]:
-    """Ways that are for large derivatives only are taken by small ones too."""
+    """Ways for large derivatives are taken by small ones too, and none may be left for plain JAX."""
     with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("error", jaxcalc.JaxcalcWarning)
         stack.enter_context(mock.patch.object(prepare, "_FEWEST", 0))
         stack.enter_context(mock.patch.object(prepare, "_WORTH_IT", 0.0))
         if len(program.source) % 8 > 5:

@@ -61,9 +61,7 @@ TRANSFORMS = {
     "aux": lambda f: lambda x: jaxcalc.jacobian(lambda x: (f(x), "text"), has_aux=True)(x)[0],
     "hessian": lambda f: jaxcalc.hessian(value(f)),
     "gradient": lambda f: jaxcalc.gradient(lambda x: jnp.sum(f(x))),
-    "value_and_gradient": lambda f: (
-        lambda x: jaxcalc.value_and_gradient(lambda x: jnp.sum(f(x)))(x)[1]
-    ),
+    "value_and_gradient": lambda f: lambda x: jaxcalc.value_and_gradient(lambda x: jnp.sum(f(x)))(x)[1],
 }
 
 

@@ -178,6 +178,41 @@ transposed_solve = with_rule(
     lambda b: jnp.linalg.solve((W + jnp.eye(3)).T, b),
     lambda b, g: (jnp.linalg.solve(W + jnp.eye(3), g),),
 )
+# not symmetric: a matrix that is not transposed shows
+TURNED = jnp.eye(3) * 4 + jnp.arange(9.0).reshape(3, 3) / 9
+iterative = jax.scipy.sparse.linalg
+
+
+def solved_by(pull):
+    """The solution of a system, whose backward rule solves the transposed one by `pull`."""
+    return with_rule(lambda b: jnp.linalg.solve(TURNED, b), lambda b, g: (pull(TURNED.T, g),))
+
+
+def by_gmres(A, g):
+    return iterative.gmres(lambda v: A @ v, g, solve_method="incremental")[0]
+
+
+def by_cg(A, g):
+    """Of the normal equations, as the matrix is not symmetric."""
+    return iterative.cg(lambda v: A.T @ (A @ v), A.T @ g, maxiter=30)[0]
+
+
+def by_one_way_solve(A, g):
+    return lax.custom_linear_solve(lambda v: A @ v, g, lambda _, b: jnp.linalg.solve(A, b))
+
+
+def by_both_ways(A, g):
+    def solve(v, b):
+        return jnp.linalg.inv(jnp.stack([v(e) for e in jnp.eye(3)], 1)) @ b
+
+    return lax.custom_linear_solve(lambda v: A @ v, g, solve, transpose_solve=solve)
+
+
+def by_jacobi(A, g):
+    D = jnp.diag(A)
+    return counted(lambda c: (g - A @ c + D * c) / D, 0 * g, 60)
+
+
 PLACES = jnp.array([2, 0, 0])
 MESH = jax.make_mesh((1,), ("i",), axis_types=(jax.sharding.AxisType.Auto,))
 SPEC = PartitionSpec("i")
@@ -216,6 +251,15 @@ RULES = {
     "a solver in the rule": solve,
     "a rule that calls another": with_rule(
         lambda x: 2 * solve(x), lambda x, g: (2 * transposed_solve(g),)
+    ),
+    "cg in the rule": solved_by(by_cg),
+    "gmres in the rule": solved_by(by_gmres),
+    "bicgstab in the rule": solved_by(lambda A, g: iterative.bicgstab(lambda v: A @ v, g)[0]),
+    "a solve without a transpose in the rule": solved_by(by_one_way_solve),
+    "a solve with one in the rule": solved_by(by_both_ways),
+    "Jacobi's iteration in the rule": solved_by(by_jacobi),
+    "a move of several arrays in the rule": with_rule(
+        lambda x: 2 * x, lambda x, g: (sum(jax.device_put([g, X])) + g - X,)
     ),
     "a gather": with_rule(lambda x: x[PLACES], lambda x, g: (jnp.zeros(3).at[PLACES].add(g),)),
     "printing in the rule": with_rule(lambda x: 2 * x, printing),

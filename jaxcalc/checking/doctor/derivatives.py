@@ -198,8 +198,8 @@ def _refusals(tape: Tape, pullback: Pullback) -> list[Finding]:
         Finding(
             "error",
             "derivative",
-            f"JAX has no derivative of {event.name}: {said}",
-            "give the function around it a jax.custom_jvp, or keep it out of what is differentiated.",
+            f"JAX has no {_derivative(event)} of {event.name}: {said}",
+            _without_derivative(event),
             *(event.place or ("", 0)),
             "",
             event.name,
@@ -208,3 +208,20 @@ def _refusals(tape: Tape, pullback: Pullback) -> list[Finding]:
         for event, said in list(pullback.refused.items())[:_MOST]
         if event not in tape.cut_short
     ]
+
+
+def _derivative(event: Event) -> str:
+    return "reverse mode" if event.name == "custom_jvp_call" else "derivative"
+
+
+def _without_derivative(event: Event) -> str:
+    """What to do about an event that JAX cannot differentiate in reverse."""
+    if event.name == "custom_jvp_call":
+        return (
+            "what its rule does to the tangents has no transpose (a loop of unknown length, an "
+            "iterative solver, a callback): differentiate forward (jaxcalc.jacobian, jax.jacfwd), or "
+            "give the function a jax.custom_vjp."
+        )
+    if event.name.startswith("custom_vjp_call"):
+        return "look at its backward rule, which raises this."
+    return "give the function around it a jax.custom_jvp, or keep it out of what is differentiated."

@@ -1,5 +1,0 @@
-"""Stub."""
-
-
-class JaxcalcWarning(UserWarning):
-    """Stub."""
