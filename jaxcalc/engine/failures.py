@@ -15,8 +15,9 @@ from jax.extend.core import JaxprEqn
 from jaxcalc.engine.directions import REFUSALS, Direction
 from jaxcalc.engine.program import Step
 from jaxcalc.engine.registry import NoRuleError, NoStructureError
-from jaxcalc.engine.source import file_is_own, named_with_line, user_level
+from jaxcalc.engine.source import file_is_own, named_with_line, user_level, user_line
 from jaxcalc.formats.entries import TooDenseError
+from jaxcalc.notes import note
 
 Way = TypeVar("Way", Direction, tuple[Direction, Direction])
 Found = TypeVar("Found")
@@ -24,16 +25,18 @@ Otherwise = TypeVar("Otherwise")
 
 # what is no fault of a preparation: a run's, or asked for
 _RAISED = (MemoryError, FloatingPointError, jax.errors.JaxRuntimeError, NoRuleError)
-_CALL_F = {"arguments.py", "flat.py"}  # the files whose frames are the last ones before those of f
+_CALL_F = {
+    "arguments.py",
+    "flat.py",
+    "once.py",
+}  # the files whose frames are the last ones before those of f
 
 
 class JaxcalcWarning(UserWarning):
-    """A derivative is right, but was not found in the way that was chosen for it.
+    """Something failed in jaxcalc, and plain JAX gave the derivative, which is right.
 
-    Either something failed in jaxcalc, and plain JAX gave the result: the warning names the place, and
-    asks for a report. Or JAX refused the direction that was taken, as it could not be seen beforehand
-    that f has no such mode, and another one was taken: the warning says so, and `mode=` spares the
-    attempt. Where JAX has no derivative either, its error is raised, without a warning.
+    The warning names the place, and asks for a report. Where JAX has no derivative either, its error is
+    raised, without a warning.
     """
 
 
@@ -82,7 +85,8 @@ class Failures:
             if refusal is not None:
                 self._turn = (
                     f"{self._api}: JAX has no {_in_words(ways[0])} mode of this function "
-                    f"({_first_line(refusal)}); {_in_words(way)} mode was taken instead."
+                    f"({_first_line(refusal)}); {_in_words(way)} mode was taken instead. "
+                    "Give mode= to spare the attempt"
                 )
             return found
         assert refusal is not None
@@ -105,16 +109,17 @@ class Failures:
         return str(error).startswith("jaxcalc.")
 
     def tell(self) -> None:
-        """Warn of what failed, now that there is a result."""
-        told = [self._turn] if self._turn else []
+        """Warn of what failed, now that there is a result, and note the other direction."""
+        if self._turn:
+            note(self._turn, where=user_line())
         if self.failed:
-            told.append(
+            warnings.warn(
                 f"{self._api}: {self.failed}. The result is plain JAX's, which is right, and takes "
                 "what JAX takes. This is a fault in jaxcalc: please report it, with the function and "
-                "the versions of jaxcalc and JAX."
+                "the versions of jaxcalc and JAX.",
+                JaxcalcWarning,
+                stacklevel=user_level(),
             )
-        for text in told:
-            warnings.warn(text, JaxcalcWarning, stacklevel=user_level())
 
 
 def _in_words(way: Way) -> str:

@@ -168,15 +168,18 @@ def _structured(closed: ClosedJaxpr, context: Context, eqn: JaxprEqn | None = No
     try:
         return walk(context, program.tangent, values | identity(program.tangents), program.outputs)
     except NotLinearError as error:
-        if eqn is None:
-            raise
         _note(error, eqn, context)
     return materialised(program, values, program.outputs, context.entry_limit)
 
 
-def _note(error: NotLinearError, eqn: JaxprEqn, context: Context) -> None:
-    """Tell that a backward rule takes one pass for each output, or for those that nowhere meet."""
-    name = named_with_line(eqn)
+def _note(error: NotLinearError, eqn: JaxprEqn | None, context: Context) -> None:
+    """Tell that a program takes one pass for each seed, or for those that nowhere meet."""
+    name = str(error) if eqn is None else named_with_line(eqn)
+    if context.strict and eqn is None:
+        raise NoRuleError(
+            f"{context.api}: {error}, so that its structure cannot be followed, and strict=True allows "
+            "no dense derivative in its place. Leave strict out."
+        ) from error
     if context.strict:
         raise NoRuleError(
             f"{context.api}: forward mode through {name} takes the transpose of its backward rule, but "

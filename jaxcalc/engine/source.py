@@ -8,6 +8,7 @@ import sysconfig
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from traceback import walk_tb
+from types import FrameType
 from typing import Any, NamedTuple
 
 import jax
@@ -97,10 +98,21 @@ def file_is_of_jax(file: str) -> bool:
 
 def user_level() -> int:
     """The `stacklevel` of a warning given by the caller, that makes it one of the user's line."""
-    frame, level = sys._getframe(1), 1  # noqa: SLF001 (as `warnings` itself does)
+    return _user_call(1)[1]
+
+
+def user_line() -> str:
+    """The user's line that calls the library now, as `file.py:12`."""
+    frame, _ = _user_call(1)
+    return str(Place(frame.f_code.co_filename, frame.f_lineno))
+
+
+def _user_call(level: int) -> tuple[FrameType, int]:
+    """The innermost frame of the user's, and how many lie between it and that of the caller's caller."""
+    frame = sys._getframe(level + 1)  # noqa: SLF001 (as `warnings` itself does)
     while frame.f_back is not None and not _is_of_user(frame.f_code.co_filename):
         frame, level = frame.f_back, level + 1
-    return level
+    return frame, level
 
 
 def _is_outside_of_jax(file: str) -> bool:

@@ -20,10 +20,11 @@ from jaxcalc.arguments import is_array
 from jaxcalc.aside import Aside, set_aside
 from jaxcalc.concrete import UNTRACEABLE
 from jaxcalc.engine.dense import FlatCall, Leaves
+from jaxcalc.engine.directions import REFUSALS
 from jaxcalc.engine.linearity import has_rules_of_users
 from jaxcalc.engine.one_way import NoForwardModeError, forward_derivative, with_forward_mode
 from jaxcalc.engine.program import Program, flatten
-from jaxcalc.engine.registry import Context, NoStructureError
+from jaxcalc.engine.registry import Context, NoRuleError, NoStructureError
 from jaxcalc.engine.segments import forward_gradient
 from jaxcalc.engine.signatures import signature, signature_of
 from jaxcalc.engine.varying import shape_of
@@ -106,9 +107,9 @@ def linearize(
     for gradient in _gradients(holomorphic, context):
         try:
             return _traced(build, shapes, outputs, way, gradient, is_trusted=is_trusted)
-        except UNTRACEABLE:
+        except (*UNTRACEABLE, NoRuleError):
             raise
-        except (TypeError, ValueError) as error:  # no reverse mode, or no forward mode of what it makes
+        except REFUSALS as error:  # no reverse mode, or no forward mode of what it makes
             failures.append(error)
     last = failures[-1]
     raise last if isinstance(last, NoForwardModeError) else failures[0]

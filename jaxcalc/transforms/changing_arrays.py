@@ -8,14 +8,14 @@ entries. One whose values narrow the pattern stays known.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from jaxcalc.engine.cache import FunctionCache
-from jaxcalc.engine.failures import JaxcalcWarning
 from jaxcalc.engine.signatures import digest
+from jaxcalc.engine.source import user_line
 from jaxcalc.formats.layout import Layout
+from jaxcalc.notes import note
 from jaxcalc.transforms.request import Request
 
 _MOST_ENTRIES = 4  # times the entries of the derivative, that a value may have with arrays traced
@@ -89,14 +89,13 @@ class ChangingArrays:
         self._is_told = True
         arrays = request.call.known_arrays
         described = " and ".join(f"{arrays[i].dtype}{list(arrays[i].shape)}" for i in sorted(slow))
-        warnings.warn(
+        note(
             f"{request.options.api}: the entries of this derivative depend on the values of an "
             f"argument ({described}), which changes from call to call, so that each new array is "
             "traced and compiled anew. Call it under jax.jit to have the array traced, with the "
             "entries that any values may give, or keep to few arrays: the derivatives of the last "
-            "four stay ready.",
-            JaxcalcWarning,
-            stacklevel=6,
+            "four stay ready",
+            where=user_line(),
         )
 
 

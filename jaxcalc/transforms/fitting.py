@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from jaxcalc.engine.directions import REFUSALS
 from jaxcalc.planning.blocks import block_beside, surely_fits
 from jaxcalc.planning.liveness import peak_bytes
 from jaxcalc.planning.memory import available_bytes, in_words
@@ -63,5 +64,5 @@ def _other_direction(request: Request, prepared: Prepared, kind: str) -> list[Pr
     turned = replace(request, options=replace(request.options, mode=mode))
     try:
         return [prepare(turned, kind)]
-    except (TypeError, ValueError):  # it has none, or is too dense that way
+    except REFUSALS:  # it has none, or is too dense that way
         return []

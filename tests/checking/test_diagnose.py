@@ -224,6 +224,20 @@ def test_what_has_no_derivative_is_named() -> None:
     assert finding.severity == "error"
 
 
+def test_a_custom_jvp_is_not_what_a_custom_jvp_lacks() -> None:
+    square = jax.custom_jvp(lambda x: x**2)
+
+    def rule(xs, ts):
+        loop = jax.lax.while_loop(lambda c: c[1] < 3, lambda c: (c[0] * 2, c[1] + 1), (ts[0], 0))[0]
+        return square(*xs), loop / 4 * xs[0]
+
+    square.defjvp(rule)
+    (finding,) = jaxcalc.diagnose(lambda x: square(x).sum(), jnp.ones(3)).findings
+    assert finding.cause.startswith("JAX has no reverse mode of custom_jvp_call")
+    assert "jax.custom_jvp" not in finding.advice
+    assert "differentiate forward" in finding.advice
+
+
 def test_the_step_of_a_loop_is_named() -> None:
     def f(x):
         return jax.lax.scan(lambda c, k: (c + 1.0 / (x - k), None), 0.0, jnp.arange(5.0))[0]

@@ -1,6 +1,7 @@
 """Random programs against dense JAX, on a fixed budget; `python -m tests.fuzz` runs more of them."""
 
 import random
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -73,6 +74,14 @@ def test_the_comparison_notices(monkeypatch, change):
     )
     with pytest.raises(MismatchError):
         compare(made_of("def f(x):\n    return x * jnp.sin(x)\n", is_tight=True))
+
+
+def test_what_falls_back_to_plain_jax_is_a_failure():
+    made = made_of("jnp.sin(x)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as outside of pytest
+        with comparison._all_paths(made), pytest.raises(jaxcalc.JaxcalcWarning):
+            warnings.warn("fell back", jaxcalc.JaxcalcWarning, stacklevel=1)
 
 
 def test_a_failure_shrinks_to_the_operation_that_fails():

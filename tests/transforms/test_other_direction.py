@@ -8,6 +8,7 @@ from jax import lax
 
 import jaxcalc
 from jaxcalc import descent
+from tests.notes import noted
 
 X = jnp.linspace(0.5, 1.5, 6)
 A = jnp.eye(6) * 4 + jnp.diag(jnp.ones(5), 1)  # not symmetric
@@ -84,8 +85,12 @@ def test_what_looks_at_it_goes_forward_too(name):
     assert jaxcalc.check(f, X).passed
     np.testing.assert_allclose(jaxcalc.jacobian(f, rows=[1, 0])(X), np.diag(2 * X)[[1, 0]], rtol=1e-5)
     np.testing.assert_allclose(jaxcalc.jacobian(f, diagonal=True)(X), 2 * X, rtol=1e-5)
-    np.testing.assert_allclose(
-        jaxcalc.hessian(total, mode="auto")(X), jax.jacfwd(jax.jacfwd(total))(X), rtol=1e-5, atol=1e-6
+    curve = jax.jacfwd(jax.jacfwd(total))(X)
+    for kind in ("dense", "structured"):
+        H = dense(jaxcalc.hessian(total, format=kind)(X))
+        np.testing.assert_allclose(H, curve, rtol=1e-5, atol=1e-6)
+    assert (
+        jaxcalc.explain(total, X, order=2, format="dense").chosen.name == "dense, forward over forward"
     )
 
 
@@ -112,25 +117,25 @@ def test_where_values_decide_the_other_direction_is_tried(name):
     f, slope = BRANCHES[name], SLOPES[name]
     refused = "forward" if name == "reverse" else "reverse"
     match = rf"^jaxcalc\.\w+: JAX has no {refused} mode .*; {name} mode was taken instead"
-    with pytest.warns(jaxcalc.JaxcalcWarning, match=match) as caught:
+    with noted(match) as lines:
         np.testing.assert_allclose(jaxcalc.jacobian(f)(X), slope)
-    assert len(caught) == 1
-    assert caught[0].filename == __file__
-    with pytest.warns(jaxcalc.JaxcalcWarning, match=match):
+    assert len(lines) == 1
+    assert "test_other_direction.py:" in lines[0]
+    with noted(match):
         value, J = jaxcalc.value_and_jacobian(f)(X)
     np.testing.assert_allclose(J, slope)
     np.testing.assert_allclose(value, f(X))
     part = {"columns": [0]} if name == "reverse" else {"rows": [0]}
-    with pytest.warns(jaxcalc.JaxcalcWarning, match=match):
+    with noted(match):
         found = jaxcalc.jacobian(f, **part)(X)
     np.testing.assert_allclose(np.ravel(found), slope[:, 0] if name == "reverse" else slope)
-    # no attempt, and no warning, where the mode is given
+    # no attempt, and no line, where the mode is given
     np.testing.assert_allclose(jaxcalc.jacobian(f, mode=name)(X), slope)
     assert jaxcalc.check(f, X).passed
 
 
 def test_the_diagonal_where_values_decide():
-    with pytest.warns(jaxcalc.JaxcalcWarning, match="no forward mode"):
+    with noted("no forward mode"):
         found = jaxcalc.jacobian(BRANCHES["reverse"], diagonal=True)(X)
     np.testing.assert_allclose(found, 2 * np.ones(6))
 
@@ -139,7 +144,7 @@ def test_the_hessian_where_values_decide():
     # the gradient of the first has no custom_vjp left
     f = lambda x: jnp.sum(BRANCHES["reverse"](x) ** 2)  # noqa: E731
     np.testing.assert_allclose(jaxcalc.hessian(f)(X), 8 * np.eye(6))
-    with pytest.warns(jaxcalc.JaxcalcWarning, match=r"no forward over reverse mode .*; forward over f"):
+    with noted(r"no forward over reverse mode .*; forward over f"):
         found = jaxcalc.hessian(lambda x: jnp.sum(loop(x) ** 2 if x[0] > 0 else x))(X)
     np.testing.assert_allclose(found, 128 * np.eye(6))
 
@@ -176,7 +181,7 @@ def test_a_primitive_that_is_not_known_to_go_in_reverse_alone():
     try:
         f = jax.custom_vjp(jnp.sin)
         f.defvjp(lambda x: (jnp.sin(x), x), lambda x, g: (g * jnp.cos(x),))
-        with pytest.warns(jaxcalc.JaxcalcWarning, match="no forward mode"):
+        with noted("no forward mode"):
             found = jaxcalc.jacobian(f)(X)
         np.testing.assert_allclose(found, np.diag(np.cos(X)), rtol=1e-6)
         J = jaxcalc.jacobian(f, format="structured")(X)
@@ -187,11 +192,11 @@ def test_a_primitive_that_is_not_known_to_go_in_reverse_alone():
 
 def test_a_loss_that_goes_forward_alone_is_minimized():
     loss = lambda p: jnp.sum((FORWARD["a loop"](p) - 1.0) ** 2)  # noqa: E731
-    with pytest.warns(jaxcalc.JaxcalcWarning, match=r"^jaxcalc\.descent\.minimize: JAX has no reverse"):
+    with noted(r"^jaxcalc\.descent\.minimize: JAX has no reverse"):
         found = descent.minimize(loss, X, optimizer=0.05, steps=200)
     np.testing.assert_allclose(found.parameters, 1.0, atol=1e-3)
     step = descent.make_step(loss, 0.05)
-    with pytest.warns(jaxcalc.JaxcalcWarning, match="no reverse mode"):
+    with noted("no reverse mode"):
         state, value = step.update(step.init(X))
     np.testing.assert_allclose(value, jnp.sum((X**2 - 1) ** 2), rtol=1e-6)
     expected = X - 0.05 * 4 * X * (X**2 - 1)
