@@ -172,8 +172,9 @@ def refuses(
             return gradient(flat.leaves)
         leaves = [jnp.asarray(x) for x in flat.leaves]
         function = gradient if way == "hessian" else call
-        # JAX finds out about some functions in the one, and about others in the other
-        return jax.jvp(function, (leaves,), (leaves,))[1], jax.linearize(function, leaves)[1](leaves)
+        # as `jax.jacfwd` does: some functions tell only when several tangents come at once
+        several = [jnp.stack([x, x]) for x in leaves]
+        return jax.vmap(lambda tangents: jax.jvp(function, (leaves,), (tangents,))[1])(several)
 
     try:
         jax.eval_shape(product, list(inputs))
