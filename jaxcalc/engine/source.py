@@ -108,7 +108,7 @@ def user_line() -> str:
 
 
 def _user_call(level: int) -> tuple[FrameType, int]:
-    """The innermost frame of the user's, and how many lie between it and that of the caller's caller."""
+    """The innermost frame of the user's, and its `stacklevel` for the caller of the caller."""
     frame = sys._getframe(level + 1)  # noqa: SLF001 (as `warnings` itself does)
     while frame.f_back is not None and not _is_of_user(frame.f_code.co_filename):
         frame, level = frame.f_back, level + 1

@@ -108,7 +108,7 @@ class Direct:
         if fresh:  # f has run, and has changed what it reads: another call finds another function
             return fresh[0].treedef.unflatten(fresh[0].staged.inline(request.call.traced))
         if compiled is None:
-            result = self._anew_once(request)
+            result = self._anew_once(request, failures)
             failures.tell()
             return result
         self._remember(request, compiled.probe, compiled.staged, compiled.treedef.unflatten)
@@ -117,12 +117,12 @@ class Direct:
     def _anew(self, request: Request) -> Any:
         return self._outcome(self._evaluate(request, with_value=self._with_value))
 
-    def _anew_once(self, request: Request) -> Any:
+    def _anew_once(self, request: Request, failures: Failures) -> Any:
         """The same with a single run of f, as `jax.jacfwd` has it."""
         if request.options.mode != "auto" or is_jit_disabled():
             return self._anew(request)
         try:
-            return self._anew(replace(request, f=once(request.f)))
+            return self._anew(replace(request, f=once(request.f, failures)))
         except jax.errors.UnexpectedTracerError:  # a rule of f reads a value of the run that made it
             return self._anew(request)
 
@@ -202,7 +202,7 @@ class Direct:
             return _Tried(None)
         if not _is_worth_compiling(request, key):
             return _Tried(None, is_kept=False)
-        treedefs, f = list[Any](), once(request.f)
+        treedefs, f = list[Any](), once(request.f, Failures(request.options.api))
 
         def run(traced: list[Any]) -> list[Any]:
             args, kwargs = request.call.rebuild(traced)

@@ -10,10 +10,10 @@ import jax
 from jax.extend.core import jaxpr_as_fun
 
 from jaxcalc.aside import set_aside
-from jaxcalc.concrete import PERHAPS_UNTRACEABLE
+from jaxcalc.engine.failures import Failures
 
 
-def once(f: Callable[..., Any]) -> Callable[..., Any]:
+def once(f: Callable[..., Any], failures: Failures) -> Callable[..., Any]:
     """f, which runs when it is first traced; the program of that trace answers further calls.
 
     Choosing a direction takes a trace, and differentiating another one. A function that keeps a count,
@@ -30,11 +30,13 @@ def once(f: Callable[..., Any]) -> Callable[..., Any]:
         if not traced or key in failed:
             return f(*args, **kwargs)
         if key not in recorded:
-            try:
-                recorded[key] = _recorded(lambda xs: _call(f, treedef, rest.restored(xs)), traced)
-            except PERHAPS_UNTRACEABLE:
+            program = failures.prepare(
+                lambda: _recorded(lambda xs: _call(f, treedef, rest.restored(xs)), traced), None
+            )
+            if program is None:
                 failed.append(key)
                 return f(*args, **kwargs)
+            recorded[key] = program
         return recorded[key](traced)
 
     return called

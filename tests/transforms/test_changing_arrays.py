@@ -99,7 +99,7 @@ def test_hessians_parts_and_values(compiled):
 def test_an_array_that_narrows_the_pattern_stays_known():
     x, f = jnp.arange(6.0), lambda x, i: x[i] ** 2
     J = jaxcalc.jacobian(f, format="structured")
-    with noted(r"^jaxcalc\.jacobian: the entries .* int32\[2\]") as lines:
+    with noted(r"^jaxcalc\.jacobian: the entries .*int32\[2\]") as lines:
         for i in range(5):
             assert J(x, jnp.array([i, 5])).cols.tolist() == [i, 5]
     assert len(lines) == 1
