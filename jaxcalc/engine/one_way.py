@@ -23,7 +23,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import dtypes
+from jax import dtypes, lax
 from jax.custom_derivatives import SymbolicZero
 from jax.extend.core import JaxprEqn
 
@@ -85,9 +85,10 @@ def _as_a_whole(call: ArrayCall, context: Context, transposed_only: bool) -> Arr
 
     @run.defjvp
     def forward(primals: tuple[Any], tangents: tuple[Any]) -> Any:
-        output, pull, arrays = jax.vjp(call, *primals, has_aux=True)
+        (leaves,) = primals
+        output, pull, arrays = jax.vjp(call, leaves, has_aux=True)
         avals = [jax.typeof(y) for y in output]
-        closed = linear_program(lambda cotangents: pull(cotangents)[0], avals)
+        closed = linear_program(lambda cotangents: in_dtypes_of(leaves, pull(cotangents)[0]), avals)
         found = obstacle(closed.jaxpr, [True] * len(output))
         no_tangents = [_zero_tangent(x) for x in arrays]
         if found is None:
@@ -99,6 +100,17 @@ def _as_a_whole(call: ArrayCall, context: Context, transposed_only: bool) -> Arr
         return (output, arrays), (pushed, no_tangents)
 
     return run
+
+
+def in_dtypes_of(leaves: Leaves, cotangents: Leaves) -> list[Any]:
+    """Cotangents in the dtypes of the leaves that they belong to.
+
+    JAX takes backward rules that answer in another floating dtype, and casts where a derivative ends.
+    """
+    return [
+        lax.convert_element_type(ct, jnp.result_type(x))
+        for x, ct in zip(leaves, cotangents, strict=True)
+    ]
 
 
 def _zero_tangent(x: Any) -> Any:
@@ -142,9 +154,10 @@ def _with_forward_rule(eqn: JaxprEqn, context: Context) -> Callable[..., Sequenc
             return smooth, outputs
 
         try:
-            smooth, pull, outputs = jax.vjp(of_moving, [primals[i] for i in moving], has_aux=True)
+            chosen = [primals[i] for i in moving]
+            smooth, pull, outputs = jax.vjp(of_moving, chosen, has_aux=True)
             pushed = push_forward(
-                lambda cotangents: pull(cotangents)[0],
+                lambda cotangents: in_dtypes_of(chosen, pull(cotangents)[0]),
                 [jax.typeof(y) for y in smooth],
                 [tangents[i] for i in moving],
                 eqn,

@@ -22,7 +22,12 @@ from jaxcalc.concrete import UNTRACEABLE
 from jaxcalc.engine.dense import FlatCall, Leaves
 from jaxcalc.engine.directions import REFUSALS
 from jaxcalc.engine.linearity import has_rules_of_users
-from jaxcalc.engine.one_way import NoForwardModeError, forward_derivative, with_forward_mode
+from jaxcalc.engine.one_way import (
+    NoForwardModeError,
+    forward_derivative,
+    in_dtypes_of,
+    with_forward_mode,
+)
 from jaxcalc.engine.program import Program, flatten
 from jaxcalc.engine.registry import Context, NoRuleError, NoStructureError
 from jaxcalc.engine.segments import forward_gradient
@@ -149,7 +154,7 @@ def _traced(
             return list(output), [], aux, list(pushed)
         if way == "reverse":
             output, pull, aux = jax.vjp(call, leaves, has_aux=True)
-            return list(output), [], aux, list(pull(list(tangents))[0])
+            return list(output), [], aux, in_dtypes_of(leaves, pull(list(tangents))[0])
         gradient, (output, aux), pushed = push_forward(derived(call), leaves, tangents)
         return list(output), list(gradient), aux, list(pushed)
 
@@ -223,7 +228,11 @@ def _gradient(call: FlatCall, holomorphic: bool) -> Callable[[Leaves], Any]:
         (value,) = output
         return value, (list(output), aux)
 
-    return jax.grad(scalar, has_aux=True, holomorphic=holomorphic)
+    def gradient(leaves: Leaves) -> tuple[list[Any], Any]:
+        found, kept = jax.grad(scalar, has_aux=True, holomorphic=holomorphic)(leaves)
+        return in_dtypes_of(leaves, found), kept
+
+    return gradient
 
 
 def _shape(x: Any) -> jax.ShapeDtypeStruct:
