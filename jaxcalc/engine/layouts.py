@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from jax import lax
 from jax.extend.core import JaxprEqn, Primitive
 
 from jaxcalc.engine.params import arguments, changed, param, part
@@ -75,8 +76,14 @@ def gather_options(eqn: JaxprEqn) -> dict[str, Any]:
 
 
 def scatter_options(eqn: JaxprEqn) -> dict[str, Any]:
-    """The arguments of `lax.scatter_add` that put updates at the same places."""
-    return {name: param(eqn, name) for name in ("dimension_numbers", "mode")}
+    """The arguments of `lax.scatter_add` that put updates at the same places.
+
+    Where places are promised to be in bounds, XLA leaves those out that are not.
+    """
+    mode = param(eqn, "mode")
+    if mode == lax.GatherScatterMode.PROMISE_IN_BOUNDS:
+        mode = lax.GatherScatterMode.FILL_OR_DROP
+    return {"dimension_numbers": param(eqn, "dimension_numbers"), "mode": mode}
 
 
 class Pooling(NamedTuple):
