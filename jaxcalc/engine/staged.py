@@ -20,7 +20,6 @@ class Staged:
 
     def __init__(self, function: Callable[[list[Any]], list[Any]], shapes: Sequence[Any]) -> None:
         closed = jax.make_jaxpr(function)(list(shapes))
-        self.jaxpr = closed.jaxpr
         with jax.ensure_compile_time_eval():  # also inside a trace, which they will outlive
             self._numbers = [np.asarray(c) if _is_number(c) else None for c in closed.consts]
             self.constants = [
@@ -28,12 +27,16 @@ class Staged:
                 for c, number in zip(closed.consts, self._numbers, strict=True)
                 if number is None
             ]
+        # since JAX 0.11 a program holds its constants: these, and not a second copy of each
+        self.jaxpr = ClosedJaxpr(closed.jaxpr, self._each(self.constants)).jaxpr
         self._compiled = jax.jit(self._run)
 
     def _run(self, constants: list[Any], arguments: list[Any]) -> list[Any]:
+        return jaxpr_as_fun(ClosedJaxpr(self.jaxpr, self._each(constants)))(*arguments)
+
+    def _each(self, constants: Sequence[Any]) -> list[Any]:
         given = iter(constants)
-        each = [next(given) if number is None else number for number in self._numbers]
-        return jaxpr_as_fun(ClosedJaxpr(self.jaxpr, each))(*arguments)
+        return [next(given) if number is None else number for number in self._numbers]
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
         """Run the compiled function, or record it in the trace around it."""
