@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxcalc
@@ -257,6 +257,7 @@ _TREES = st.recursive(
 )
 
 
+@settings(deadline=None)  # the first of a shape is compiled
 @given(_TREES)
 def test_agrees_with_python_on_random_expressions(source: str) -> None:
     x, y = 0.7, -1.3
@@ -267,6 +268,7 @@ def test_agrees_with_python_on_random_expressions(source: str) -> None:
     assert float(f(**arguments)) == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="x2*+-()[],.=<>_'\"{}:@ asinlmbd\\\n", max_size=30))
 def test_any_text_is_read_or_refused(source: str) -> None:
     with suppress(UsageError):
