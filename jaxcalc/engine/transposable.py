@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
+import jax
+import numpy as np
+from jax import lax
 from jax.extend.core import Jaxpr, JaxprEqn, Literal
 from jax.interpreters import ad
 
@@ -74,15 +79,30 @@ def _equation(eqn: JaxprEqn, flags: list[bool]) -> list[bool]:
     body = equations.called(eqn) if rule is None else rule.program
     if body is not None:
         return _walk(body.jaxpr, flags)
-    if name == "scan":
+    if name == "scan" and transposes_scans():
         scan = equations.scan(eqn)
         return _scan(scan.body.jaxpr, flags, slice(scan.consts, scan.consts + scan.carry))
     if name == "cond" and not flags[0]:
         each = [_walk(branch.jaxpr, flags[1:]) for branch in equations.branches(eqn)]
         return [any(marks) for marks in zip(*each, strict=True)]
-    if not _is_linear(eqn, flags):
+    if name == "scan" or not _is_linear(eqn, flags):
         raise _ObstacleError(eqn)
     return [True] * len(eqn.outvars)
+
+
+@cache
+def transposes_scans() -> bool:
+    """Whether `jax.linear_transpose` takes a scan, which it does not in JAX 0.9."""
+
+    def total(xs: Any) -> Any:
+        return lax.scan(lambda carry, x: (carry + x, None), xs[0], xs)[0]
+
+    xs = jax.ShapeDtypeStruct((2,), np.float32)
+    try:
+        jax.eval_shape(jax.linear_transpose(total, xs), jax.ShapeDtypeStruct((), np.float32))
+    except TypeError:
+        return False
+    return True
 
 
 def _scan(body: Jaxpr, flags: list[bool], carry: slice) -> list[bool]:
