@@ -75,6 +75,28 @@ def gather_options(eqn: JaxprEqn) -> dict[str, Any]:
     return {name: param(eqn, name) for name in ("dimension_numbers", "slice_sizes", "mode")}
 
 
+INDEXING = frozenset(
+    {"gather", "scatter"}
+    | {f"scatter{sign}{what}" for sign in "-_" for what in ("add", "sub", "mul", "min", "max")}
+)
+
+
+def promises(eqn: JaxprEqn) -> bool:
+    """Whether an equation is a gather or a scatter that promises that its places are in bounds."""
+    if eqn.primitive.name not in INDEXING:
+        return False
+    return bool(param(eqn, "mode") == lax.GatherScatterMode.PROMISE_IN_BOUNDS)
+
+
+def without_promise(eqn: JaxprEqn) -> JaxprEqn:
+    """The same gather or scatter; what XLA does where a promise does not hold is what it asks for."""
+    if not promises(eqn):
+        return eqn
+    is_read = eqn.primitive.name == "gather"
+    modes = lax.GatherScatterMode
+    return changed(eqn, mode=modes.CLIP if is_read else modes.FILL_OR_DROP)
+
+
 def scatter_options(eqn: JaxprEqn) -> dict[str, Any]:
     """The arguments of `lax.scatter_add` that put updates at the same places.
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from jaxcalc.arguments import Chosen, is_inexact
 from jaxcalc.concrete import UNTRACEABLE
+from jaxcalc.engine.bounds import without_promises
 from jaxcalc.engine.chunks import BlockOf
 from jaxcalc.engine.dense import (
     FlatCall,
@@ -60,7 +61,7 @@ def dense_jacobian(
         direction: Direction, forward: Wrap | None = None, output: Leaves = ()
     ) -> tuple[Any, Any, Any]:
         require_complex_fits(flat, options, direction)
-        call = _reversible(flat, options) if direction == "reverse" else flat
+        call = _in_reverse(flat, options) if direction == "reverse" else flat
         with watching(options, flat.leaves) as watch:
             blocks, values, aux = jacobian_blocks(
                 call,
@@ -114,7 +115,7 @@ def dense_hessian(
 
     def run(directions: Directions, forward: Wrap | None = None) -> tuple[Any, Any, Any, Any]:
         require_complex_fits(flat, options, directions[0])
-        inner = _reversible(flat, options) if directions[1] == "reverse" else flat
+        inner = _in_reverse(flat, options) if "reverse" in directions else flat
 
         def call(leaves: Any) -> Any:
             output, aux = inner(leaves)
@@ -203,6 +204,12 @@ def _forward(
     return run(_both_ways(options, allowed))
 
 
+def _in_reverse(flat: FlatMap, options: Options) -> FlatCall:
+    """f as it is differentiated in reverse; in a direction of our choice, it says what its values say."""
+    call = _reversible(flat, options)
+    return without_promises(call) if options.mode == "auto" else call
+
+
 def _reversible(flat: FlatMap, options: Options) -> FlatCall:
     """f, with outputs refused that reverse mode has no derivative of."""
 
@@ -219,7 +226,7 @@ def _reversible(flat: FlatMap, options: Options) -> FlatCall:
 
 
 def _directions_of_gradient(flat: FlatMap, options: Options, failures: Failures) -> set[Direction]:
-    call = _reversible(flat, options)
+    call = _in_reverse(flat, options)
 
     def gradient(leaves: Leaves) -> Any:
         return jacobian_blocks(call, leaves, "reverse", holomorphic=options.holomorphic)[0]

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxcalc.arguments import dtype_of
+from jaxcalc.engine.bounds import without_promises
 from jaxcalc.engine.chunks import diagonal_in_turn
 from jaxcalc.engine.directions import Direction
 from jaxcalc.engine.failures import Failures
@@ -80,6 +81,8 @@ def _by_products(request: Request, failures: Failures) -> Result:
     def run(direction: Direction, function: Any = call) -> Result:
         require_complex_fits(flat, options, direction)
         block_of = block_within(options.api, options.memory_limit)
+        if direction == "reverse" and options.mode == "auto":
+            function = without_promises(function)
         diagonal, output, aux = diagonal_in_turn(function, flat.leaves, direction, block_of)
         return Result(flat.value(output), None, aux, diagonal)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxcalc.concrete import UNTRACEABLE
 from jaxcalc.engine import cost
+from jaxcalc.engine.bounds import without_promises
 from jaxcalc.engine.captured import Probe
 from jaxcalc.engine.dense import cheaper_direction, refuses
 from jaxcalc.engine.derivative import Derivative
@@ -313,6 +314,8 @@ def _build(request: Request, attempt: Attempt, context: Context, found: dict[str
             found["treedef"] = inner.treedef
             return output, aux
 
+        if request.options.mode == "auto" and attempt.way != "forward":
+            return without_promises(call), inner.leaves
         if not attempt.replaces:
             return call, inner.leaves
         both_ways = with_forward_mode(

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxcalc.arguments import dtype_of
-from jaxcalc.engine.chunks import BlockOf
+from jaxcalc.engine.bounds import without_promises
+from jaxcalc.engine.chunks import BlockOf, FlatCall
 from jaxcalc.engine.dense import Leaves, jacobian_blocks
 from jaxcalc.flat import FlatMap
 from jaxcalc.planning.chain import one_dtype
@@ -74,4 +75,5 @@ def _blocks(flat: FlatMap, share: Share, block_of: BlockOf | None) -> Any:
         return [output[o] for o in share.outputs], None
 
     some = [flat.leaves[i] for i in share.inputs]
-    return jacobian_blocks(call, some, share.direction, holomorphic=False, block_of=block_of)[0]
+    run: FlatCall = without_promises(call) if share.direction == "reverse" else call
+    return jacobian_blocks(run, some, share.direction, holomorphic=False, block_of=block_of)[0]

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxcalc.arguments import is_array
 from jaxcalc.aside import Aside, set_aside
 from jaxcalc.concrete import PERHAPS_UNTRACEABLE
+from jaxcalc.engine.bounds import without_promises
 from jaxcalc.engine.dense import Leaves
 from jaxcalc.flat import FlatMap, column_blocks, row_blocks
 from jaxcalc.planning.bottleneck import cut
@@ -30,9 +31,10 @@ def split_jacobian(flat: FlatMap, output: Sequence[Any]) -> Callable[[], tuple[A
         output: shapes and dtypes of its output leaves.
     """
     found: list[Aside] = []
+    whole = without_promises(flat)  # some parts go forward and others in reverse
 
     def call(*leaves: Any) -> tuple[Leaves, list[Any]]:
-        value, aux = flat(leaves)
+        value, aux = whole(leaves)
         arrays, aside = set_aside(aux, is_array)
         found.append(aside)
         return value, arrays
