@@ -205,7 +205,7 @@ def _forward(
 
 
 def _in_reverse(flat: FlatMap, options: Options) -> FlatCall:
-    """f as it is differentiated in reverse; in a direction of our choice, it says what its values say."""
+    """f as it is differentiated in reverse; in `mode="auto"` it says what its values say."""
     call = _reversible(flat, options)
     return without_promises(call) if options.mode == "auto" else call
 
