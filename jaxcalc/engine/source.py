@@ -6,6 +6,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from pathlib import PurePath
 from traceback import walk_tb
 from types import FrameType
@@ -14,6 +15,8 @@ from typing import Any, NamedTuple
 import jax
 from jax.extend.core import JaxprEqn
 
+# where JAX traces a function: what called it before JAX 0.10 went on there, and may have been another call
+_TRACE = "trace_to_jaxpr"
 _OWN = f"{PurePath(__file__).parents[1]}{os.sep}"
 _PACKAGES = PurePath(str(jax.__file__)).parents[1]
 _JAX = tuple(f"{_PACKAGES / name}{os.sep}" for name in ("jax", "jaxlib"))
@@ -83,7 +86,8 @@ def _user_frame(eqn: JaxprEqn) -> Any:
 def _frames_outside_of_jax(eqn: JaxprEqn) -> Iterator[Any]:
     traceback = eqn.source_info.traceback
     frames: Sequence[Any] = traceback.frames if traceback is not None else ()
-    return (f for f in frames if _is_outside_of_jax(f.file_name))
+    own = takewhile(lambda f: f.function_name != _TRACE, frames)
+    return (f for f in own if _is_outside_of_jax(f.file_name))
 
 
 def file_is_own(file: str) -> bool:
