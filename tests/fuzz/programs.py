@@ -22,11 +22,11 @@ from tests.fuzz import (
     reductions,
 )
 from tests.fuzz.scope import NAMES, Pick, Scope, Traits, Value, live, words
-from tests.fuzz.table import APART, SHARES, TABLE, Operation
+from tests.fuzz.table import SHARES, TABLE, Operation
 
 FAMILIES = (pointwise, moves, reductions, contractions, places, algebra, nesting, literals, outside)
 _SHAPES = ((3,), (5,), (2, 3), (), (1,), (4,), (3, 2), (7,), (2, 2, 2), (1, 3), (3, 1), (0,), (2, 0))
-MIXED = tuple(n for n, o in TABLE.items() if o.family not in APART)
+MIXED = tuple(TABLE)
 _TRIES = 4  # operations that are looked at before a step is left out
 
 

@@ -25,7 +25,7 @@ class Operation(NamedTuple):
 
 
 TABLE: dict[str, Operation] = {}
-# of a hundred steps, so many come from each family
+# how often a step comes from each family
 SHARES = {
     "pointwise": 27,
     "moves": 20,
@@ -34,10 +34,9 @@ SHARES = {
     "contractions": 8,
     "nesting": 10,
     "algebra": 8,
-    "literals": 30,
-    "outside": 30,
+    "literals": 12,
+    "outside": 12,
 }
-APART = frozenset({"literals", "outside"})  # families that are drawn when they are asked for alone
 
 
 def operation(family: str, *, tight: bool = False) -> Callable[[Build], Build]:

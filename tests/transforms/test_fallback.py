@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import jaxcalc
-from jaxcalc.engine import registry
+from jaxcalc.engine import equations, registry
 from jaxcalc.engine.failures import Failures
+from jaxcalc.engine.params import NEWEST_TESTED, UnknownLayoutError
 from jaxcalc.engine.registry import NoRuleError
 from jaxcalc.transforms import dense, options, prepare, structured
 
@@ -226,3 +227,25 @@ def test_the_only_place_that_takes_any_exception():
     broad = [path.name for path in SOURCES if "except Exception" in path.read_text("utf-8")]
     assert broad == ["failures.py"]
     assert "BLE001" in inspect.getsource(Failures.prepare)
+
+
+def test_params_that_no_tested_version_of_jax_has(monkeypatch):
+    """As on a JAX that is newer than any tested: dense derivatives are plain JAX's, sparse ones raise."""
+
+    def unknown(eqn):
+        raise UnknownLayoutError(eqn, "It has no 'num_consts'")
+
+    def f(x):
+        return jax.lax.scan(lambda c, _: (jnp.sin(c) + x, None), x, None, length=3)[0]
+
+    x = jnp.linspace(0.0, 1.0, 50)
+    expected = jax.jacfwd(f)(x)
+    monkeypatch.setattr(equations, "scan", unknown)
+    message = rf"(?s){jax.__version__}.*'scan'.*{NEWEST_TESTED}"
+    for derivative in (jaxcalc.jacobian(f), jax.jit(jaxcalc.jacobian(f))):
+        with pytest.warns(jaxcalc.JaxcalcWarning, match=message) as caught:
+            np.testing.assert_allclose(derivative(x), expected, rtol=1e-5, atol=1e-6)
+        assert len(caught) == 1
+    for kind in ("structured", "bcoo"):
+        with pytest.raises(UnknownLayoutError, match=message):
+            jaxcalc.jacobian(f, format=kind)(x)
