@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.extend.core import JaxprEqn
 
-# where JAX traces a function: what called it before JAX 0.10 went on there, and may have been another call
+# where JAX traces a function: before JAX 0.10 the frames of its first call, perhaps another one, follow
 _TRACE = "trace_to_jaxpr"
 _OWN = f"{PurePath(__file__).parents[1]}{os.sep}"
 _PACKAGES = PurePath(str(jax.__file__)).parents[1]

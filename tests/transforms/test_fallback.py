@@ -230,7 +230,7 @@ def test_the_only_place_that_takes_any_exception():
 
 
 def test_params_that_no_tested_version_of_jax_has(monkeypatch):
-    """As on a JAX that is newer than any tested: dense derivatives are plain JAX's, sparse ones raise."""
+    """As on a JAX newer than any tested: dense derivatives are plain JAX's, sparse ones raise."""
 
     def unknown(eqn):
         raise UnknownLayoutError(eqn, "It has no 'num_consts'")
