@@ -52,6 +52,7 @@ class Prepared:
     inputs: Side
     outputs: Side
     attempt: Attempt
+    dtype_from: DtypeFrom
     given: Layout | None = None  # for entries that were put in the order of another derivative's
 
     def signature(self) -> Hashable:
@@ -75,7 +76,7 @@ class Prepared:
             return self.given
         d = self.derivative
         rows_side = self.inputs if d.way == "hessian" else self.outputs
-        return Layout(d.rows, d.cols, self.inputs, rows_side, _DTYPE_FROM[d.way], d.locate)
+        return Layout(d.rows, d.cols, self.inputs, rows_side, self.dtype_from, d.locate)
 
     @property
     def work(self) -> float:
@@ -280,7 +281,10 @@ def prepare_by(
         is_dense=is_dense,
     )
     outputs = jax.tree.unflatten(found["treedef"], derivative.outputs)
-    return Prepared(derivative, Side.of(flat.chosen.primal), Side.of(outputs), attempt)
+    dtype_from = _DTYPE_FROM[attempt.way]
+    if options.mode == "auto" and not any_complex(flat.leaves):
+        dtype_from = "output"  # as `jax.jacfwd` has it, whichever direction is taken
+    return Prepared(derivative, Side.of(flat.chosen.primal), Side.of(outputs), attempt, dtype_from)
 
 
 def _signature_by(request: Request, attempt: Attempt) -> Hashable | None:

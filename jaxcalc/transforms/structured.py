@@ -10,6 +10,7 @@ import jax
 
 from jaxcalc.engine.failures import Failures
 from jaxcalc.flat import Blocks, FlatMap, as_forward_types, column_blocks, row_blocks
+from jaxcalc.formats.layout import Layout
 from jaxcalc.formats.matrix import Jacobian
 from jaxcalc.planning.blocks import require_fitting_result
 from jaxcalc.planning.liveness import peak_bytes
@@ -106,7 +107,8 @@ def _blocks(run: Sequence[Any], flat: FlatMap, prepared: Prepared) -> Blocks:
 def _sparse(request: Request, kind: str, *, with_value: bool) -> Result:
     prepared = prepare_within(request, kind, with_value=with_value or request.options.has_aux)
     (values,), result = _run(request, prepared, with_value=with_value)
-    derivative = _packed(Jacobian(values, prepared.layout), request.options)
+    layout = prepared.layout
+    derivative = _packed(Jacobian(_in_dtype_of(layout, values), layout), request.options)
     again = prepared if prepared.is_kept else None
     return Result(result.value, result.gradient, result.aux, derivative, again)
 
@@ -119,7 +121,8 @@ def pack_again(
     is_bare = options.format == "structured"
 
     def pack(results: list[Any]) -> Any:
-        jacobian = Jacobian.tree_unflatten(layout, (results[0],))  # known to fit, so not checked
+        values = _in_dtype_of(layout, results[0])
+        jacobian = Jacobian.tree_unflatten(layout, (values,))  # known to fit, so not checked
         value = jax.tree.unflatten(treedef, results[1:]) if with_value else None
         return outcome(Result(value, None, None, jacobian if is_bare else jacobian.to_bcoo()))
 
@@ -136,6 +139,11 @@ def _run(request: Request, prepared: Prepared, *, with_value: bool) -> tuple[lis
     if prepared.derivative.way == "hessian":
         gradient = request.flat(request.call.traced).inputs(run.gradient)
     return run.values, Result(value, gradient, run.aux, None)
+
+
+def _in_dtype_of(layout: Layout, values: Any) -> Any:
+    """Values of reverse mode have the inputs' dtype, which may be another one."""
+    return values if values.dtype == layout.dtype else values.astype(layout.dtype)
 
 
 def _packed(jacobian: Jacobian, options: Options) -> Any:

@@ -440,3 +440,20 @@ def test_mutable_arrays_are_refused_by_name():
     with pytest.raises(TypeError, match=r"jax.new_ref.*format='dense'"):
         jaxcalc.jacobian(f, format="structured", mode="reverse")(x)
     np.testing.assert_allclose(jaxcalc.jacobian(f, mode="reverse")(x), jax.jacrev(f)(x))
+
+
+def test_mixed_precision_is_that_of_jacfwd_whichever_direction_is_taken():
+    def f(p):
+        low = jnp.sum(p["a"]).astype(jnp.float16) * p["b"][0]
+        return {"low": low, "high": jnp.sum(p["a"] ** 2) + p["b"][1]}
+
+    p = {"a": jnp.ones(6, jnp.float32), "b": jnp.ones(4, jnp.float16)}
+    expected = jax.tree.map(lambda x: x.dtype, jax.jacfwd(f)(p))
+    found = jaxcalc.jacobian(f, format="bcoo")(p)  # in reverse: more inputs than outputs
+    assert {o: {i: found[o][i].dtype for i in p} for o in found} == expected
+    lowered = lambda x: (x[:2] * x[2:4]).astype(jnp.bfloat16)  # noqa: E731
+    x = jnp.linspace(0.5, 1.0, 12)
+    for kind in ("dense", "structured"):
+        J = jaxcalc.jacobian(lowered, format=kind)
+        for _ in range(2):  # the second call is recalled
+            assert J(x).dtype == jax.jacfwd(lowered)(x).dtype == jnp.bfloat16
