@@ -16,7 +16,7 @@ import jax
 from jax.extend.core import JaxprEqn
 
 # where JAX traces a function: before JAX 0.10 the frames of its first call, perhaps another one, follow
-_TRACE = "trace_to_jaxpr"
+_TRACES = ("trace_to_jaxpr", "trace_to_jaxpr_dynamic")
 _OWN = f"{PurePath(__file__).parents[1]}{os.sep}"
 _PACKAGES = PurePath(str(jax.__file__)).parents[1]
 _JAX = tuple(f"{_PACKAGES / name}{os.sep}" for name in ("jax", "jaxlib"))
@@ -86,7 +86,7 @@ def _user_frame(eqn: JaxprEqn) -> Any:
 def _frames_outside_of_jax(eqn: JaxprEqn) -> Iterator[Any]:
     traceback = eqn.source_info.traceback
     frames: Sequence[Any] = traceback.frames if traceback is not None else ()
-    own = takewhile(lambda f: f.function_name != _TRACE, frames)
+    own = takewhile(lambda f: f.function_name not in _TRACES or _is_outside_of_jax(f.file_name), frames)
     return (f for f in own if _is_outside_of_jax(f.file_name))
 
 

@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 import optax
 import pytest
+from jax.extend.core import ClosedJaxpr, JaxprEqn
 
+from jaxcalc.engine import bodies, equations
 from jaxcalc.engine.source import Place, raised_at, source_place
 
 _CODE = """\
@@ -52,6 +54,33 @@ def test_the_line_of_a_user_comes_before_that_of_an_installed_library() -> None:
     places = [source_place(eqn) for eqn in jax.make_jaxpr(f)(jnp.ones(2)).eqns]
     assert len(places) > 2
     assert set(places) == {Place(__file__, first + 1)}
+
+
+@pytest.mark.parametrize("of_jax", [jax.nn.softplus, jax.nn.relu, jax.scipy.special.entr])
+def test_what_a_function_of_jax_does_inside_has_no_line_of_a_call(of_jax) -> None:
+    """JAX may keep the inside of the function for other calls of it."""
+
+    @jax.jit
+    def own(x):
+        return jnp.sin(x)
+
+    def f(x):
+        return own(of_jax(x))
+
+    *called, last = jax.make_jaxpr(f)(jnp.ones(3)).eqns
+    line = Place(__file__, f.__code__.co_firstlineno + 1)
+    assert {source_place(eqn) for eqn in (*called, last)} == {line}
+    inside = [inner for eqn in called for body in programs(eqn) for inner in body.jaxpr.eqns]
+    assert inside
+    assert {source_place(eqn) for eqn in inside} == {None}
+    (sine,) = bodies.bodies(last)[0].jaxpr.eqns
+    assert source_place(sine) == Place(__file__, own.__wrapped__.__code__.co_firstlineno + 2)
+
+
+def programs(eqn: JaxprEqn) -> list[ClosedJaxpr]:
+    """What a call runs, of `jax.jit` or of `jax.custom_jvp`."""
+    custom = equations.linear_map(eqn)
+    return bodies.bodies(eqn) if custom is None else [custom.program]
 
 
 def test_the_line_at_which_an_error_leaves_the_code_of_a_user(tmp_path: Path) -> None:
