@@ -267,3 +267,21 @@ def index_out_of_bounds(x, places):
 def complex_log_of_zero(z):
     """log of a complex 0"""
     return jnp.sum(jnp.abs(jnp.log(z)))  # <-
+
+
+@fault("error", "value", "determinant of a singular matrix", np.ones((4, 4), np.float32))
+def larger_singular_determinant(a):
+    """the logarithm of the determinant of a larger singular matrix, which JAX takes from its factors"""
+    return jnp.linalg.slogdet(a)[1]  # <-
+
+
+@fault("error", "value", "a constant that is an infinity reaches the output", vector(0.0, 1.0))
+def barrier_inside_of_custom_jvp(x):
+    """an infinity that a custom_jvp function puts in place"""
+
+    @jax.custom_jvp
+    def barrier(x):
+        return jnp.where(x > 0, -jnp.log(jnp.where(x > 0, x, 1.0)), jnp.inf)  # <-
+
+    barrier.defjvp(lambda primals, tangents: (barrier(*primals), -tangents[0] / primals[0]))
+    return jnp.sum(barrier(x))

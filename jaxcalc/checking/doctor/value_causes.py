@@ -57,13 +57,10 @@ def _log(tape: Tape, event: Event, sample: Sample) -> Why | None:
     x, edge = sample.operand(), -1.0 if event.name == "log1p" else 0.0
     safe = "keep it away from there, as in jnp.log(jnp.maximum(x, tiny))"
     if x == edge == 0:
-        if "slogdet" in event.calls:
-            return Why(
-                "the logarithm of the determinant of a singular matrix is -inf",
-                "add a small multiple of the identity to the matrix.",
-            )
-        return _of_small(tape, event) or Why(
-            "log(0) is -inf", f"{safe}, or use jax.scipy.special.xlogy for x * log(y)."
+        return (
+            _determinant(event)
+            or _of_small(tape, event)
+            or Why("log(0) is -inf", f"{safe}, or use jax.scipy.special.xlogy for x * log(y).")
         )
     if x == edge:
         return Why(f"{event.name}({shown(edge)}) is -inf", f"{safe}.")
@@ -73,6 +70,24 @@ def _log(tape: Tape, event: Event, sample: Sample) -> Why | None:
             "make the operand positive, as softplus or exp does, or take the logarithm of its square.",
         )
     return None
+
+
+def _determinant(event: Event) -> Why | None:
+    if "slogdet" not in event.calls:
+        return None
+    return Why(
+        "the logarithm of the determinant of a singular matrix is -inf",
+        "add a small multiple of the identity to the matrix.",
+    )
+
+
+def why_constant(reader: Event | None, is_nan: bool) -> Why:
+    """The cause where a constant that is not finite comes through, which `reader` reads first."""
+    found = None if reader is None else _determinant(reader)  # of a pivot that is 0, it takes -inf
+    return found or Why(
+        f"a constant that is {'NaN' if is_nan else 'an infinity'} reaches the output",
+        "put a finite number in its place, or keep it from the output.",
+    )
 
 
 _VANISHING = {

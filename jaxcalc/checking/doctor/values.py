@@ -10,7 +10,7 @@ import numpy as np
 from jaxcalc.checking.doctor.runner import Where, of_call, run_inside
 from jaxcalc.checking.doctor.sample import sample_at
 from jaxcalc.checking.doctor.tape import Event, Tape, finite
-from jaxcalc.checking.doctor.value_causes import Why, why_value
+from jaxcalc.checking.doctor.value_causes import Why, why_constant, why_value
 from jaxcalc.checking.findings import Finding
 from jaxcalc.engine.source import Place
 
@@ -19,11 +19,7 @@ _MOST = 8  # findings of one kind
 
 def value_findings(tape: Tape, names: Sequence[str]) -> list[Finding]:
     """The first equations on the way to each part of the output that is not finite."""
-    origins = _Origins(tape)
-    for number in tape.outputs:
-        if tape.is_bad(number):
-            origins.follow(number)
-    return origins.findings(names)
+    return _origins(tape, tape.outputs).findings(names)
 
 
 @dataclass
@@ -80,18 +76,32 @@ class _Origins:
         if not makers and not self.leaves:
             makers = sorted(self.turned, key=order.__getitem__)[:1]
         found += [_finding(tape, event) for event in makers[:_MOST]]
-        return found or [self._constant(number) for number in self.constants[:1]]
+        if not found and (constant := self.constant()) is not None:
+            why, place = constant
+            found = [Finding("error", "value", why.cause, why.advice, *(place or ("", 0)))]
+        return found
 
-    def _constant(self, number: int) -> Finding:
-        what = "NaN" if _has_nan(self.tape, number) else "an infinity"
-        place = self.readers[number].place if number in self.readers else None
-        return Finding(
-            "error",
-            "value",
-            f"a constant that is {what} reaches the output",
-            "put a finite number in its place, or keep it from the output.",
-            *(place or ("", 0)),
-        )
+    def maker(self) -> tuple[Why, Place | None] | None:
+        """Why and where the first equation makes something bad; None where none does."""
+        makers = sorted(self.makers or self.turned, key=self.tape.events.index)
+        return explained(self.tape, makers[0]) if makers else None
+
+    def constant(self) -> tuple[Why, Place | None] | None:
+        """Why and where a constant comes through; None where something else is bad, or nothing is."""
+        if not self.constants or self.leaves or self.makers or self.turned:
+            return None
+        reader = self.readers.get(self.constants[0])
+        why = why_constant(reader, _has_nan(self.tape, self.constants[0]))
+        return why, None if reader is None else reader.place
+
+
+def _origins(tape: Tape, numbers: Sequence[int]) -> _Origins:
+    """What made those of some values that are bad."""
+    origins = _Origins(tape)
+    for number in numbers:
+        if tape.is_bad(number):
+            origins.follow(number)
+    return origins
 
 
 def _responsible(tape: Tape, event: Event, result: int) -> list[int]:
@@ -130,7 +140,8 @@ def explained(tape: Tape, event: Event) -> tuple[Why, Place | None]:
     if inner is not None:
         where = Where(event.place, event.calls, event.step)
         inside = run_inside(inner, [tape.values[i] for i in event.inputs], where)
-        found = first_maker(inside, inside.outputs)
+        origins = _origins(inside, inside.outputs)
+        found = origins.maker() or origins.constant()
         if found is not None:
             return found
     bad = next(i for i in event.outputs if tape.is_bad(i))
@@ -139,9 +150,4 @@ def explained(tape: Tape, event: Event) -> tuple[Why, Place | None]:
 
 def first_maker(tape: Tape, numbers: Sequence[int]) -> tuple[Why, Place | None] | None:
     """The first equation that makes one of these values bad; None where none does."""
-    origins = _Origins(tape)
-    for number in numbers:
-        if tape.is_bad(number):
-            origins.follow(number)
-    makers = sorted(origins.makers or origins.turned, key=tape.events.index)
-    return explained(tape, makers[0]) if makers else None
+    return _origins(tape, numbers).maker()
