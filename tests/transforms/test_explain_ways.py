@@ -252,11 +252,9 @@ def test_impossible_ways_say_why():
 
 
 def test_what_is_too_dense_for_its_structure_says_where(monkeypatch):
-    from jaxcalc.engine import registry
+    from jaxcalc.transforms.request import Request
 
-    defaults = registry.Context.__init__.__defaults__
-    lowered = tuple(3_000 if value == 1 << 28 else value for value in defaults)
-    monkeypatch.setattr(registry.Context.__init__, "__defaults__", lowered)
+    monkeypatch.setitem(Request.__init__.__kwdefaults__, "entry_limit", 3_000)
 
     def fresh(x):
         return jnp.tanh(jnp.tanh(x @ W) @ W)
