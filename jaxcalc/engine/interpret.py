@@ -66,6 +66,13 @@ def identity(tangents: Sequence[Slot]) -> dict[Slot, Lanes]:
 
 def apply(context: Context, closed: ClosedJaxpr, operands: Sequence[Any]) -> list[Any]:
     """Run a program on structured tangents, traced arrays and known ones: the body of a loop, say."""
+    return _apply(context, closed, operands, are_finite=False)[0]
+
+
+def _apply(
+    context: Context, closed: ClosedJaxpr, operands: Sequence[Any], *, are_finite: bool
+) -> tuple[list[Any], list[tuple[Any, Any]]]:
+    """What a program returns, and the tangents that have to be finite for that, with their types."""
     arguments: list[Atom] = []
     values: dict[Slot, Any] = {}
     for variable, x in zip(closed.jaxpr.invars, operands, strict=True):
@@ -76,9 +83,13 @@ def apply(context: Context, closed: ClosedJaxpr, operands: Sequence[Any]) -> lis
             values[slot] = x
         else:
             arguments.append(static.constant(variable.aval, x))
-    program = flatten_call(closed, arguments)
+    program = flatten_call(closed, arguments, are_finite=are_finite)
     values |= dict(program.captured)
-    return _evaluate(context, [*program.primal, *program.tangent], values, program.outputs, None)
+    finite = list(dict.fromkeys(program.finite or []))
+    steps = [*program.primal, *program.tangent]
+    found = _evaluate(context, steps, values, [*program.outputs, *finite], None)
+    count = len(program.outputs)
+    return found[:count], [(x, atom.aval) for x, atom in zip(found[count:], finite, strict=True)]
 
 
 def _evaluate(
@@ -140,14 +151,16 @@ def _implementation(context: Context, step: Step, operands: Sequence[Any]) -> li
     inner = context.inside_of(step.eqn.primitive)
     run = Run(partial(apply, inner), inner.is_trusted)
     try:
+        found, asked = _apply(inner, program, operands, are_finite=True)
         results = [
             run.tangent(x, slot.aval) if slot.is_tangent else x
-            for x, slot in zip(run(program, operands), step.outputs, strict=True)
+            for x, slot in zip(found, step.outputs, strict=True)
         ]
+        finite = [run.tangent(x, aval) for x, aval in asked]
     except NotLinearError:
         return None
     context.fallbacks.extend(inner.fallbacks)
-    return results
+    return implementation.where_finite(step.eqn, operands, finite, results)
 
 
 def _read(environment: Mapping[Slot, Any], atom: Atom) -> Any:

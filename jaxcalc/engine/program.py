@@ -43,7 +43,11 @@ class Step:
 
 @dataclass
 class Program:
-    """Steps in order; `captured` are the slots of tracers that f closes over, with their values."""
+    """Steps in order; `captured` are the slots of tracers that f closes over, with their values.
+
+    `finite` are the tangents that are taken to be finite, because an equation asks whether they are;
+    None where they are not taken to be, and such an equation is one like any other.
+    """
 
     inputs: list[Slot]
     tangents: list[Slot]
@@ -52,6 +56,7 @@ class Program:
     tangent: list[Step] = field(default_factory=list)
     captured: list[tuple[Slot, Any]] = field(default_factory=list)
     joined: dict[Atom, tuple[Atom, ...]] = field(default_factory=dict)  # the columns of index arrays
+    finite: list[Atom] | None = None
     _late: set[Slot] = field(default_factory=set)  # what the tangent pass computes
 
     def add(self, step: Step) -> None:
@@ -94,12 +99,18 @@ def flatten(closed: ClosedJaxpr, tangent_count: int) -> Program:
     return program
 
 
-def flatten_call(closed: ClosedJaxpr, arguments: Sequence[Atom]) -> Program:
-    """The program of a jaxpr with these arguments, each static, primal or tangent."""
+def flatten_call(
+    closed: ClosedJaxpr, arguments: Sequence[Atom], *, are_finite: bool = False
+) -> Program:
+    """The program of a jaxpr with these arguments, each static, primal or tangent.
+
+    With `are_finite`, what asks whether a tangent is finite is told that it is.
+    """
     slots = [x for x in arguments if isinstance(x, Slot)]
     program = Program([x for x in slots if not x.is_tangent], [x for x in slots if x.is_tangent])
+    program.finite = [] if are_finite else None
     program.outputs = _inline(program, closed, arguments)
-    program.prune(program.outputs)
+    program.prune([*program.outputs, *(program.finite or [])])
     return program
 
 
@@ -146,12 +157,13 @@ def _equation(program: Program, eqn: JaxprEqn, inputs: list[Atom]) -> Sequence[A
         branches = equations.branches(eqn)
         taken = int(np.clip(np.asarray(inputs[0].array), 0, len(branches) - 1))
         return _inline(program, branches[taken], inputs[1:])
+    decided = _decided(program, eqn, inputs)
+    if decided is not None:
+        return decided
     is_solve = eqn.primitive.name == "custom_linear_solve"
     linear = equations.linear_map(eqn) if any(depends) and not is_solve else None
     if linear is not None:
         return _inline(program, linear.program, [inputs[i] for i in linear.operands])
-    if not eqn.effects and all(isinstance(atom, Static) for atom in inputs):
-        return static.outputs(eqn, [atom for atom in inputs if isinstance(atom, Static)])
     if any(depends) and inputs[1:2] and inputs[1] in program.joined:
         split = rows.by_row(eqn, program.joined[inputs[1]])
         if split is not None:
@@ -164,6 +176,21 @@ def _equation(program: Program, eqn: JaxprEqn, inputs: list[Atom]) -> Sequence[A
         program.joined[slots[0]] = tuple(inputs)
     known = constant_outputs(eqn, inputs)
     return [known.get(i, slot) for i, slot in enumerate(slots)]
+
+
+def _decided(program: Program, eqn: JaxprEqn, inputs: list[Atom]) -> list[Static] | None:
+    """The outputs of an equation where they are known now."""
+    known = [atom for atom in inputs if isinstance(atom, Static)]
+    if len(known) == len(inputs):
+        return None if eqn.effects else static.outputs(eqn, known)
+    if eqn.primitive.name != "is_finite" or program.finite is None:
+        return None
+    (asked,) = inputs
+    if not (isinstance(asked, Slot) and asked.is_tangent):
+        return None
+    program.finite.append(asked)
+    aval = equations.output(eqn)
+    return [static.constant(aval, np.broadcast_to(np.True_, aval.shape))]
 
 
 def outputs_depend(eqn: JaxprEqn, inputs: Sequence[bool]) -> list[bool]:

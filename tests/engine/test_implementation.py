@@ -99,6 +99,10 @@ REFUSED = {
     "another shape": lambda c, a, b: chosen_from(c, a, b)[None],
     "not linear": lambda c, a, b: jnp.where(c, jnp.abs(a) * a, b),
     "an added number": lambda c, a, b: chosen_from(c, a, b) + 1.0,
+    "a comparison": lambda c, a, b: jnp.where(a < 1e300, chosen_from(c, a, b), 0.0),
+    "a question in a loop": lambda c, a, b: jax.lax.fori_loop(
+        0, 2, lambda _, y: jnp.where(jnp.isfinite(y), y, 0.0), chosen_from(c, a, b)
+    ),
 }
 
 
@@ -119,3 +123,65 @@ def test_implementations_that_lead_to_each_other_end(x64):
     found = jaxcalc.jacobian(function_of(first), format="structured", mode="forward")(X)
     assert found.nnz == 25
     np.testing.assert_allclose(found.todense(), EXPECTED, rtol=1e-14, atol=1e-15)
+
+
+def failing(report):
+    """An implementation that reports a result, or an operand, that is not finite."""
+
+    def checked(condition, a, b):
+        y = chosen_from(condition, a, b)
+        code = jnp.where(jnp.isfinite(y).all(), 0, 2)
+        code = jnp.where((code == 2) & ~jnp.isfinite(a).all(), 6, code)
+        return jax.lax.cond(code != 0, lambda: report(y, code), lambda: y)
+
+    return checked
+
+
+def as_nan(y, code):
+    return jnp.full_like(y, jnp.nan)
+
+
+def as_error(y, code):
+    def fail(code):
+        raise ArithmeticError(f"a failure with code {int(code)}")
+
+    return jax.pure_callback(fail, jax.typeof(y), code)
+
+
+@pytest.mark.parametrize("report", [as_nan, as_error])
+def test_what_reports_a_failure_is_linear_where_there_is_none(report, x64):
+    impl = failing(report)
+    f = function_of(primitive(impl, impl))
+    for mode in ("forward", "reverse"):
+        found = jaxcalc.jacobian(f, format="structured", mode=mode, strict=True)(X)
+        assert found.nnz == 5
+        np.testing.assert_allclose(found.todense(), EXPECTED, rtol=1e-14)
+    found = jaxcalc.hessian(lambda x: jnp.sum(f(x)), format="structured", strict=True)(X)
+    assert found.nnz == 5
+    second = np.where(X > 0, 4, 2 * np.cos(X) - X * np.sin(X))
+    np.testing.assert_allclose(found.todense(), np.diag(second), rtol=1e-13)
+    looped = lambda x: jax.lax.fori_loop(0, 40, lambda _, y: 0.1 * f(y) + 0.1 * x, x)  # noqa: E731
+    found = jax.jit(lambda x: jaxcalc.jacobian(looped, format="structured", strict=True)(x).todense())(
+        X
+    )
+    by_row = jnp.stack([jax.jvp(jax.jit(looped), (X,), (e,))[1] for e in np.eye(5)], axis=1)
+    np.testing.assert_allclose(found, by_row, rtol=1e-12, atol=1e-14)
+
+
+def test_a_failure_is_reported(x64):
+    """A derivative that is not finite is what the implementation makes of it: NaN, or an error."""
+    scale = np.array([1.0, np.inf, 1.0, 1.0, 1.0])
+
+    def derivative(report):
+        impl = failing(report)
+        p = primitive(impl, impl)
+        f = lambda x, s: p.bind(x > 0, x, jnp.sin(x)) * 3.0 + p.bind(x > 0, x * s, x)  # noqa: E731
+        return jaxcalc.jacobian(f, format="structured", strict=True)
+
+    fine = derivative(as_error)(np.abs(X), np.ones(5))
+    np.testing.assert_allclose(fine.values, 8.0)
+    J = derivative(as_nan)(np.abs(X), scale)
+    assert J.nnz == 5
+    assert np.isnan(J.values).all()
+    with pytest.raises(jax.errors.JaxRuntimeError, match="a failure with code 6"):
+        jax.block_until_ready(derivative(as_error)(np.abs(X), scale).values)
