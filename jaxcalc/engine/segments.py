@@ -100,8 +100,13 @@ def forward_gradient(call: FlatCall, context: Context) -> Callable[[Leaves], Any
     """
 
     def gradient(leaves: Leaves) -> tuple[list[Any], tuple[list[Any], Any]]:
-        output, push, aux = jax.linearize(call, list(leaves), has_aux=True)
+        output, aux = call(list(leaves))
         shapes = [jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in leaves]
+
+        def push(tangents: list[Any]) -> list[Any]:
+            # not `jax.linearize`: JAX 0.9 does not differentiate again what that leaves of a loop
+            return list(jax.jvp(lambda xs: list(call(xs)[0]), (list(leaves),), (tangents,))[1])
+
         (row,) = _structured(jax.make_jaxpr(push)(shapes), context)
         sizes = [prod(x.shape) for x in shapes]
         found = entries([row], row.dtype)
