@@ -103,7 +103,8 @@ def linearize(
     """
     shapes = [_shape(x) for x in inputs]
     context = context or Context("jaxcalc.hessian")
-    primal, outputs = jax.make_jaxpr(lambda xs: _call(build, xs)[0], return_shape=True)(shapes)
+    primal = jax.make_jaxpr(lambda xs: _call(build, xs)[0])(shapes)
+    outputs = [shape_of(aval, weak_type=aval.weak_type) for aval in primal.out_avals]
     require_known_shapes(context.api, primal.jaxpr)
     is_trusted = context.is_trusted = not has_rules_of_users(primal.jaxpr)
     if way != "hessian":
