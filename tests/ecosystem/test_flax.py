@@ -28,7 +28,7 @@ def test_gradient_and_hessian_of_a_loss_of_linen():
     def loss(parameters):
         return jnp.mean((model.apply(parameters, X) - Y) ** 2)
 
-    found, right = jaxcalc.gradient(loss)(parameters), jax.grad(loss)(parameters)
+    found, right = jaxcalc.gradient(loss)(parameters), jax.jit(jax.grad(loss))(parameters)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), found, right)
     found, right = jax.jit(jaxcalc.hessian(loss))(parameters), jax.jit(jax.hessian(loss))(parameters)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-11), found, right)
