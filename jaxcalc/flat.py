@@ -175,7 +175,7 @@ def as_forward_types(blocks: Blocks, output: Sequence[Any]) -> Blocks:
     A derivative by a complex input of a real output is complex, and there is no forward mode to follow.
     """
     return [
-        [b if _is_complex(b) else b.astype(dtype_of(y)) for b in row]
+        [b if _is_complex(b) else b.astype(dtypes.canonicalize_dtype(dtype_of(y))) for b in row]
         for row, y in zip(blocks, output, strict=True)
     ]
 
