@@ -18,6 +18,7 @@ from typing import Any
 
 import jax
 
+from jaxcalc.aside import Aside, set_aside
 from jaxcalc.concrete import PERHAPS_UNTRACEABLE
 from jaxcalc.engine import registry
 from jaxcalc.engine.cache import FunctionCache
@@ -27,7 +28,7 @@ from jaxcalc.engine.staged import Staged
 from jaxcalc.formats.layout import Layout
 from jaxcalc.transforms.call import is_input, take_apart
 from jaxcalc.transforms.changing_arrays import changing_arrays, limited
-from jaxcalc.transforms.once import once
+from jaxcalc.transforms.once import is_tracer, once
 from jaxcalc.transforms.parts import EvaluatePart
 from jaxcalc.transforms.prepare import prepare
 from jaxcalc.transforms.recall import Recall, sight
@@ -44,10 +45,10 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Compiled:
-    """A program for calls of one kind, how its results are packed, and what f has to read still."""
+    """A program for calls of one kind, what goes around its results, and what f has to read still."""
 
     staged: Staged
-    treedef: Any
+    rest: Aside
     probe: Probe
 
 
@@ -106,13 +107,13 @@ class Direct:
             lambda: self._dense_program(request, fresh), (request, None)
         )
         if fresh:  # f has run, and has changed what it reads: another call finds another function
-            return fresh[0].treedef.unflatten(fresh[0].staged.inline(request.call.traced))
+            return fresh[0].rest.restored(fresh[0].staged.inline(request.call.traced))
         if compiled is None:
             result = self._anew_once(request, failures)
             failures.tell()
             return result
-        self._remember(request, compiled.probe, compiled.staged, compiled.treedef.unflatten)
-        return compiled.treedef.unflatten(compiled.staged(request.call.traced))
+        self._remember(request, compiled.probe, compiled.staged, compiled.rest.restored)
+        return compiled.rest.restored(compiled.staged(request.call.traced))
 
     def _anew(self, request: Request) -> Any:
         return self._outcome(self._evaluate(request, with_value=self._with_value))
@@ -202,14 +203,13 @@ class Direct:
             return _Tried(None)
         if not _is_worth_compiling(request, key):
             return _Tried(None, is_kept=False)
-        treedefs, f = list[Any](), once(request.f, Failures(request.options.api))
+        rests, f = list[Aside](), once(request.f, Failures(request.options.api))
 
         def run(traced: list[Any]) -> list[Any]:
             args, kwargs = request.call.rebuild(traced)
-            leaves, treedef = jax.tree.flatten(
-                self._anew(replace(request, f=f, call=take_apart(args, kwargs)))
-            )
-            treedefs.append(treedef)
+            result = self._anew(replace(request, f=f, call=take_apart(args, kwargs)))
+            leaves, rest = set_aside(result, is_tracer)  # a number that f returns stays one
+            rests.append(rest)
             return leaves
 
         try:
@@ -218,7 +218,7 @@ class Direct:
             return _Tried(None)
         if any(isinstance(c, jax.core.Tracer) for c in staged.constants):  # it reads another trace
             return _Tried(None)
-        compiled = Compiled(staged, treedefs[-1], probe)
+        compiled = Compiled(staged, rests[-1], probe)
         if not probe.is_unchanged():
             with _lock:
                 _restless.add(request.f)

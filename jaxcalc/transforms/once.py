@@ -25,7 +25,7 @@ def once(f: Callable[..., Any], failures: Failures) -> Callable[..., Any]:
     @wraps(f)
     def called(*args: Any, **kwargs: Any) -> Any:
         leaves, treedef = jax.tree.flatten((args, kwargs))
-        traced, rest = set_aside(leaves, _is_tracer)
+        traced, rest = set_aside(leaves, is_tracer)
         key = treedef, tuple(map(jax.typeof, traced)), tuple(map(id, rest.static))
         if not traced or key in failed:
             return f(*args, **kwargs)
@@ -52,7 +52,7 @@ def _recorded(function: Callable[[list[Any]], Any], arrays: list[Any]) -> Callab
     kept: list[Any] = []
 
     def tracers(arrays: list[Any]) -> list[Any]:
-        found, rest = set_aside(function(arrays), _is_tracer)
+        found, rest = set_aside(function(arrays), is_tracer)
         kept.append(rest)
         return found
 
@@ -60,5 +60,6 @@ def _recorded(function: Callable[[list[Any]], Any], arrays: list[Any]) -> Callab
     return lambda arrays: kept[-1].restored(run(*arrays))
 
 
-def _is_tracer(x: Any) -> bool:
+def is_tracer(x: Any) -> bool:
+    """Whether a leaf belongs to a trace, rather than being a value."""
     return isinstance(x, jax.core.Tracer)

@@ -106,7 +106,9 @@ def outcome(transform: Callable[..., Any], *args: Any, jit: bool = False) -> Any
 
 
 def leaf_kind(leaf: Any) -> str:
-    return f"Array, weak={leaf.weak_type}" if isinstance(leaf, jax.Array) else type(leaf).__name__
+    # an array of numpy that f returns as it is comes back in a wrapper of JAX's own, or as an array
+    is_array = isinstance(leaf, jax.Array) or type(leaf).__name__ == "TypedNdArray"
+    return f"Array, weak={leaf.weak_type}" if is_array else type(leaf).__name__
 
 
 def difference(expected: Any, found: Any) -> str | None:
