@@ -38,7 +38,9 @@ class FlatMap:
     _rebuild: Callable[..., Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.leaves, self._rebuild = split_inexact(self.chosen.primal)
+        leaves, self._rebuild = split_inexact(self.chosen.primal)
+        # a program of f takes no numbers of Python, which f itself would make arrays of
+        self.leaves = [jnp.asarray(x) if isinstance(x, float | complex) else x for x in leaves]
 
     def __call__(self, leaves: Sequence[Any]) -> tuple[list[Any], Any]:
         """The output leaves of f, and its aux (None without `has_aux`)."""
@@ -172,12 +174,16 @@ def _is_complex(leaf: Any) -> bool:
 def as_forward_types(blocks: Blocks, output: Sequence[Any]) -> Blocks:
     """Blocks of reverse mode in the dtypes of forward mode, which are those of the output leaves.
 
-    A derivative by a complex input of a real output is complex, and there is no forward mode to follow.
+    There is no forward mode to follow where an input is complex, and no dtype in a number of Python.
     """
-    return [
-        [b if _is_complex(b) else b.astype(dtypes.canonicalize_dtype(dtype_of(y))) for b in row]
-        for row, y in zip(blocks, output, strict=True)
-    ]
+    if any(_is_complex(b) for row in blocks for b in row):
+        return blocks
+
+    def as_of(y: Any, block: Any) -> Any:
+        is_weak = getattr(y, "weak_type", not hasattr(y, "dtype"))
+        return block if is_weak else block.astype(dtypes.canonicalize_dtype(dtype_of(y)))
+
+    return [[as_of(y, b) for b in row] for row, y in zip(blocks, output, strict=True)]
 
 
 def column_blocks(columns: Any, inputs: Sequence[Shape]) -> list[Any]:
