@@ -226,8 +226,10 @@ def test_sparse_results_are_the_same_for_every_block(name, x64):
     expected = transform(f, format="structured")(x)
     for factor in (2, 2.5, 3, 4, 5, 20):
         found = transform(f, format="structured", memory_limit=int(factor * limit))(x)
-        assert found.layout == expected.layout
-        np.testing.assert_allclose(found.values, expected.values, rtol=1e-9, atol=1e-9)
+        # the other direction, which has them in another order, may be the one that fits
+        assert found.layout.has_entries_of(expected.layout)
+        values = found.sorted().values
+        np.testing.assert_allclose(values, expected.sorted().values, rtol=1e-9, atol=1e-9)
 
 
 def test_sparse_values_gradients_and_modes_with_a_limit(x64):
