@@ -63,12 +63,24 @@ def kept_derivative(
     made: list[Ready] = []
 
     def first(probe: Probe) -> _Known:
-        made.append(make())
-        # a function that changes what it reads is another one now
-        return _Known(made[0], is_watched=probe.is_complete and probe.is_unchanged())
+        ready = make()
+        made.append(ready)
+        is_watched = probe.is_complete and (
+            # a function that changes what it reads is another one now, unless that makes no difference
+            probe.is_unchanged() or _is_steady(ready, signature_by)
+        )
+        return _Known(ready, is_watched=is_watched)
 
     known: _Known = kept(request, kind, first)
     return made[0] if made else known.answer(request, make, signature_by)
+
+
+def _is_steady(ready: Ready, signature_by: Callable[[Any], Hashable | None]) -> bool:
+    """Whether one more trace gives the same program."""
+    try:
+        return ready.signature() == signature_by(ready.attempt)
+    except IncomparableError:
+        return False
 
 
 class _Variant(NamedTuple):

@@ -315,23 +315,33 @@ def test_a_rebound_global_is_seen():
     np.testing.assert_allclose(transformed(jnp.ones(3)).diagonal(), 2.0)
 
 
-def test_methods_and_partials_are_kept_and_seen():
+def test_a_function_that_counts_its_calls_is_traced_at_each():
+    counts = []
+
+    def f(x):
+        counts.append(1)
+        return x * len(counts)
+
+    J = jaxcalc.jacobian(f, format="structured")
+    slopes = [float(J(jnp.ones(2)).values[0]) for _ in range(3)]
+    assert slopes[0] < slopes[1] < slopes[2]
+
+
+def test_methods_and_partials_are_seen():
     class Model:
-        def __init__(self):
-            self.traces = 0
+        power = 2
 
         def __call__(self, x, k=1):
-            self.traces += 1
-            return k * x**2
+            return k * x**self.power
 
         apply = __call__
 
     model = Model()
-    for _ in range(3):
-        jaxcalc.jacobian(model.apply, format="structured")(jnp.ones(2))
-    seen = model.traces
-    jaxcalc.jacobian(model.apply, format="structured")(jnp.zeros(2))
-    assert model.traces == seen
+    for power in (2, 2, 3):
+        model.power = power
+        found = jaxcalc.jacobian(model.apply, format="structured")(jnp.ones(2))
+        np.testing.assert_allclose(found.diagonal(), power)
+    model.power = 2
     twice = functools.partial(model, k=2)
     np.testing.assert_allclose(
         jaxcalc.jacobian(twice, format="structured")(jnp.ones(2)).diagonal(), 4.0
@@ -408,7 +418,7 @@ def test_too_dense_is_an_error_that_says_so(monkeypatch):
     from jaxcalc.engine import registry
 
     class Small(registry.Context):
-        def __init__(self, *args):
+        def __init__(self, *args, **_):
             super().__init__(*args, entry_limit=100)
 
     monkeypatch.setattr("jaxcalc.transforms.prepare.Context", Small)
