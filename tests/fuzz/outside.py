@@ -114,8 +114,9 @@ def slice_outside(s: Scope) -> str | None:
 
 @operation("outside")
 def element_outside(s: Scope) -> str | None:
-    """A number of Python: JAX clamps it when it traces."""
+    """A number of Python: JAX clamps it when it traces, since 0.10; before, it is read like any other."""
     v = s.value(_line)
+    s.traits.modes_differ = True
     return v and f"{v.name}[{s.pick.integer(-v.shape[0] - 2, v.shape[0] + 2)}]"
 
 

@@ -41,7 +41,7 @@ def test_an_hourglass_is_cut_at_its_waist(under_jit, x64):
     assert [(size_of(p.inputs), size_of(p.outputs)) for p in chain.parts] == [(60, 3), (3, 60)]
     for block in (7, 1000):
         (value,), matrix = chain([x], block)
-        np.testing.assert_allclose(value, f(x), rtol=1e-13)
+        np.testing.assert_allclose(value, f(x), rtol=1e-13, atol=1e-15)
         np.testing.assert_allclose(matrix, jax.jacfwd(f)(x), rtol=1e-11, atol=1e-15)
 
 
