@@ -37,6 +37,19 @@ def scattered(t, i):
     return lax.scatter_add(t, i, jnp.ones((4, 3)), SCATTER, mode="drop")
 
 
+def promising(t, i):
+    return lax.gather(t, i, GATHER, (1, 1, 3), mode="promise_in_bounds")
+
+
+def promising_scatter(t, i):
+    return lax.scatter_add(t, i, jnp.ones((4, 3)), SCATTER, mode="promise_in_bounds")
+
+
+def has_mode(name):
+    mode = lax.GatherScatterMode.from_any(name)
+    return lambda eqn: eqn.params["mode"] == mode and len(eqn.invars) >= 2
+
+
 def gather_again(options):
     again = lax.gather(T, B, **options)
     return again.shape == (4, 3) and set(options) == {"dimension_numbers", "slice_sizes", "mode"}
@@ -91,6 +104,16 @@ CONTRACTS = {
     "window_sizes": [Contract("gather", gathered, (T, B), (1, 1, 3))],
     "gather_options": [Contract("gather", gathered, (T, B), gather_again)],
     "scatter_options": [Contract("scatter-add", scattered, (T, B), scatter_again)],
+    "promises": [
+        Contract("gather", promising, (T, B), True),
+        Contract("gather", gathered, (T, B), False),
+        Contract("scatter-add", promising_scatter, (T, B), True),
+        Contract("scatter-add", scattered, (T, B), False),
+    ],
+    "without_promise": [
+        Contract("gather", promising, (T, B), has_mode("clip")),
+        Contract("scatter-add", promising_scatter, (T, B), has_mode("drop")),
+    ],
     "pooling": [
         Contract(
             "reduce_window_max",

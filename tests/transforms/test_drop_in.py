@@ -111,6 +111,15 @@ def leaf_kind(leaf: Any) -> str:
     return f"Array, weak={leaf.weak_type}" if is_array else type(leaf).__name__
 
 
+def as_arrays(found: Any) -> Any:
+    """An outcome with weak arrays for floats: JAX's jvp and vjp differ in how they give them back."""
+    if isinstance(found, Exception):
+        return found
+    structure, _, leaves = found
+    leaves = [jnp.asarray(leaf) if isinstance(leaf, float) else leaf for leaf in leaves]
+    return structure, outcome(lambda: leaves)[1], leaves
+
+
 def difference(expected: Any, found: Any) -> str | None:
     """Why two outcomes differ for a user of the JAX transformation; None when they don't."""
     if isinstance(expected, Exception):
@@ -155,7 +164,8 @@ def test_same_outcome_with_aux(name, function):
     for label in ("float32[2, 3]", "bfloat16[]", "float", "float32[0]", "int32[3]", "namedtuple"):
         x = inputs()[label]
         expected = outcome(theirs(f, has_aux=True), x, y)
-        why = difference(expected, outcome(ours(f, has_aux=True), x, y))
+        found = outcome(ours(f, has_aux=True), x, y)
+        why = difference(as_arrays(expected), as_arrays(found))
         assert why is None, f"{label}: {why}"
 
 
