@@ -85,7 +85,8 @@ def promises(eqn: JaxprEqn) -> bool:
     """Whether an equation is a gather or a scatter that promises that its places are in bounds."""
     if eqn.primitive.name not in INDEXING:
         return False
-    return bool(param(eqn, "mode") == lax.GatherScatterMode.PROMISE_IN_BOUNDS)
+    mode = param(eqn, "mode", lax.GatherScatterMode)
+    return bool(mode == lax.GatherScatterMode.PROMISE_IN_BOUNDS)
 
 
 def without_promise(eqn: JaxprEqn) -> JaxprEqn:

@@ -14,7 +14,14 @@ from jaxcalc.engine.params import NEWEST_TESTED, UnknownLayoutError
 
 X = jnp.array([0.5, 1.5, 2.5])
 # these take all params as they are
-PASSED_ON = {"implementation", "bcoo_dot_general", "programs", "parameters", "of_tangents"}
+PASSED_ON = {
+    "implementation",
+    "bcoo_dot_general",
+    "programs",
+    "parameters",
+    "of_tangents",
+    "without_promise",
+}
 READ = [
     (module, reader, contract)
     for module, table in (
