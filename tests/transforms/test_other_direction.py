@@ -15,8 +15,9 @@ A = jnp.eye(6) * 4 + jnp.diag(jnp.ones(5), 1)  # not symmetric
 iterative = jax.scipy.sparse.linalg
 
 
-def loop(v, times=3):
-    return lax.while_loop(lambda c: c[1] < times, lambda c: (c[0] * 2, c[1] + 1), (v, 0))[0]
+@jax.jit  # so that XLA compiles the loop once, and not at each of the many calls by `check`
+def loop(v):
+    return lax.while_loop(lambda c: c[1] < 3, lambda c: (c[0] * 2, c[1] + 1), (v, 0))[0]
 
 
 def squares(push):
