@@ -94,6 +94,13 @@ def inputs():
     }
 
 
+# a second derivative takes long to compile, and these hold each rule about dtypes and structures once
+FOR_HESSIANS = (
+    "float32[2, 3]", "float32[0]", "bfloat16[]", "float64[3]", "complex64[3]", "int32[3]", "bool[]",
+    "float", "int", "numpy array", "text", "namedtuple", "mixed", "real and complex",
+)  # fmt: skip
+
+
 def outcome(transform: Callable[..., Any], *args: Any, jit: bool = False) -> Any:
     """What a transformation gives, or the exception's type."""
     try:
@@ -147,6 +154,8 @@ def test_same_outcome(name, function):
     if name in TAKE_ALLOW_INT:
         options.append({"allow_int": True})
     for label, x in inputs().items():
+        if name == "hessian" and label not in FOR_HESSIANS:
+            continue
         for option in options:
             expected = outcome(theirs(f, **option), x, y)
             found = outcome(ours(f, **option), x, y)
