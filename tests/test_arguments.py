@@ -77,7 +77,6 @@ def test_names(argnames, args, kwargs, primal):
         ({"argnums": "z"}, TypeError, r"To choose by name: argnames='z'\."),
         ({"argnums": 0.5}, TypeError, "must be an integer or a sequence of integers, got 0.5"),
         ({"argnums": None}, TypeError, "must be an integer or a sequence of integers, got None"),
-        ({"argnums": 1, "argnames": "x"}, ValueError, "both argnums=1 and argnames='x'"),
         (
             {"argnames": "y"},
             ValueError,
@@ -85,7 +84,7 @@ def test_names(argnames, args, kwargs, primal):
         ),
         ({"argnames": ("x", "x")}, ValueError, "names an argument twice"),
         ({"argnames": ()}, ValueError, "argnames is empty"),
-        ({"argnames": 3}, TypeError, "must be a name or a sequence of names, got 3"),
+        ({"argnames": 3}, TypeError, r"must be a name .*, got 3\. To choose by position: argnums=3\."),
         ({"argnames": (0, "x")}, TypeError, "must be a name or a sequence of names"),
         ({"argnames": "z", "args": (1.0,)}, ValueError, "leaves out the argument 'z'"),
     ],

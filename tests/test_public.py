@@ -17,7 +17,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # Each part of the package may import the parts in the rows above its own, and itself.
 LAYERS = [
-    {"aside", "bar", "concrete", "data", "notes", "drop_in", "symbolic"},
+    {"aside", "bar", "concrete", "data", "notes", "drop_in", "front_door", "symbolic"},
     {"arguments"},
     {"flat"},
     {"kinds", "formats"},

@@ -15,11 +15,13 @@ from jaxcalc.drop_in import require_booleans
 from jaxcalc.engine.directions import Direction
 from jaxcalc.engine.failures import Failures
 from jaxcalc.flat import split_aux
+from jaxcalc.front_door import transformation
 from jaxcalc.kinds import is_scalar, kind_of
 
 _BOTH: tuple[Direction, ...] = ("reverse", "forward")
 
 
+@transformation("loss", "parameters, inputs")
 def backpropagate(loss: Callable[..., Any], *, has_aux: bool = False) -> Callable[..., Any]:
     """The loss and its gradients by the parameters and by the inputs, from one backward sweep.
 

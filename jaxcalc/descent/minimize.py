@@ -19,12 +19,14 @@ from jaxcalc.descent.minimum import History, Minimum, Progress
 from jaxcalc.descent.optimizers import as_optimizer
 from jaxcalc.descent.programs import Program, program_of
 from jaxcalc.drop_in import require_booleans
+from jaxcalc.front_door import options
 
 _API = "jaxcalc.descent.minimize"
 _FIRST = 16  # evaluations in the first chunks, while their speed is unknown
 _SECONDS = 0.25  # a chunk lasts about this long, so that the bar moves and Ctrl-C is heard
 
 
+@options
 def minimize(
     loss: Callable[..., Any],
     parameters: Any,

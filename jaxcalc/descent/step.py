@@ -15,6 +15,7 @@ from jaxcalc.descent.backpropagate import value_and_ascent
 from jaxcalc.descent.leaves import require_parameters
 from jaxcalc.descent.optimizers import as_optimizer, changed, initial_state
 from jaxcalc.drop_in import require_booleans
+from jaxcalc.front_door import options
 
 
 class State(NamedTuple):
@@ -42,6 +43,7 @@ class Step(NamedTuple):
     update: Callable[..., tuple[State, Any]]
 
 
+@options
 def make_step(loss: Callable[..., Any], optimizer: Any, *, has_aux: bool = False) -> Step:
     """A compiled step of descent on `loss`, with its buffers donated.
 

@@ -15,6 +15,7 @@ from jaxcalc.arguments import Argnames, Argnums, function_name, require_callable
 from jaxcalc.concrete import UNTRACEABLE
 from jaxcalc.engine import cost
 from jaxcalc.formats.layout import Layout
+from jaxcalc.front_door import examination
 from jaxcalc.kinds import Kind, kind_of
 from jaxcalc.planning.explanation import Explanation, Measured
 from jaxcalc.planning.leaf_blocks import blocks_of
@@ -28,6 +29,7 @@ from jaxcalc.transforms.ways import survey
 _RUNS = 7
 
 
+@examination
 def explain(
     f: Callable[..., Any],
     *args: Any,
@@ -150,10 +152,11 @@ def _measure(request: Request, order: int) -> Measured:
     """Compile and run the derivative as a call under `jax.jit` does."""
     transform = jacobian if order == 1 else hessian
     o = request.options
+    by_position = request.argnames is None
+    which = {"argnums": request.argnums} if by_position else {"argnames": request.argnames}
     derivative = transform(
         request.f,
-        request.argnums,
-        argnames=request.argnames,
+        **which,
         format=o.format,
         has_aux=o.has_aux,
         holomorphic=o.holomorphic,

@@ -19,6 +19,7 @@ from jaxcalc.arguments import (
 )
 from jaxcalc.drop_in import drop_in
 from jaxcalc.flat import split_aux
+from jaxcalc.front_door import transformation
 from jaxcalc.kinds import is_scalar, not_scalar
 from jaxcalc.transforms.direct import Direct
 from jaxcalc.transforms.options import Options
@@ -27,6 +28,7 @@ from jaxcalc.transforms.structured import Result
 
 
 @drop_in
+@transformation()
 def gradient(
     f: Callable[..., Any],
     argnums: Argnums = 0,
@@ -88,6 +90,7 @@ def gradient(
 
 
 @drop_in
+@transformation()
 def value_and_gradient(
     f: Callable[..., Any],
     argnums: Argnums = 0,

@@ -9,6 +9,7 @@ from typing import Any
 from jaxcalc.arguments import Argnames, Argnums, require_callable
 from jaxcalc.drop_in import drop_in
 from jaxcalc.engine.failures import Failures
+from jaxcalc.front_door import transformation
 from jaxcalc.kinds import is_scalar, not_scalar
 from jaxcalc.transforms.dense import dense_hessian
 from jaxcalc.transforms.direct import Direct
@@ -18,6 +19,7 @@ from jaxcalc.transforms.structured import Result, in_other_formats, structured_h
 
 
 @drop_in
+@transformation()
 def hessian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
@@ -97,6 +99,7 @@ def hessian(
 
 
 @drop_in
+@transformation()
 def value_gradient_and_hessian(
     f: Callable[..., Any],
     argnums: Argnums = 0,

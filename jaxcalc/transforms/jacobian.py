@@ -9,6 +9,7 @@ from typing import Any
 from jaxcalc.arguments import Argnames, Argnums, require_callable
 from jaxcalc.drop_in import drop_in, require_booleans
 from jaxcalc.engine.failures import Failures
+from jaxcalc.front_door import transformation
 from jaxcalc.transforms.dense import dense_jacobian
 from jaxcalc.transforms.diagonal import evaluate_diagonal, require_alone
 from jaxcalc.transforms.direct import Direct
@@ -19,6 +20,7 @@ from jaxcalc.transforms.structured import Result, in_other_formats, structured_j
 
 
 @drop_in
+@transformation()
 def jacobian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
@@ -126,6 +128,7 @@ def jacobian(
 
 
 @drop_in
+@transformation()
 def value_and_jacobian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
