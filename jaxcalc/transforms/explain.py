@@ -19,6 +19,7 @@ from jaxcalc.front_door import examination
 from jaxcalc.kinds import Kind, kind_of
 from jaxcalc.planning.explanation import Explanation, Measured
 from jaxcalc.planning.leaf_blocks import blocks_of
+from jaxcalc.planning.memory import limit_in_bytes
 from jaxcalc.transforms.hessian import hessian
 from jaxcalc.transforms.jacobian import jacobian
 from jaxcalc.transforms.options import Format, Mode, Options
@@ -41,7 +42,7 @@ def explain(
     allow_int: bool = False,
     format: Format = "structured",  # noqa: A002
     mode: Mode = "auto",
-    memory_limit: int | None = None,
+    memory_limit: int | str | None = None,
     strict: bool = False,
     analyze: bool = False,
     **kwargs: Any,
@@ -59,7 +60,7 @@ def explain(
         allow_int: integer arguments are allowed, as for `jacobian`.
         format: the format of the result; `"dense"` is explained as it runs under `jax.jit`.
         mode: the direction, as for `jacobian`.
-        memory_limit: bytes of workspace, as for `jacobian`.
+        memory_limit: bytes of workspace, or a text such as `"1GiB"`, as for `jacobian`.
         strict: what would be treated as dense is an error, as for `jacobian`.
         analyze: also compile and run it, and put times and the compiled program's memory beside the
             estimates. Shapes are filled with zeros.
@@ -86,7 +87,8 @@ def explain(
     require_callable(api, f)
     if order not in (1, 2):
         raise ValueError(f"{api}: order must be 1 (Jacobian) or 2 (Hessian), got {order!r}.")
-    options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
+    limit = limit_in_bytes(api, memory_limit)
+    options = Options(api, has_aux, holomorphic, allow_int, format, mode, limit, strict)
     request = Request.of(f, options, argnums, argnames, args, kwargs)
     if analyze and request.call.is_inside_a_trace:
         raise ValueError(
