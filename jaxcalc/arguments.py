@@ -343,11 +343,12 @@ def require_differentiable(
                 )
         elif not allow_int:
             raise TypeError(
-                _no_derivative_by(chosen.api, chosen.name(i), dtype, has_allow_int=has_allow_int)
+                _no_derivative_by(chosen.api, chosen.name(i), leaf, has_allow_int=has_allow_int)
             )
 
 
-def _no_derivative_by(api: str, name: str, dtype: Any, *, has_allow_int: bool) -> str:
+def _no_derivative_by(api: str, name: str, leaf: Any, *, has_allow_int: bool) -> str:
+    dtype = dtype_of(leaf)
     advice = "choose another argument"
     if has_allow_int:
         advice = (
@@ -355,11 +356,22 @@ def _no_derivative_by(api: str, name: str, dtype: Any, *, has_allow_int: bool) -
             "there"
         )
     if jnp.issubdtype(dtype, jax.dtypes.extended):
-        return f"{api}: {name} is {dtype}, and a derivative by a random key does not exist; {advice}."
+        return (
+            f"{api}: {name} is {dtype}, and a derivative with respect to a random key does not exist; "
+            f"{advice}."
+        )
+    instead = as_float_instead(leaf)
     return (
-        f"{api}: {name} is {dtype}, and a derivative by an integer or boolean does not exist. Convert "
-        f"it to a floating dtype, {'or ' if not has_allow_int else ''}{advice}."
+        f"{api}: {name} is {dtype}, and a derivative with respect to an integer or boolean does not "
+        f"exist. {instead[0].upper()}{instead[1:]}, {'or ' if not has_allow_int else ''}{advice}."
     )
+
+
+def as_float_instead(leaf: Any) -> str:
+    """What to write in the place of an integer, which people mean as a real number."""
+    if isinstance(leaf, int) and not isinstance(leaf, bool):
+        return f"write {float(leaf)!r} instead of {leaf!r}"
+    return "convert it to a floating dtype"
 
 
 def is_array(leaf: Any) -> bool:

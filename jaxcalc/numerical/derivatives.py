@@ -14,6 +14,7 @@ from jaxcalc.arguments import (
     Argnames,
     Argnums,
     Chosen,
+    as_float_instead,
     choose,
     dtype_of,
     function_name,
@@ -303,7 +304,7 @@ def _flat_map(chosen: Chosen, has_aux: bool) -> FlatMap:
             advice = (
                 "give its real and imaginary parts as two inputs"
                 if jnp.issubdtype(dtype, jnp.complexfloating)
-                else "convert it to a floating dtype, or choose other arguments"
+                else f"{as_float_instead(leaf)}, or choose other arguments"
             )
             raise TypeError(
                 f"{chosen.api}: {name} is {dtype}{list(jnp.shape(leaf))}, but a numerical derivative "

@@ -60,9 +60,7 @@ def test_a_limit_in_words_is_that_number_of_bytes():
     for transform in (jaxcalc.jacobian, jaxcalc.value_and_jacobian):
         with pytest.raises(ValueError, match=r"memory_limit=1024 \(1 KiB\) is less than the workspace"):
             transform(f, memory_limit="1KiB")(x)
-        with pytest.raises(
-            ValueError, match=r"memory_limit must .*, got 'much'; give .*'256MiB' or '1GiB'"
-        ):
+        with pytest.raises(ValueError, match=r"memory_limit must .*, got 'much'; .*'256MiB' or '1GiB'"):
             transform(f, memory_limit="much")
     for transform in (jaxcalc.hessian, jaxcalc.value_gradient_and_hessian):
         transform(lambda x: x**2, memory_limit="1GiB")(1.0)

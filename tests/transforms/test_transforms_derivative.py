@@ -193,7 +193,7 @@ def test_one_compilation():
         (
             jnp.sin,
             1,
-            r"x is int32, .* does not exist\. Convert it to a floating dtype, or choose another arg",
+            r"x is int32, .* does not exist\. Write 1\.0 instead of 1, or choose another arg",
         ),
         (jnp.sin, True, "x is bool"),
         (jnp.sin, 1j, r"x is complex64; .* use jaxcalc.jacobian\(f, holomorphic=True\)"),

@@ -216,7 +216,7 @@ def test_aux_may_be_anything(mode):
         ({"memory_limit": 0}, "memory_limit must be a positive number of bytes, got 0"),
         (
             {"memory_limit": "1 Gbit"},
-            "memory_limit must be .* bytes, got '1 Gbit'; give .* '256MiB' or",
+            "memory_limit must .* bytes, got '1 Gbit'; give .* '256MiB' or",
         ),
     ],
 )
