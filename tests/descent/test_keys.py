@@ -71,7 +71,7 @@ def test_keys_of_a_stream_are_the_users():
 
 def test_an_array_of_keys_is_folded_one_by_one():
     def loss(w, x, keys):
-        noise = jax.vmap(lambda key: jax.random.normal(key))(keys)
+        noise = jax.vmap(jax.random.normal)(keys)
         return jnp.mean((x @ w + noise) ** 2)
 
     keys = jax.random.split(KEY, 12)
