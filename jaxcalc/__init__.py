@@ -18,7 +18,7 @@ from jaxcalc.transforms import (
 )
 
 if _typing.TYPE_CHECKING:
-    from jaxcalc import descent, numerical, visual
+    from jaxcalc import checking, data, descent, engine, numerical, visual
     from jaxcalc.checking.check import check
     from jaxcalc.checking.diagnose import diagnose
     from jaxcalc.engine.failures import JaxcalcWarning
@@ -35,10 +35,13 @@ __all__ = [
     "Kind",
     "SparsityPattern",
     "check",
+    "checking",
     "classify",
+    "data",
     "derivative",
     "descent",
     "diagnose",
+    "engine",
     "explain",
     "gradient",
     "hessian",
@@ -52,7 +55,8 @@ __all__ = [
     "visual",
 ]
 
-_WHEN_USED = ("descent", "numerical", "visual")  # a third of the time that the import would take
+# modules that are imported when they are used: a third of the time that the import would take
+_WHEN_USED = ("checking", "data", "descent", "engine", "numerical", "visual")
 _HOME = {  # what is looked up when it is used, and where it is
     "Explanation": "planning.explanation",
     "Jacobian": "formats.matrix",
@@ -74,4 +78,4 @@ def __getattr__(name: str) -> _typing.Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

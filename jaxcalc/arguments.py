@@ -93,20 +93,17 @@ def choose(
 ) -> Chosen:
     """Split a call of f into the arguments to differentiate by and the ones held constant.
 
-    `option` is what the public function calls `argnums`, for messages.
+    `argnames` count where they are given. `option` is what the public function calls `argnums`, for
+    messages.
 
     Raises:
         TypeError: `argnums` or `argnames` are of the wrong type.
-        ValueError: both were given, a name is unknown, or a position is out of range or repeated
+        ValueError: a name is unknown, or a position is out of range or repeated
             (the latter two are an `ArgumentError`, which is a TypeError as well).
     """
     if argnames is None:
         places, bare = _places_by_number(api, f, argnums, args, option)
     else:
-        if not (isinstance(argnums, int) and argnums == 0):
-            raise ValueError(
-                f"{api}: got both argnums={argnums!r} and argnames={argnames!r}; give one of them."
-            )
         places, bare, kwargs = _places_by_name(api, f, argnames, args, kwargs)
     values = tuple(args[place] if isinstance(place, int) else kwargs[place] for place in places)
 
@@ -128,6 +125,56 @@ def choose(
         bare=bare,
         arity=len(args) + len(kwargs),
     )
+
+
+def one_spelling(api: str, f: Callable[..., Any], **spellings: Any) -> tuple[str, Any]:
+    """What was chosen under one of several names, such as `argnum` and `argnums`, and under which.
+
+    None is not given; positions and names may name the same arguments.
+
+    Raises:
+        ValueError: two of them disagree, or none is given.
+    """
+    given = {option: choice for option, choice in spellings.items() if choice is not None}
+    if not given:
+        raise ValueError(f"{api}: give one of {', '.join(spellings)}.")
+    names = positional_names(f)
+    (option, first), *others = given.items()
+    for other, choice in others:
+        if _numbered(choice, names) != _numbered(first, names):
+            raise ValueError(
+                f"{api}: got {option}={first!r} and {other}={choice!r}, which disagree; give one of "
+                "them."
+            )
+    return option, first
+
+
+def _numbered(choice: Any, names: list[str]) -> list[Any]:
+    """Positions in the place of names, as a list."""
+    listed = list(choice) if isinstance(choice, list | tuple) else [choice]
+    return [names.index(c) if isinstance(c, str) and c in names else c for c in listed]
+
+
+def one_argument(
+    api: str, f: Callable[..., Any], argnum: Any, argnums: Any, argnames: Any, otherwise: str
+) -> Callable[[tuple[Any, ...], dict[str, Any]], Chosen]:
+    """How a call is split by the one argument that was chosen, under whichever name.
+
+    Raises:
+        TypeError: several were chosen; `otherwise` is what to use then.
+        ValueError: two choices disagree.
+    """
+    if argnum is None and argnums is None and argnames is None:
+        argnum = 0
+    option, place = one_spelling(api, f, argnum=argnum, argnums=argnums, argnames=argnames)
+    if isinstance(place, Sequence) and not isinstance(place, str):
+        what = "name" if option == "argnames" else "integer"
+        raise TypeError(
+            f"{api}: {option} must be one {what}, got {place!r}; for several arguments use "
+            f"jaxcalc.gradient or {otherwise}."
+        )
+    number, name = (0, place) if option == "argnames" else (place, None)
+    return lambda args, kwargs: choose(api, f, number, name, args, kwargs, option)
 
 
 def positional_names(f: Callable[..., Any]) -> list[str]:
@@ -152,7 +199,7 @@ def _place_name(f: Callable[..., Any], place: int | str) -> str:
 
 _BY_NAME = {
     "argnums": "choose by name with argnames",
-    "argnum": "choose by name with jaxcalc.partial_derivative",
+    "argnum": "choose by name with argnames",
     "wrt": "choose by name",
 }
 
@@ -195,7 +242,10 @@ def _places_by_name(
     names = [argnames] if isinstance(argnames, str) or not isinstance(argnames, Iterable) else argnames
     names = list(names)
     if not all(isinstance(name, str) for name in names):
-        raise TypeError(f"{api}: argnames must be a name or a sequence of names, got {argnames!r}.")
+        hint = f" To choose by position: argnums={argnames!r}." if isinstance(argnames, int) else ""
+        raise TypeError(
+            f"{api}: argnames must be a name or a sequence of names, got {argnames!r}.{hint}"
+        )
     if not names:
         raise ValueError(f"{api}: argnames is empty; give at least one name.")
     positions = {name: n for n, name in enumerate(positional_names(f)) if n < len(args)}
@@ -293,11 +343,12 @@ def require_differentiable(
                 )
         elif not allow_int:
             raise TypeError(
-                _no_derivative_by(chosen.api, chosen.name(i), dtype, has_allow_int=has_allow_int)
+                _no_derivative_by(chosen.api, chosen.name(i), leaf, has_allow_int=has_allow_int)
             )
 
 
-def _no_derivative_by(api: str, name: str, dtype: Any, *, has_allow_int: bool) -> str:
+def _no_derivative_by(api: str, name: str, leaf: Any, *, has_allow_int: bool) -> str:
+    dtype = dtype_of(leaf)
     advice = "choose another argument"
     if has_allow_int:
         advice = (
@@ -305,11 +356,22 @@ def _no_derivative_by(api: str, name: str, dtype: Any, *, has_allow_int: bool) -
             "there"
         )
     if jnp.issubdtype(dtype, jax.dtypes.extended):
-        return f"{api}: {name} is {dtype}, and a derivative by a random key does not exist; {advice}."
+        return (
+            f"{api}: {name} is {dtype}, and a derivative with respect to a random key does not exist; "
+            f"{advice}."
+        )
+    instead = as_float_instead(leaf)
     return (
-        f"{api}: {name} is {dtype}, and a derivative by an integer or boolean does not exist. Convert "
-        f"it to a floating dtype, {'or ' if not has_allow_int else ''}{advice}."
+        f"{api}: {name} is {dtype}, and a derivative with respect to an integer or boolean does not "
+        f"exist. {instead[0].upper()}{instead[1:]}, {'or ' if not has_allow_int else ''}{advice}."
     )
+
+
+def as_float_instead(leaf: Any) -> str:
+    """What to write in the place of an integer, which people mean as a real number."""
+    if isinstance(leaf, int) and not isinstance(leaf, bool):
+        return f"write {float(leaf)!r} instead of {leaf!r}"
+    return "convert it to a floating dtype"
 
 
 def is_array(leaf: Any) -> bool:

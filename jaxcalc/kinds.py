@@ -30,6 +30,7 @@ from jaxcalc.arguments import (
 )
 from jaxcalc.drop_in import require_booleans
 from jaxcalc.flat import split_aux
+from jaxcalc.front_door import examination
 
 Term = Literal["derivative", "partial derivative", "gradient", "Jacobian", "generalized Jacobian"]
 
@@ -76,6 +77,7 @@ class Kind:
         return f"<p>{escape(str(self))}</p>"
 
 
+@examination
 def classify(
     f: Callable[..., Any],
     *args: Any,

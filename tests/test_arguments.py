@@ -77,7 +77,6 @@ def test_names(argnames, args, kwargs, primal):
         ({"argnums": "z"}, TypeError, r"To choose by name: argnames='z'\."),
         ({"argnums": 0.5}, TypeError, "must be an integer or a sequence of integers, got 0.5"),
         ({"argnums": None}, TypeError, "must be an integer or a sequence of integers, got None"),
-        ({"argnums": 1, "argnames": "x"}, ValueError, "both argnums=1 and argnames='x'"),
         (
             {"argnames": "y"},
             ValueError,
@@ -85,7 +84,7 @@ def test_names(argnames, args, kwargs, primal):
         ),
         ({"argnames": ("x", "x")}, ValueError, "names an argument twice"),
         ({"argnames": ()}, ValueError, "argnames is empty"),
-        ({"argnames": 3}, TypeError, "must be a name or a sequence of names, got 3"),
+        ({"argnames": 3}, TypeError, r"must be a name .*, got 3\. To choose by position: argnums=3\."),
         ({"argnames": (0, "x")}, TypeError, "must be a name or a sequence of names"),
         ({"argnames": "z", "args": (1.0,)}, ValueError, "leaves out the argument 'z'"),
     ],
@@ -164,7 +163,7 @@ def test_an_integer_leaf_is_the_same_error_in_every_mode(name, jit):
     transformed = TRANSFORMS[name](loss)
     p = {"w": jnp.ones(2), "n": [jnp.arange(2)]}
     api = "jaxcalc." + name.split(",")[0]
-    text = rf"^{api}: p\['n'\]\[0\] is int32, and a derivative by an integer .* allow_int=True"
+    text = rf"^{api}: p\['n'\]\[0\] is int32, and a derivative with respect to .* allow_int=True"
     with pytest.raises(TypeError, match=text):
         (jax.jit(transformed) if jit else transformed)(p)
 
@@ -210,6 +209,6 @@ def test_random_keys_may_be_among_the_arguments():
     sparse = jaxcalc.jacobian(noisy, format="structured")(x, key)
     np.testing.assert_array_equal(sparse.todense(), diagonal)
     with pytest.raises(
-        TypeError, match="key is key<fry>, and a derivative by a random key does not exist"
+        TypeError, match="key is key<fry>, and a derivative with respect to a random key does not exist"
     ):
         jaxcalc.jacobian(noisy, 1)(x, key)

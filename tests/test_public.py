@@ -17,7 +17,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # Each part of the package may import the parts in the rows above its own, and itself.
 LAYERS = [
-    {"aside", "bar", "concrete", "data", "notes", "drop_in", "symbolic"},
+    {"aside", "bar", "concrete", "data", "notes", "drop_in", "front_door", "symbolic"},
     {"arguments"},
     {"flat"},
     {"kinds", "formats"},
@@ -96,6 +96,28 @@ def test_all_is_sorted_and_complete() -> None:
     public = {name for name in vars(jaxcalc) if not name.startswith("_")}
     submodules = {part for part in LEVEL if part not in jaxcalc.__all__}
     assert public - submodules == set(jaxcalc.__all__)
+
+
+def test_dir_offers_public_names_alone() -> None:
+    assert dir(jaxcalc) == jaxcalc.__all__
+    assert dir(jaxcalc.engine) == jaxcalc.engine.__all__
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "checking.assert_derivatives",
+        "data.load_digits",
+        "engine.register_rule",
+        "engine.coverage",
+        "descent.minimize",
+        "numerical.gradient",
+        "visual.spy",
+    ],
+)
+def test_public_modules_are_there_after_the_import(name: str) -> None:
+    module = f"jaxcalc.{name.partition('.')[0]}"
+    assert module in loaded_by(f"import jaxcalc; jaxcalc.{name}")
 
 
 def test_public_modules_say_what_is_public() -> None:

@@ -27,12 +27,14 @@ from jaxcalc.checking.second import gradient_map, symmetry
 from jaxcalc.concrete import require_values
 from jaxcalc.drop_in import require_booleans
 from jaxcalc.flat import FlatMap, require_differentiable_output
+from jaxcalc.front_door import examination
 from jaxcalc.kinds import kind_of
 from jaxcalc.transforms import jacobian
 
 _API = "jaxcalc.check"
 
 
+@examination
 def check(
     f: Callable[..., Any],
     *args: Any,

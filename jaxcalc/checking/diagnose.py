@@ -36,10 +36,12 @@ from jaxcalc.concrete import UNTRACEABLE, require_values
 from jaxcalc.drop_in import require_booleans
 from jaxcalc.engine.source import raised_at
 from jaxcalc.flat import FlatMap
+from jaxcalc.front_door import examination
 
 _API = "jaxcalc.diagnose"
 
 
+@examination
 def diagnose(
     f: Callable[..., Any],
     *args: Any,

@@ -60,7 +60,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What `jaxcalc.diagnose` returns; `print` it, look at it in a notebook, or take `to_dict()`.
+    """What `jaxcalc.diagnose` returns: true when f is healthy, so that it can be asserted.
+
+    `print` it, look at it in a notebook, or take `to_dict()`.
 
     Attributes:
         function: the name of f.
@@ -76,6 +78,9 @@ class Diagnosis:
     def healthy(self) -> bool:
         """Whether there is neither an error nor a warning; notes tell of no fault."""
         return all(finding.severity == "note" for finding in self.findings)
+
+    def __bool__(self) -> bool:
+        return self.healthy
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts, as for JSON."""

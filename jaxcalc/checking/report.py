@@ -98,7 +98,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `jaxcalc.check` returns; `print` it, look at it in a notebook, or take `to_dict()`.
+    """What `jaxcalc.check` returns: true when it passed, so that `assert jaxcalc.check(f, x)` tests.
+
+    `print` it, look at it in a notebook, or take `to_dict()`.
 
     Attributes:
         term: the field's word for this derivative, such as "Jacobian".
@@ -116,6 +118,9 @@ class CheckReport:
     def passed(self) -> bool:
         """Whether no derivative was found wrong. Kinks, and what no number can decide, do not count."""
         return not any(finding.fails for finding in self.findings)
+
+    def __bool__(self) -> bool:
+        return self.passed
 
     def raise_if_failed(self) -> CheckReport:
         """This report, if it passed.

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
 import textwrap
 
 import jaxcalc
+from jaxcalc.planning.memory import in_bytes
 
 _DESCRIPTION = """\
 Exact derivatives of JAX functions. Without a command: a tour of all concepts, from a difference
 quotient to a trained network, that checks itself (about half a minute).
 """
-
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 EXAMPLES = """\
 examples:
@@ -154,9 +152,8 @@ def _add_explain(command: argparse.ArgumentParser) -> None:
 
 def _bytes(text: str) -> int:
     """A number of bytes, with a unit or without."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB)?\s*", text)
-    size = 0 if match is None else int(float(match[1]) * 1024 ** _UNITS.index(match[2] or "B"))
-    if size < 1:
+    size = in_bytes(text)
+    if size is None:
         raise argparse.ArgumentTypeError(
             f"expected a positive number of bytes, such as 1000000, 256MiB or 1GiB, got {text!r}"
         )

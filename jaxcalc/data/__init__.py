@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+__all__ = ["Digits", "load_digits"]
+
 
 class Digits(NamedTuple):
     """Images and what they show.

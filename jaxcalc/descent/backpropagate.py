@@ -14,12 +14,16 @@ from jaxcalc.descent.leaves import require_arrays, require_parameters
 from jaxcalc.drop_in import require_booleans
 from jaxcalc.engine.directions import Direction
 from jaxcalc.engine.failures import Failures
+from jaxcalc.engine.refusals import reverse_mode_explained
 from jaxcalc.flat import split_aux
+from jaxcalc.front_door import transformation
 from jaxcalc.kinds import is_scalar, kind_of
 
 _BOTH: tuple[Direction, ...] = ("reverse", "forward")
+_MISSING: Any = object()
 
 
+@transformation("loss", "parameters, inputs")
 def backpropagate(loss: Callable[..., Any], *, has_aux: bool = False) -> Callable[..., Any]:
     """The loss and its gradients by the parameters and by the inputs, from one backward sweep.
 
@@ -39,6 +43,7 @@ def backpropagate(loss: Callable[..., Any], *, has_aux: bool = False) -> Callabl
     Raises:
         TypeError: the loss is not a real scalar, a parameter is an integer or boolean (the error
             names the leaf), or a leaf is no array.
+        ValueError: the loss has no reverse mode, as with a `while_loop`.
 
     Cost: one evaluation of the loss and one backward sweep, about 3 evaluations in all. Method:
     Rumelhart, Hinton and Williams, *Learning representations by back-propagating errors*, 1986.
@@ -57,7 +62,15 @@ def backpropagate(loss: Callable[..., Any], *, has_aux: bool = False) -> Callabl
     require_booleans(api, has_aux=has_aux)
 
     @wraps(loss)
-    def backpropagate_loss(parameters: Any, inputs: Any, *rest: Any, **kwargs: Any) -> Any:
+    def backpropagate_loss(
+        parameters: Any = _MISSING, inputs: Any = _MISSING, *rest: Any, **kwargs: Any
+    ) -> Any:
+        if parameters is _MISSING or inputs is _MISSING:
+            raise TypeError(
+                f"{api}: backpropagate(loss) is called with the parameters and the inputs, in this "
+                "order and by position: backpropagate(loss)(parameters, inputs). For the gradient with "
+                "respect to one argument alone use jaxcalc.gradient(loss)."
+            )
         require_parameters(api, parameters)
         require_arrays(api, "inputs", inputs)
 
@@ -66,9 +79,9 @@ def backpropagate(loss: Callable[..., Any], *, has_aux: bool = False) -> Callabl
             require_loss(api, loss, (parameters, inputs), output)
             return output, aux
 
-        (value, aux), (by_parameters, by_inputs) = jax.value_and_grad(
-            call, argnums=(0, 1), has_aux=True, allow_int=True
-        )(parameters, inputs)
+        run = jax.value_and_grad(call, argnums=(0, 1), has_aux=True, allow_int=True)
+        with reverse_mode_explained(api, function_name(loss), call, parameters, inputs):
+            (value, aux), (by_parameters, by_inputs) = run(parameters, inputs)
         return ((value, aux) if has_aux else value), by_parameters, by_inputs
 
     return backpropagate_loss

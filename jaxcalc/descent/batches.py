@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcalc.descent.keys import is_raw_key, raw_key_advice
 from jaxcalc.descent.leaves import named_leaves, require_arrays
 
 Access = Literal["whole", "rows", "stream"]
@@ -213,6 +214,8 @@ def _examples(api: str, batches: Batches, args: tuple[Any, ...]) -> int:
     name, first = leaves[0]
     examples = jnp.shape(first)[0]
     for other, leaf in leaves:
+        if is_raw_key(leaf) and jnp.shape(leaf)[0] != examples:
+            raise ValueError(f"{api}: {raw_key_advice(other, leaf)}.")
         if jnp.shape(leaf)[0] != examples:
             raise ValueError(
                 f"{api}: with batches, all arguments have the examples along their leading axis, but "

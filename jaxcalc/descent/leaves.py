@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from jaxcalc.arguments import dtype_of, is_array, is_inexact
+from jaxcalc.arguments import as_float_instead, dtype_of, is_array, is_inexact
 
 
 def named_leaves(name: str, tree: Any) -> list[tuple[str, Any]]:
@@ -41,7 +41,7 @@ def require_parameters(api: str, parameters: Any) -> None:
         if not is_inexact(leaf):
             raise TypeError(
                 f"{api}: {path} is {dtype_of(leaf)}, and an update would be truncated to whole "
-                "numbers; convert it to a floating dtype, or keep it out of the parameters and pass "
+                f"numbers; {as_float_instead(leaf)}, or keep it out of the parameters and pass "
                 "it to the loss as another argument."
             )
 

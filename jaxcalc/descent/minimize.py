@@ -14,17 +14,20 @@ import numpy as np
 from jaxcalc.arguments import require_callable
 from jaxcalc.bar import Bar
 from jaxcalc.descent.batches import Batches, Source, source_of
+from jaxcalc.descent.keys import hint_of_raw_keys
 from jaxcalc.descent.leaves import require_arrays, require_parameters
 from jaxcalc.descent.minimum import History, Minimum, Progress
 from jaxcalc.descent.optimizers import as_optimizer
 from jaxcalc.descent.programs import Program, program_of
 from jaxcalc.drop_in import require_booleans
+from jaxcalc.front_door import options
 
 _API = "jaxcalc.descent.minimize"
 _FIRST = 16  # evaluations in the first chunks, while their speed is unknown
 _SECONDS = 0.25  # a chunk lasts about this long, so that the bar moves and Ctrl-C is heard
 
 
+@options
 def minimize(
     loss: Callable[..., Any],
     parameters: Any,
@@ -43,7 +46,10 @@ def minimize(
         loss: a pure function `loss(parameters, *args)` whose output is one real number.
         parameters: where to start: a pytree of real or complex arrays or numbers. It stays usable.
         *args: the data: arrays, or pytrees of them. Pass data here, not through a closure: the
-            compiled loop is kept for the next call with the same loss.
+            compiled loop is kept for the next call with the same loss. Of a typed random key
+            (`jax.random.key`) each step gets its own: evaluation k, counted from 0, is of the loss with
+            `jax.random.fold_in(key, k)`, with batches too. Keys in an iterable's batches stay as they
+            are.
         optimizer: a learning rate, a schedule (a function from the step to a rate, as optax makes
             them), or any optax transformation.
         steps: the most steps to make.
@@ -94,6 +100,7 @@ def minimize(
     require_parameters(_API, parameters)
     require_arrays(_API, "args", args)
     _require_concrete(parameters, args)
+    hint_of_raw_keys(_API, args)
     chosen = as_optimizer(_API, optimizer)
     source = source_of(_API, batches, args)
     program = program_of(loss, chosen, source.access, source.length)
@@ -168,14 +175,14 @@ class _Run:
             return
         # the last chunk makes the evaluation after the last step too, on its latest data
         hold = self.every is None and self.step + count == self.steps
-        self._run((self.parameters, self.state, count + hold, items), hold=hold)
+        self._run((self.parameters, self.state, self.step, count + hold, items), hold=hold)
 
     def finish(self, reason: str) -> None:
         """Evaluate at the current parameters, on the latest data, and stop."""
         if self.source.access != "whole" and self.step == 0:
             self.source.items(0, 1)
         self.end = reason
-        self._run((self.parameters, self.state, 1, self.source.last()), hold=True)
+        self._run((self.parameters, self.state, self.step, 1, self.source.last()), hold=True)
 
     def _run(self, before: tuple[Any, ...], *, hold: bool) -> None:
         compiled = bool(self.records)  # the time of a first chunk would be that of the compiler
@@ -212,12 +219,11 @@ class _Run:
         return max(1, min(self.source.length, length))
 
     def _chunk(
-        self, parameters: Any, state: Any, count: int, items: Any, *, hold: bool
+        self, parameters: Any, state: Any, first: int, count: int, items: Any, *, hold: bool
     ) -> tuple[Any, Any, np.ndarray]:
-        limit = np.int32(count)
         tolerance = np.asarray(self.tolerance, dtype=float)
         parameters, state, done, record = self.program.chunk(
-            parameters, state, limit, hold, tolerance, self.args, items
+            parameters, state, np.int32(first), np.int32(count), hold, tolerance, self.args, items
         )
         return parameters, state, np.asarray(record)[: int(done)]
 
@@ -229,8 +235,8 @@ class _Run:
         what = "gradient" if math.isfinite(record[-1, 0]) else "loss"
         self.reason = f"diverged: {what} is not finite at step {self.step + len(record) - 1}"
         if len(record) > 1:
-            parameters, state, _, items = before
-            again = (parameters, state, len(record) - 1, items)
+            parameters, state, first, _, items = before
+            again = (parameters, state, first, len(record) - 1, items)
         elif self.previous is not None:
             again = self.previous
             self.step -= len(self.records.pop())

@@ -15,6 +15,7 @@ from jax import lax
 
 from jaxcalc.descent.backpropagate import value_and_ascent
 from jaxcalc.descent.batches import Access
+from jaxcalc.descent.keys import keys_of_step
 from jaxcalc.descent.optimizers import Optimizer, changed, initial_state
 from jaxcalc.descent.step import strong
 
@@ -111,6 +112,7 @@ def _chunk(
     length: int,
     parameters: Any,
     state: Any,
+    first: Any,
     limit: Any,
     hold: Any,
     tolerance: Any,
@@ -121,7 +123,7 @@ def _chunk(
 
     The evaluation that stops the loop, because the gradient norm is at most `tolerance` or
     something is not finite, changes no parameters: they are those that were evaluated. So does the
-    last evaluation of all when `hold` is set.
+    last evaluation of all when `hold` is set. `first` is the number of the first evaluation.
 
     Returns:
         Parameters, the optimizer's state, the number of evaluations, and an array `[length + 1, 2]`
@@ -130,12 +132,13 @@ def _chunk(
 
     def body(carry: Any) -> Any:
         parameters, state, count, _, record = carry
-        data = _data(access, args, items, count)
+        own = keys_of_step(args, first + count)
+        data = _data(access, own, items, count)
         value, _, ascent = value_and_ascent(_API, loss, parameters, data)
         norm = gradient_norm(ascent).astype(record.dtype)
         going = jnp.isfinite(value) & jnp.isfinite(norm) & (norm > tolerance)
         stop = ~going | (hold & (count == limit - 1))
-        moved, state = changed(optimizer, ascent, state, parameters, value, _line(loss, access, args))
+        moved, state = changed(optimizer, ascent, state, parameters, value, _line(loss, access, own))
         # a choice inside the update's own loop over elements: it costs no pass over the parameters
         parameters = jax.tree.map(lambda old, new: lax.select(stop, old, new), parameters, moved)
         line = jnp.stack([value.astype(record.dtype), norm])

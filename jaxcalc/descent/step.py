@@ -15,6 +15,7 @@ from jaxcalc.descent.backpropagate import value_and_ascent
 from jaxcalc.descent.leaves import require_parameters
 from jaxcalc.descent.optimizers import as_optimizer, changed, initial_state
 from jaxcalc.drop_in import require_booleans
+from jaxcalc.front_door import options
 
 
 class State(NamedTuple):
@@ -42,6 +43,7 @@ class Step(NamedTuple):
     update: Callable[..., tuple[State, Any]]
 
 
+@options
 def make_step(loss: Callable[..., Any], optimizer: Any, *, has_aux: bool = False) -> Step:
     """A compiled step of descent on `loss`, with its buffers donated.
 
@@ -91,6 +93,7 @@ def make_step(loss: Callable[..., Any], optimizer: Any, *, has_aux: bool = False
 
     @partial(jax.jit, donate_argnums=0)
     def update(state: State, *args: Any) -> tuple[State, Any]:
+        _require_state(api, state)
         value, aux, ascent = value_and_ascent(api, loss, state.parameters, args, has_aux=has_aux)
 
         def value_fn(parameters: Any) -> Any:
@@ -103,6 +106,19 @@ def make_step(loss: Callable[..., Any], optimizer: Any, *, has_aux: bool = False
         return jax.tree.map(_like, new, state), (value, aux) if has_aux else value
 
     return Step(init, update)
+
+
+def _require_state(api: str, state: Any) -> None:
+    """Refuse the bare parameters, which have no optimizer state."""
+    if not isinstance(state, State):
+        is_array = hasattr(state, "dtype") and hasattr(state, "shape")
+        given = (
+            f"an array {state.dtype}{list(state.shape)}" if is_array else f"a {type(state).__name__}"
+        )
+        raise TypeError(
+            f"{api}: step.update got {given} in the place of the state; start with state = "
+            "step.init(parameters), and go on with state, value = step.update(state, ...)."
+        )
 
 
 @jax.jit

@@ -10,8 +10,10 @@ from jax import lax
 
 from jaxcalc.arguments import dtype_of
 from jaxcalc.descent.leaves import require_gradients, require_parameters
+from jaxcalc.front_door import options
 
 
+@options
 def update(parameters: Any, gradients: Any, learning_rate: Any) -> Any:
     """One step of gradient descent: `parameters - learning_rate * gradients`.
 

@@ -11,6 +11,7 @@ import numpy as np
 from jax import dtypes
 
 from jaxcalc.formats.compiled import Kernel, compiled, on_device
+from jaxcalc.formats.dense_limit import require_small
 from jaxcalc.formats.layout import Layout
 from jaxcalc.formats.parts import LeafPair, leaf_pairs
 from jaxcalc.formats.products import take
@@ -41,6 +42,21 @@ def to_matrix(values: Any, layout: Layout) -> Any:
         return scatter, [layout.rows, layout.cols]
 
     return compiled(layout, "matrix", make)(values)
+
+
+def to_numpy(values: Any, layout: Layout) -> np.ndarray:
+    """The `[M, N]` array on the host, refused where nobody can have meant to fill so much memory."""
+    if isinstance(values, jax.core.Tracer):
+        raise TypeError(
+            f"jaxcalc.Jacobian.toarray: the values are traced ({values.dtype}[{values.size}]) and an "
+            "array of numpy needs numbers; use J.matrix() here, or convert the Jacobian outside of jit "
+            "and vmap."
+        )
+    m, n = layout.shape
+    require_small("jaxcalc.Jacobian.toarray", layout.shape, values.dtype, layout.nnz)
+    dense = np.zeros((m, n), values.dtype)
+    dense[layout.rows, layout.cols] = np.asarray(values)
+    return dense
 
 
 def to_dense(values: Any, layout: Layout) -> Any:

@@ -50,7 +50,7 @@ class Jacobian:
     values: Any
     layout: Layout
 
-    # numpy would otherwise turn the Jacobian into an array of objects in `array @ J`
+    # numpy would otherwise make `array @ J` dense; there is no __jax_array__ for the same reason
     __array_ufunc__ = None
 
     def __post_init__(self) -> None:
@@ -176,6 +176,21 @@ class Jacobian:
         require_unbatched("todense", self)
         return export.to_dense(self.values, self.layout)
 
+    def toarray(self) -> np.ndarray:
+        """The `[M, N]` array of numpy, on the host; what `np.asarray(J)` gives.
+
+        Raises:
+            MemoryError: it would take more than 4 GiB; the error names the sparse ways.
+            TypeError: the values are traced; `matrix()` is for them.
+        """
+        require_unbatched("toarray", self)
+        return export.to_numpy(self.values, self.layout)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("jaxcalc.Jacobian: its array is made anew; leave out copy=False.")
+        return self.toarray().astype(dtype or self.dtype, copy=False)
+
     def matrix(self) -> Any:
         """The `[M, N]` array."""
         require_unbatched("matrix", self)
@@ -270,6 +285,12 @@ class Jacobian:
         """
         sides = {"inputs": self.input_side, "outputs": self.output_side}
         return spy.draw("jaxcalc.Jacobian.plot", self.pattern, ax, **sides)
+
+    def __getitem__(self, place: Any) -> Any:
+        raise TypeError(
+            "jaxcalc.Jacobian: J[...] is not supported; take J.matrix()[...] or J.to_scipy()[...], the "
+            "derivative of a leaf with J.block, or jaxcalc.jacobian(f, rows=..., columns=...)."
+        )
 
     def __repr__(self) -> str:
         return render.jacobian_line(self.values, self.layout)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxcalc.formats import render
+from jaxcalc.formats.dense_limit import require_small
 from jaxcalc.formats.layout import as_index, digest, index_dtype, row_major_order
 from jaxcalc.formats.structure import Structure, structure_of
 
@@ -74,10 +75,22 @@ class SparsityPattern:
         return self.nnz / size if size else 0.0
 
     def todense(self) -> np.ndarray:
-        """The pattern as a boolean array `[M, N]`."""
+        """The pattern as a boolean array `[M, N]`; what `toarray()` and `np.asarray(pattern)` give.
+
+        Raises:
+            MemoryError: it would take more than 4 GiB.
+        """
+        require_small("jaxcalc.SparsityPattern.todense", self.shape, bool, self.nnz)
         dense = np.zeros(self.shape, bool)
         dense[self.rows, self.cols] = True
         return dense
+
+    toarray = todense  # the name that scipy has for it
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("jaxcalc.SparsityPattern: its array is made anew; leave out copy=False.")
+        return self.todense().astype(dtype or bool, copy=False)
 
     @cached_property
     def structure(self) -> Structure:

@@ -14,22 +14,32 @@ from jaxcalc.arguments import (
     Argnames,
     Argnums,
     Chosen,
+    as_float_instead,
     choose,
     dtype_of,
     function_name,
     is_array,
+    one_argument,
     require_callable,
     require_differentiable,
 )
 from jaxcalc.flat import FlatMap
+from jaxcalc.front_door import transformation
 from jaxcalc.kinds import is_scalar, kind_of
 from jaxcalc.numerical.estimate import Estimate, by_leaf, halves, pack, row
 from jaxcalc.numerical.quotients import first_order, second_order
 from jaxcalc.numerical.sampling import Samples
 
 
+@transformation()
 def derivative(
-    f: Callable[..., Any], argnum: int = 0, *, has_aux: bool = False, step: float | None = None
+    f: Callable[..., Any],
+    argnum: int | None = None,
+    *,
+    has_aux: bool = False,
+    step: float | None = None,
+    argnums: int | None = None,
+    argnames: str | None = None,
 ) -> Callable[..., Any]:
     """The derivative of `f` by one number, from values of f alone.
 
@@ -37,10 +47,13 @@ def derivative(
         f: a function whose argument `argnum` is a real scalar. Its output may be a number, an array
             of any shape, or a pytree. It need not be differentiable by JAX, nor traceable: Python
             control flow and numpy work, outside `jit`.
-        argnum: position of the argument to differentiate by; the others are held constant.
+        argnum: position of the argument to differentiate by; the others are held constant. The first
+            one without it.
         has_aux: whether f returns `(output, aux)`.
         step: the largest step to try. The default is 0.37 max(1, |x|); give a smaller one when f
             varies on a much smaller scale than 1, or is costly to leave x by that much.
+        argnums: the same as `argnum`, under the name that it has everywhere else.
+        argnames: its name, in the place of its position.
 
     Returns:
         A function of the same arguments as f that returns an `Estimate(value, error)`; both have
@@ -49,7 +62,8 @@ def derivative(
 
     Raises:
         TypeError: the argument is not a scalar, or is an integer, a boolean or complex.
-        ValueError: `argnum` is out of range, or `step` is not positive.
+        ValueError: `argnum` is out of range, a name is unknown, two choices of the argument disagree,
+            or `step` is not positive.
 
     Where f has a kink, `error` covers the slopes on both sides. Where it jumps, is not finite, or
     oscillates faster than the smallest step, `error` is infinite or as large as the values demand.
@@ -72,14 +86,11 @@ def derivative(
     api = "jaxcalc.numerical.derivative"
     _require_options(api, f, step)
 
+    choice = one_argument(api, f, argnum, argnums, argnames, "jaxcalc.numerical.jacobian")
+
     @wraps(f)
     def derivative_f(*args: Any, **kwargs: Any) -> Any:
-        if not isinstance(argnum, int):
-            raise TypeError(
-                f"{api}: argnum must be one integer, got {argnum!r}; for several arguments use "
-                "jaxcalc.numerical.gradient or jaxcalc.numerical.jacobian."
-            )
-        chosen = choose(api, f, argnum, None, args, kwargs)
+        chosen = choice(args, kwargs)
         _require_scalar_input(chosen, f)
         result, samples = _jacobian(chosen, has_aux, step)
         return (result, samples.aux) if has_aux else result
@@ -87,6 +98,7 @@ def derivative(
     return derivative_f
 
 
+@transformation()
 def gradient(
     f: Callable[..., Any],
     argnums: Argnums = 0,
@@ -145,6 +157,7 @@ def gradient(
     return gradient_f
 
 
+@transformation()
 def jacobian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
@@ -194,6 +207,7 @@ def jacobian(
     return jacobian_f
 
 
+@transformation()
 def hessian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
@@ -290,7 +304,7 @@ def _flat_map(chosen: Chosen, has_aux: bool) -> FlatMap:
             advice = (
                 "give its real and imaginary parts as two inputs"
                 if jnp.issubdtype(dtype, jnp.complexfloating)
-                else "convert it to a floating dtype, or choose other arguments"
+                else f"{as_float_instead(leaf)}, or choose other arguments"
             )
             raise TypeError(
                 f"{chosen.api}: {name} is {dtype}{list(jnp.shape(leaf))}, but a numerical derivative "

@@ -13,6 +13,7 @@ import numpy as np
 from jaxcalc.arguments import choose, dtype_of, require_callable, require_differentiable
 from jaxcalc.concrete import at_each
 from jaxcalc.formats.tables import Table, as_html
+from jaxcalc.front_door import options
 from jaxcalc.transforms import derivative as exact_derivative
 
 _API = "jaxcalc.numerical.difference_quotients"
@@ -57,6 +58,7 @@ class DifferenceQuotients:
         return as_html(Table(_foot(self), _HEAD, rows, _HEAD))
 
 
+@options
 def difference_quotients(
     f: Callable[[Any], Any], x: Any, steps: Sequence[float] | Any | None = None
 ) -> DifferenceQuotients:

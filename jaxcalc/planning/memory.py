@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ import jax
 _SHARE = 0.25  # of the memory, for workspace
 _CGROUP = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _UNKNOWN = 4 << 30  # where neither the device nor the system says
+_UNITS = {"": 1, **{f"{p}iB": 1 << 10 * (i + 1) for i, p in enumerate("KMGT")}}
+_UNITS |= {"B": 1, **{f"{p}B": 10 ** (3 * (i + 1)) for i, p in enumerate("KMGT")}}
+_IN_BYTES = {unit.lower(): size for unit, size in _UNITS.items()}
 
 
 def available_bytes() -> int:
@@ -25,6 +30,37 @@ def available_bytes() -> int:
 def default_limit() -> int:
     """The workspace that is allowed when nobody says: a quarter of the memory."""
     return int(_SHARE * available_bytes())
+
+
+def limit_in_bytes(api: str, memory_limit: int | str | None) -> int | None:
+    """`memory_limit` as the public functions take it, in bytes; None is the default.
+
+    Raises:
+        ValueError: it is no positive number of bytes.
+    """
+    if memory_limit is None:
+        return None
+    size = in_bytes(memory_limit)
+    if size is None:
+        raise ValueError(
+            f"{api}: memory_limit must be a positive number of bytes, got {memory_limit!r}; give one "
+            "such as 1000000, '256MiB' or '1GiB'."
+        )
+    return size
+
+
+def in_bytes(given: Any) -> int | None:
+    """A size as a number of bytes: a number, or a text such as 256MiB, 1GiB or 2 GB (2 * 1000**3).
+
+    None where it is neither, or not positive.
+    """
+    if isinstance(given, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?(?:e\d+)?)\s*([a-z]*)\s*", given.lower())
+        if match is None or match[2] not in _IN_BYTES:
+            return None
+        given = int(float(match[1]) * _IN_BYTES[match[2]])
+    is_number = isinstance(given, Real) and not isinstance(given, bool)
+    return given if is_number and float(given) > 0 else None
 
 
 def _physical_bytes() -> int:

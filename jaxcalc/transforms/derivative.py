@@ -13,21 +13,33 @@ import numpy as np
 
 from jaxcalc import taylor
 from jaxcalc.arguments import (
+    Argnames,
+    Argnums,
     Chosen,
     choose,
     dtype_of,
     function_name,
+    one_argument,
+    one_spelling,
     require_callable,
     require_differentiable,
 )
 from jaxcalc.concrete import PERHAPS_UNTRACEABLE
 from jaxcalc.drop_in import require_booleans
 from jaxcalc.flat import require_differentiable_output, split_aux
+from jaxcalc.front_door import transformation
 from jaxcalc.kinds import kind_of
 
 
+@transformation()
 def derivative(
-    f: Callable[..., Any], argnum: int = 0, *, order: int = 1, has_aux: bool = False
+    f: Callable[..., Any],
+    argnum: int | None = None,
+    *,
+    order: int = 1,
+    has_aux: bool = False,
+    argnums: int | None = None,
+    argnames: str | None = None,
 ) -> Callable[..., Any]:
     """The derivative of `f` by one number, of any order.
 
@@ -35,9 +47,12 @@ def derivative(
         f: a function whose argument `argnum` is a real scalar (a float or an array of shape `()`).
             Its output may be a number, an array of any shape, or a pytree: a curve R -> R^3 has a
             derivative too.
-        argnum: position of the argument to differentiate by; the others are held constant.
+        argnum: position of the argument to differentiate by; the others are held constant. The first
+            one without it.
         order: how many times to differentiate, 1 or more.
         has_aux: whether f returns `(output, aux)`.
+        argnums: the same as `argnum`, under the name that it has everywhere else.
+        argnames: its name, in the place of its position.
 
     Returns:
         A function of the same arguments as f that returns the derivative, of the structure, shapes
@@ -46,7 +61,8 @@ def derivative(
     Raises:
         TypeError: the argument is not a scalar (the error names `gradient` or `jacobian`, as fits),
             or is an integer, a boolean or complex.
-        ValueError: `order` is less than 1, or `argnum` is out of range.
+        ValueError: `order` is less than 1, `argnum` is out of range, a name is unknown, or two
+            choices of the argument disagree.
 
     Cost: order 1 is one Jacobian-vector product, about 2 evaluations of f. Order n propagates a
     truncated Taylor series, O(n^2) evaluations of f at most, where nesting costs O(2^n). Method:
@@ -66,15 +82,11 @@ def derivative(
     if not _is_integer(order) or order < 1:
         raise ValueError(f"{api}: order must be an integer of 1 or more, got {order!r}.")
     times = int(order)
+    choice = one_argument(api, f, argnum, argnums, argnames, "jaxcalc.partial_derivative")
 
     @wraps(f)
     def derivative_f(*args: Any, **kwargs: Any) -> Any:
-        if isinstance(argnum, Sequence):
-            raise TypeError(
-                f"{api}: argnum must be one integer, got {argnum!r}; for several arguments use "
-                "jaxcalc.gradient or jaxcalc.partial_derivative."
-            )
-        chosen = choose(api, f, argnum, None, args, kwargs, option="argnum")
+        chosen = choice(args, kwargs)
         _require_scalar(chosen, f, has_aux)
         return _nth(chosen, times, has_aux)
 
@@ -85,8 +97,14 @@ def _is_integer(x: Any) -> bool:
     return isinstance(x, int | np.integer) and not isinstance(x, bool)
 
 
+@transformation("f, wrt")
 def partial_derivative(
-    f: Callable[..., Any], wrt: int | str | Sequence[int | str], *, has_aux: bool = False
+    f: Callable[..., Any],
+    wrt: int | str | Sequence[int | str] | None = None,
+    *,
+    has_aux: bool = False,
+    argnums: Argnums | None = None,
+    argnames: Argnames | None = None,
 ) -> Callable[..., Any]:
     """The partial derivative of `f` by one number, the other arguments held constant.
 
@@ -95,6 +113,8 @@ def partial_derivative(
         wrt: the argument to differentiate by: its position or its name. A sequence gives the mixed
             partial derivative: `("x", "z")` is d/dz of d/dx, `("x", "x")` the second derivative.
         has_aux: whether f returns `(output, aux)`.
+        argnums: `wrt` as positions alone; a sequence is a mixed derivative here too.
+        argnames: `wrt` as names alone.
 
     Returns:
         A function of the same arguments as f that returns the partial derivative, of the structure,
@@ -103,7 +123,7 @@ def partial_derivative(
     Raises:
         TypeError: the argument is not a scalar, or is an integer, a boolean or complex.
         ValueError: the name is unknown (the error lists the known ones) or the position out of
-            range, or `wrt` is empty.
+            range, `wrt` is empty, not given, or disagrees with `argnums` or `argnames`.
 
     Cost: about 2 evaluations of f for each different argument in `wrt`, multiplied together.
 
@@ -118,37 +138,63 @@ def partial_derivative(
     api = "jaxcalc.partial_derivative"
     require_callable(api, f)
     require_booleans(api, has_aux=has_aux)
-    places = list(wrt) if isinstance(wrt, Sequence) and not isinstance(wrt, str) else [wrt]
-    if not places:
-        raise ValueError(f"{api}: wrt is empty; give a position or a name.")
-    if not all(isinstance(place, str) or _is_integer(place) for place in places):
-        raise TypeError(f"{api}: wrt must be a position, a name or a sequence of them, got {wrt!r}.")
+    option, choice = one_spelling(api, f, wrt=wrt, argnums=argnums, argnames=argnames)
+    places = _places(api, option, choice)
 
     @wraps(f)
     def partial_derivative_f(*args: Any, **kwargs: Any) -> Any:
         # each layer differentiates the one inside it; repeats of one argument are one Taylor series
         layers = [(place, len(list(run))) for place, run in groupby(places)]
-        return _mixed(api, f, layers, has_aux)(*args, **kwargs)
+        return _mixed(api, f, layers, option, has_aux)(*args, **kwargs)
 
     return partial_derivative_f
 
 
+def _places(api: str, option: str, choice: Any) -> list[int | str]:
+    """The arguments to differentiate by in turn.
+
+    Raises:
+        TypeError: they are not what `option` takes.
+        ValueError: there are none.
+    """
+    places = list(choice) if isinstance(choice, Sequence) and not isinstance(choice, str) else [choice]
+    if not places:
+        what = {"wrt": "a position or a name", "argnums": "a position", "argnames": "a name"}[option]
+        raise ValueError(f"{api}: {option} is empty; give {what}.")
+    numbers = all(map(_is_integer, places))
+    names = all(isinstance(place, str) for place in places)
+    if option == "argnums" and not numbers:
+        hint = f" To choose by name: argnames={choice!r}." if names else ""
+        raise TypeError(
+            f"{api}: argnums must be an integer or a sequence of integers, got {choice!r}.{hint}"
+        )
+    if option == "argnames" and not names:
+        raise TypeError(f"{api}: argnames must be a name or a sequence of names, got {choice!r}.")
+    if not all(isinstance(place, str) or _is_integer(place) for place in places):
+        raise TypeError(f"{api}: wrt must be a position, a name or a sequence of them, got {choice!r}.")
+    return places
+
+
 def _mixed(
-    api: str, f: Callable[..., Any], layers: list[tuple[int | str, int]], has_aux: bool
+    api: str,
+    f: Callable[..., Any],
+    layers: list[tuple[int | str, int]],
+    option: str,
+    has_aux: bool,
 ) -> Callable[..., Any]:
     """Differentiate by each `(argument, order)` in turn."""
     for place, order in layers:
-        f = _layer(api, f, place, order, has_aux)
+        f = _layer(api, f, place, order, option, has_aux)
     return f
 
 
 def _layer(
-    api: str, f: Callable[..., Any], place: int | str, order: int, has_aux: bool
+    api: str, f: Callable[..., Any], place: int | str, order: int, option: str, has_aux: bool
 ) -> Callable[..., Any]:
     @wraps(f)  # the signature of f, so that an outer layer finds its argument by name
     def layer(*args: Any, **kwargs: Any) -> Any:
         number, name = (0, place) if isinstance(place, str) else (place, None)
-        chosen = choose(api, f, number, name, args, kwargs, option="wrt")
+        chosen = choose(api, f, number, name, args, kwargs, option)
         _require_scalar(chosen, f, has_aux)
         return _nth(chosen, order, has_aux)
 

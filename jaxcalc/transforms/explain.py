@@ -15,9 +15,11 @@ from jaxcalc.arguments import Argnames, Argnums, function_name, require_callable
 from jaxcalc.concrete import UNTRACEABLE
 from jaxcalc.engine import cost
 from jaxcalc.formats.layout import Layout
+from jaxcalc.front_door import examination
 from jaxcalc.kinds import Kind, kind_of
 from jaxcalc.planning.explanation import Explanation, Measured
 from jaxcalc.planning.leaf_blocks import blocks_of
+from jaxcalc.planning.memory import limit_in_bytes
 from jaxcalc.transforms.hessian import hessian
 from jaxcalc.transforms.jacobian import jacobian
 from jaxcalc.transforms.options import Format, Mode, Options
@@ -28,6 +30,7 @@ from jaxcalc.transforms.ways import survey
 _RUNS = 7
 
 
+@examination
 def explain(
     f: Callable[..., Any],
     *args: Any,
@@ -39,7 +42,7 @@ def explain(
     allow_int: bool = False,
     format: Format = "structured",  # noqa: A002
     mode: Mode = "auto",
-    memory_limit: int | None = None,
+    memory_limit: int | str | None = None,
     strict: bool = False,
     analyze: bool = False,
     **kwargs: Any,
@@ -57,7 +60,7 @@ def explain(
         allow_int: integer arguments are allowed, as for `jacobian`.
         format: the format of the result; `"dense"` is explained as it runs under `jax.jit`.
         mode: the direction, as for `jacobian`.
-        memory_limit: bytes of workspace, as for `jacobian`.
+        memory_limit: bytes of workspace, or a text such as `"1GiB"`, as for `jacobian`.
         strict: what would be treated as dense is an error, as for `jacobian`.
         analyze: also compile and run it, and put times and the compiled program's memory beside the
             estimates. Shapes are filled with zeros.
@@ -84,7 +87,8 @@ def explain(
     require_callable(api, f)
     if order not in (1, 2):
         raise ValueError(f"{api}: order must be 1 (Jacobian) or 2 (Hessian), got {order!r}.")
-    options = Options(api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict)
+    limit = limit_in_bytes(api, memory_limit)
+    options = Options(api, has_aux, holomorphic, allow_int, format, mode, limit, strict)
     request = Request.of(f, options, argnums, argnames, args, kwargs)
     if analyze and request.call.is_inside_a_trace:
         raise ValueError(
@@ -150,10 +154,11 @@ def _measure(request: Request, order: int) -> Measured:
     """Compile and run the derivative as a call under `jax.jit` does."""
     transform = jacobian if order == 1 else hessian
     o = request.options
+    by_position = request.argnames is None
+    which = {"argnums": request.argnums} if by_position else {"argnames": request.argnames}
     derivative = transform(
         request.f,
-        request.argnums,
-        argnames=request.argnames,
+        **which,
         format=o.format,
         has_aux=o.has_aux,
         holomorphic=o.holomorphic,

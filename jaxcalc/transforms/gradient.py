@@ -18,7 +18,9 @@ from jaxcalc.arguments import (
     require_callable,
 )
 from jaxcalc.drop_in import drop_in
+from jaxcalc.engine.refusals import reverse_mode_explained
 from jaxcalc.flat import split_aux
+from jaxcalc.front_door import transformation
 from jaxcalc.kinds import is_scalar, not_scalar
 from jaxcalc.transforms.direct import Direct
 from jaxcalc.transforms.options import Options
@@ -27,6 +29,7 @@ from jaxcalc.transforms.structured import Result
 
 
 @drop_in
+@transformation()
 def gradient(
     f: Callable[..., Any],
     argnums: Argnums = 0,
@@ -57,7 +60,8 @@ def gradient(
     Raises:
         TypeError: the output is not a scalar (the error names the map and the right call), or an
             input or the output is of a dtype that has no derivative.
-        ValueError: `argnums` or `argnames` do not fit the call.
+        ValueError: `argnums` or `argnames` do not fit the call; f has no reverse mode, as with a
+            `while_loop` (the error says what goes forward).
 
     Cost: one evaluation of f and one vector-Jacobian product, about 3 evaluations of f, however
     many inputs there are. Method: reverse mode (backpropagation), `jax.value_and_grad`.
@@ -88,6 +92,7 @@ def gradient(
 
 
 @drop_in
+@transformation()
 def value_and_gradient(
     f: Callable[..., Any],
     argnums: Argnums = 0,
@@ -145,7 +150,8 @@ def _evaluate(request: Request, *, with_value: bool) -> Result:  # noqa: ARG001 
     run = jax.value_and_grad(
         scalar, has_aux=True, holomorphic=options.holomorphic, allow_int=options.allow_int
     )
-    (value, aux), slope = run(chosen.primal)
+    with reverse_mode_explained(options.api, function_name(f), scalar, chosen.primal):
+        (value, aux), slope = run(chosen.primal)
     return Result(value, slope, aux, None)
 
 

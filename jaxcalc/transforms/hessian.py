@@ -9,7 +9,9 @@ from typing import Any
 from jaxcalc.arguments import Argnames, Argnums, require_callable
 from jaxcalc.drop_in import drop_in
 from jaxcalc.engine.failures import Failures
+from jaxcalc.front_door import transformation
 from jaxcalc.kinds import is_scalar, not_scalar
+from jaxcalc.planning.memory import limit_in_bytes
 from jaxcalc.transforms.dense import dense_hessian
 from jaxcalc.transforms.direct import Direct
 from jaxcalc.transforms.options import Format, Mode, Options
@@ -18,6 +20,7 @@ from jaxcalc.transforms.structured import Result, in_other_formats, structured_h
 
 
 @drop_in
+@transformation()
 def hessian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
@@ -28,7 +31,7 @@ def hessian(
     argnames: Argnames | None = None,
     format: Format = "dense",  # noqa: A002
     mode: Mode = "auto",
-    memory_limit: int | None = None,
+    memory_limit: int | str | None = None,
     strict: bool = False,
     progress: bool = False,
 ) -> Callable[..., Any]:
@@ -49,8 +52,9 @@ def hessian(
         mode: `"auto"` is forward over reverse where f allows both; `"forward"` and `"reverse"`
             take that one twice, which dense results only can. `jax.custom_vjp` functions have a
             forward mode here, as in `jacobian`.
-        memory_limit: bytes of workspace beside the result. Where the cheapest way takes more, products
-            are done a block at a time; if not even that fits, it is an error.
+        memory_limit: bytes of workspace beside the result, or a text such as `"1GiB"`. Where the
+            cheapest way takes more, products are done a block at a time; if not even that fits, it is
+            an error.
         strict: refuse a primitive that has no rule of its own in the structure engine.
         progress: show a bar on standard error while a dense Hessian is made, a block of products at
             a time, which may be interrupted; outside of jit and the like.
@@ -77,9 +81,8 @@ def hessian(
     """
     api = "jaxcalc.hessian"
     require_callable(api, f)
-    options = Options(
-        api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict, progress
-    )
+    limit = limit_in_bytes(api, memory_limit)
+    options = Options(api, has_aux, holomorphic, allow_int, format, mode, limit, strict, progress)
 
     def outcome(found: Result) -> Any:
         return (found.derivative, found.aux) if has_aux else found.derivative
@@ -97,6 +100,7 @@ def hessian(
 
 
 @drop_in
+@transformation()
 def value_gradient_and_hessian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
@@ -107,7 +111,7 @@ def value_gradient_and_hessian(
     argnames: Argnames | None = None,
     format: Format = "dense",  # noqa: A002
     mode: Mode = "auto",
-    memory_limit: int | None = None,
+    memory_limit: int | str | None = None,
     strict: bool = False,
     progress: bool = False,
 ) -> Callable[..., Any]:
@@ -129,9 +133,8 @@ def value_gradient_and_hessian(
     """
     api = "jaxcalc.value_gradient_and_hessian"
     require_callable(api, f)
-    options = Options(
-        api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict, progress
-    )
+    limit = limit_in_bytes(api, memory_limit)
+    options = Options(api, has_aux, holomorphic, allow_int, format, mode, limit, strict, progress)
 
     def outcome(found: Result) -> Any:
         return ((found.value, found.aux) if has_aux else found.value), found.gradient, found.derivative

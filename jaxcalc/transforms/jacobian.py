@@ -9,6 +9,8 @@ from typing import Any
 from jaxcalc.arguments import Argnames, Argnums, require_callable
 from jaxcalc.drop_in import drop_in, require_booleans
 from jaxcalc.engine.failures import Failures
+from jaxcalc.front_door import transformation
+from jaxcalc.planning.memory import limit_in_bytes
 from jaxcalc.transforms.dense import dense_jacobian
 from jaxcalc.transforms.diagonal import evaluate_diagonal, require_alone
 from jaxcalc.transforms.direct import Direct
@@ -19,6 +21,7 @@ from jaxcalc.transforms.structured import Result, in_other_formats, structured_j
 
 
 @drop_in
+@transformation()
 def jacobian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
@@ -29,7 +32,7 @@ def jacobian(
     argnames: Argnames | None = None,
     format: Format = "dense",  # noqa: A002
     mode: Mode = "auto",
-    memory_limit: int | None = None,
+    memory_limit: int | str | None = None,
     strict: bool = False,
     rows: Indices | None = None,
     columns: Indices | None = None,
@@ -54,8 +57,9 @@ def jacobian(
             one that f allows. Forward mode works through `jax.custom_vjp` functions too, by the
             transpose of their backward rule, so that a function with such a part and a `while_loop`
             has a derivative, though JAX differentiates it in neither mode.
-        memory_limit: bytes of workspace beside the result. Where the cheapest way takes more, products
-            are done a block at a time, or in the other direction; less than that needs is an error.
+        memory_limit: bytes of workspace beside the result, or a text such as `"1GiB"`. Where the
+            cheapest way takes more, products are done a block at a time, or in the other direction;
+            less than that needs is an error.
         strict: refuse a primitive that has no rule of its own in the structure engine.
         rows: the numbers of the output elements to differentiate, in any order and with repetitions,
             known when f is traced: those of the M x N matrix that `format="structured"` gives.
@@ -105,9 +109,8 @@ def jacobian(
     """
     api = "jaxcalc.jacobian"
     require_callable(api, f)
-    options = Options(
-        api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict, progress
-    )
+    limit = limit_in_bytes(api, memory_limit)
+    options = Options(api, has_aux, holomorphic, allow_int, format, mode, limit, strict, progress)
     evaluate = _evaluator(options, rows, columns, diagonal=diagonal)
 
     def outcome(found: Result) -> Any:
@@ -126,6 +129,7 @@ def jacobian(
 
 
 @drop_in
+@transformation()
 def value_and_jacobian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
@@ -136,7 +140,7 @@ def value_and_jacobian(
     argnames: Argnames | None = None,
     format: Format = "dense",  # noqa: A002
     mode: Mode = "auto",
-    memory_limit: int | None = None,
+    memory_limit: int | str | None = None,
     strict: bool = False,
     rows: Indices | None = None,
     columns: Indices | None = None,
@@ -159,9 +163,8 @@ def value_and_jacobian(
     """
     api = "jaxcalc.value_and_jacobian"
     require_callable(api, f)
-    options = Options(
-        api, has_aux, holomorphic, allow_int, format, mode, memory_limit, strict, progress
-    )
+    limit = limit_in_bytes(api, memory_limit)
+    options = Options(api, has_aux, holomorphic, allow_int, format, mode, limit, strict, progress)
     evaluate = _evaluator(options, rows, columns, diagonal=diagonal)
 
     def outcome(found: Result) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
-from numbers import Real
 from typing import Any, Literal, get_args
 
 import jax
@@ -43,12 +42,6 @@ class Options:
         require_booleans(self.api, **{name: getattr(self, name) for name in names})
         self._require_legal("format", self.format, get_args(Format))
         self._require_legal("mode", self.mode, get_args(Mode))
-        limit = self.memory_limit
-        if limit is not None and not _is_positive(limit):
-            raise ValueError(
-                f"{self.api}: memory_limit must be a positive number of bytes, got "
-                f"{self.memory_limit!r}."
-            )
         if self.progress and self.format != "dense":
             raise ValueError(
                 f"{self.api}: progress=True is for format='dense', which is made a block at a time; "
@@ -63,10 +56,6 @@ class Options:
         if given not in legal:
             listing = ", ".join(repr(choice) for choice in sorted(legal))
             raise ValueError(f"{self.api}: unknown {name} {given!r}; it can be {listing}.")
-
-
-def _is_positive(number: Any) -> bool:
-    return isinstance(number, Real) and not isinstance(number, bool) and float(number) > 0
 
 
 def require_complex_fits(flat: FlatMap, options: Options, direction: Direction) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 
 from jaxcalc.arguments import Argnames, Argnums, require_callable
 from jaxcalc.formats.pattern import SparsityPattern
+from jaxcalc.front_door import examination
 from jaxcalc.transforms.options import Options
 from jaxcalc.transforms.prepare import prepare
 from jaxcalc.transforms.request import Request
 
 
+@examination
 def sparsity(
     f: Callable[..., Any],
     *args: Any,

@@ -11,8 +11,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from jaxcalc.arguments import Argnums, function_name
+from jaxcalc.arguments import Argnames, Argnums, function_name
 from jaxcalc.formats.axes import axes_for
+from jaxcalc.front_door import examination
 from jaxcalc.kinds import brackets, chosen_and_output, kind_of, typed_leaf
 from jaxcalc.visual.style import BLUE, CLEAR, INK, ORANGE, PAPER
 
@@ -42,7 +43,14 @@ class _Leaf:
         return _length(prod(self.shape))
 
 
-def shapes(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, ax: Any = None) -> Any:
+@examination
+def shapes(
+    f: Callable[..., Any],
+    *args: Any,
+    argnums: Argnums = 0,
+    argnames: Argnames | None = None,
+    ax: Any = None,
+) -> Any:
     """Draw the shapes of f's input, output and derivative as boxes, and name the derivative.
 
     The derivative has a row for each element of the output, which is drawn on the left, and a column
@@ -53,6 +61,7 @@ def shapes(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, ax: Any = No
         f: any function that JAX can trace, of any pytrees.
         *args: its arguments: arrays, numbers, or `jax.ShapeDtypeStruct`s in their place.
         argnums: position or positions of the arguments to differentiate by.
+        argnames: a name or names, instead of `argnums`.
         ax: matplotlib axes to draw on; those of a new figure without it.
 
     Returns:
@@ -63,7 +72,7 @@ def shapes(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, ax: Any = No
     Raises:
         ImportError: matplotlib is not installed.
         TypeError: an argument is not an array or a number, or is an integer, or `ax` are no axes.
-        ValueError: `argnums` do not fit the call, or there is nothing to differentiate.
+        ValueError: `argnums` or `argnames` do not fit the call, or there is nothing to differentiate.
 
     Cost: one abstract evaluation (a trace) of f, and no evaluation.
 
@@ -75,7 +84,7 @@ def shapes(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, ax: Any = No
         R^3 -> R^2
     """
     api = "jaxcalc.visual.shapes"
-    chosen, output = chosen_and_output(api, f, argnums, None, args, {})
+    chosen, output = chosen_and_output(api, f, argnums, argnames, args, {})
     kind = kind_of(chosen.primal, output, bare=chosen.bare, arity=chosen.arity)
     inputs = [_Leaf(name, jnp.shape(leaf), typed_leaf(leaf)) for name, leaf in chosen.leaves()]
     outputs = [

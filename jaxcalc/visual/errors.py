@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxcalc.arguments import dtype_of
 from jaxcalc.formats.axes import axes_for
+from jaxcalc.front_door import options
 from jaxcalc.visual.functions import label_of, names_of, require_slopes
 from jaxcalc.visual.secant_lines import of_one_number
 from jaxcalc.visual.style import BLUE, GREY, INK, ORANGE, halo
@@ -19,6 +20,7 @@ _FITTED = 3  # points that a guide needs at least
 _ASTRAY = 0.3  # a guide is drawn where the slope of the points is as near to its own
 
 
+@options
 def difference_error(
     f: Callable[[Any], Any], x: Any, *, steps: Sequence[float] | Any | None = None, ax: Any = None
 ) -> Any:

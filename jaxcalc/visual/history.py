@@ -9,11 +9,13 @@ import numpy as np
 
 from jaxcalc.descent.minimum import Minimum
 from jaxcalc.formats.axes import axes_for
+from jaxcalc.front_door import options
 from jaxcalc.visual.style import line_style
 
 _MARKERS = 12  # of a line
 
 
+@options
 def loss_history(minima: Minimum | Mapping[str, Minimum], *, ax: Any = None) -> Any:
     """Draw the loss of descents against their steps, on a logarithmic axis unless some are negative.
 

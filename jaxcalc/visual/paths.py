@@ -14,6 +14,7 @@ from jax.tree_util import keystr, tree_flatten_with_path
 from jaxcalc.arguments import positional_names, require_callable
 from jaxcalc.descent.leaves import require_parameters
 from jaxcalc.formats.axes import axes_for
+from jaxcalc.front_door import options
 from jaxcalc.visual.contours import GRID, draw_contours, same_scale
 from jaxcalc.visual.functions import require_limits, require_number, values
 from jaxcalc.visual.style import INK, PAPER, line_style
@@ -22,6 +23,7 @@ _MARGIN = 0.25  # beside the paths, as a share of what they span
 _MARKERS = 40  # of a path
 
 
+@options
 def descent_path(
     loss: Callable[[Any], Any],
     paths: Mapping[str, Sequence[Any]] | Sequence[Any],

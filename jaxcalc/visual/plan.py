@@ -6,6 +6,7 @@ from typing import Any
 
 from jaxcalc.formats.axes import axes_for
 from jaxcalc.formats.render import size_in_words
+from jaxcalc.front_door import options
 from jaxcalc.planning.explanation import Explanation
 from jaxcalc.visual.plan_flow import PITCH, draw_flow, stations
 from jaxcalc.visual.plan_ways import boxes, draw_boxes, height_of
@@ -16,6 +17,7 @@ _LINES = 10  # of the source; the rest is folded
 _SMALLEST = 0.55  # of the size of letters, where the axes are small
 
 
+@options
 def plan_graph(explanation: Explanation, *, ax: Any = None) -> Any:
     """Draw the way that a derivative takes through f, and the ways that were not taken.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxcalc.arguments import dtype_of, function_name
 from jaxcalc.formats.axes import axes_for
+from jaxcalc.front_door import options
 from jaxcalc.numerical.differences import DifferenceQuotients, quotients
 from jaxcalc.visual.functions import label_of, names_of, require_slopes, values
 from jaxcalc.visual.style import BLUE, INK, PAPER
@@ -19,6 +20,7 @@ _DASHES = ((0, (1, 1.2)), (0, (3, 1.5)), (0, (6, 1.5)), (0, (6, 1.5, 1, 1.5)))
 _STEPS = (1.0, 0.5, 0.25)
 
 
+@options
 def secants(
     f: Callable[[Any], Any], x: Any, *, steps: Sequence[float] | Any | None = None, ax: Any = None
 ) -> Any:

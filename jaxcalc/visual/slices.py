@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxcalc.formats.axes import axes_for
+from jaxcalc.front_door import options
 from jaxcalc.visual.functions import (
     label_of,
     names_of,
@@ -23,6 +24,7 @@ from jaxcalc.visual.style import BLUE, INK, ORANGE, PAPER
 _GRID = 41  # points of the surface, a side
 
 
+@options
 def partial_slices(
     f: Callable[[Any, Any], Any], point: tuple[float, float], *, width: float = 1.0, ax: Any = None
 ) -> Any:

@@ -7,8 +7,10 @@ from typing import Any
 from jaxcalc.formats.matrix import Jacobian
 from jaxcalc.formats.pattern import SparsityPattern
 from jaxcalc.formats.spy import draw
+from jaxcalc.front_door import options
 
 
+@options
 def spy(jacobian_or_pattern: Jacobian | SparsityPattern, *, ax: Any = None) -> Any:
     """Draw where the entries of a Jacobian are, and colour them by the structure that they form.
 

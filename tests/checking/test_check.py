@@ -56,6 +56,12 @@ def test_a_report_prints_and_converts(failed: CheckReport) -> None:
     assert all(comparison.worst <= 1 for comparison in good.comparisons)
 
 
+def test_a_report_is_true_when_it_passed(failed: CheckReport) -> None:
+    assert not failed
+    assert jaxcalc.check(jnp.abs, jnp.zeros(1))  # a kink is a remark, and fails nothing
+    assert "true when it passed" in (CheckReport.__doc__ or "").splitlines()[0]
+
+
 def test_a_failure_raises_when_asked(failed: CheckReport) -> None:
     with pytest.raises(AssertionError, match=r"output\[1\] by x\[1\]") as raised:
         failed.raise_if_failed()

@@ -87,6 +87,14 @@ def test_a_diagnosis_is_text_html_and_plain_values() -> None:
     assert "healthy" in healthy._repr_html_()
 
 
+def test_a_diagnosis_is_true_when_f_is_healthy() -> None:
+    assert not jaxcalc.diagnose(jnp.log, -1.0)
+    noted = jaxcalc.diagnose(jnp.abs, 0.0)
+    assert [finding.severity for finding in noted.findings] == ["note"]
+    assert noted
+    assert "true when f is healthy" in (jaxcalc.checking.Diagnosis.__doc__ or "").splitlines()[0]
+
+
 def test_every_way_to_choose_arguments() -> None:
     def f(parameters, x, *, scale=1.0):
         return jnp.sum(jnp.floor(parameters["w"]) * x) * scale

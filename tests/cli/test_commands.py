@@ -358,7 +358,7 @@ def test_explain_within_memory(capsys: pytest.CaptureFixture[str]) -> None:
             ["--args", "float64[3]", "--dtype", "float32"],
             "float64[3]: float64 goes with --dtype float64",
         ),
-        (["--args", "int32[3]"], "x is int32, and a derivative by an integer"),
+        (["--args", "int32[3]"], "x is int32, and a derivative with respect to an integer"),
         (["--args", "float32[3]", "--order", "2"], "needs a scalar output"),
     ],
 )

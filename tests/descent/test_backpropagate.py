@@ -113,3 +113,23 @@ def test_what_is_no_function_is_refused_at_once():
 def test_aux_must_be_a_pair():
     with pytest.raises(TypeError, match="must return a pair"):
         descent.backpropagate(lambda w, x: w * x, has_aux=True)(1.0, 2.0)
+
+
+def test_the_inputs_are_an_argument():
+    run = descent.backpropagate(lambda w, x: jnp.sum(w * x))
+    for args, kwargs in (((jnp.ones(2),), {}), ((), {}), ((), {"w": 1.0, "x": 1.0})):
+        with pytest.raises(
+            TypeError,
+            match=r"^jaxcalc.descent.backpropagate: .* backpropagate\(loss\)\(parameters, inputs\)\. "
+            r"For the gradient .* use jaxcalc.gradient\(loss\)\.",
+        ):
+            run(*args, **kwargs)
+    assert float(run(parameters=2.0, inputs=3.0)[1]) == 3.0
+
+
+def test_a_loop_of_unknown_length_has_no_backward_sweep():
+    def loss(w, x):
+        return jax.lax.while_loop(lambda c: c < 9, lambda c: c * w, x)
+
+    with pytest.raises(ValueError, match=r"^jaxcalc.descent.backpropagate: loss has no reverse mode"):
+        descent.backpropagate(loss)(2.0, 1.0)

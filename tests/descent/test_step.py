@@ -241,3 +241,19 @@ def test_parameter_and_loss_errors():
         TypeError, match=r"^jaxcalc\.descent\.make_step: .* maps float32 -> float32\[2\]"
     ):
         step.update(step.init({"w": 1.0}))
+
+
+@pytest.mark.parametrize(
+    ("state", "given"),
+    [
+        (jnp.ones(3), r"an array float32\[3\]"),
+        ({"w": 1.0}, "a dict"),
+        ((jnp.ones(3), ()), "a tuple"),
+        (None, "a NoneType"),
+    ],
+)
+def test_the_bare_parameters_are_no_state(state, given):
+    step = descent.make_step(lambda w: jnp.sum(w**2), 0.1)
+    text = rf"^jaxcalc.descent.make_step: step.update got {given} in the place of the state; start "
+    with pytest.raises(TypeError, match=text + r"with state = step.init\(parameters\)"):
+        step.update(state)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxcalc
 from jaxcalc.engine.chunks import products_with_basis
 from jaxcalc.planning import memory
 from jaxcalc.planning.liveness import peak_bytes
@@ -24,6 +25,47 @@ from jaxcalc.planning.liveness import peak_bytes
 )
 def test_sizes_are_written_as_people_write_them(size, text):
     assert memory.in_words(size) == text
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [
+        (1000, 1000),
+        (np.int64(7), 7),
+        ("1000", 1000),
+        ("640 B", 640),
+        ("256MiB", 256 * 1024**2),
+        (" 1.5 GiB ", 3 * 2**29),
+        ("1gib", 2**30),
+        ("2 GB", 2 * 10**9),
+        ("3kB", 3000),
+        ("1e9", 10**9),
+        *[
+            (wrong, None)
+            for wrong in ("", "much", "GiB", "-1", "0", "1 Gbit", "0x10", 0, -5, True, [1])
+        ],
+    ],
+)
+def test_sizes_are_read_as_people_write_them(given, size):
+    assert memory.in_bytes(given) == size
+
+
+def test_a_limit_in_words_is_that_number_of_bytes():
+    def f(x):
+        return jnp.tanh(jnp.ones((300, 200)) @ x)
+
+    x = jnp.ones(200)
+    found, same = (jaxcalc.explain(f, x, memory_limit=limit) for limit in ("400KiB", 400 * 1024))
+    assert str(found) == str(same)
+    for transform in (jaxcalc.jacobian, jaxcalc.value_and_jacobian):
+        with pytest.raises(ValueError, match=r"memory_limit=1024 \(1 KiB\) is less than the workspace"):
+            transform(f, memory_limit="1KiB")(x)
+        with pytest.raises(ValueError, match=r"memory_limit must .*, got 'much'; .*'256MiB' or '1GiB'"):
+            transform(f, memory_limit="much")
+    for transform in (jaxcalc.hessian, jaxcalc.value_gradient_and_hessian):
+        transform(lambda x: x**2, memory_limit="1GiB")(1.0)
+        with pytest.raises(ValueError, match="memory_limit must be a positive number of bytes"):
+            transform(f, memory_limit="1 Gbit")
 
 
 def test_the_default_is_a_share_of_what_there_is(monkeypatch, tmp_path):

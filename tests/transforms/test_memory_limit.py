@@ -89,7 +89,7 @@ def test_a_limit_below_one_product_is_an_error():
         ValueError, match=r"jaxcalc.jacobian: memory_limit=10 \(10 B\) is less than .* one"
     ):
         jaxcalc.jacobian(layers, memory_limit=10)(jnp.ones(37))
-    for wrong in (0, -1, "1 GB", None.__class__):
+    for wrong in (0, -1, "1 Gbit", None.__class__):
         with pytest.raises(ValueError, match="memory_limit must be a positive number of bytes"):
             jaxcalc.jacobian(layers, memory_limit=wrong)
 

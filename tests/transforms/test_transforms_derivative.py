@@ -193,7 +193,7 @@ def test_one_compilation():
         (
             jnp.sin,
             1,
-            r"x is int32, .* does not exist\. Convert it to a floating dtype, or choose another arg",
+            r"x is int32, .* does not exist\. Write 1\.0 instead of 1, or choose another arg",
         ),
         (jnp.sin, True, "x is bool"),
         (jnp.sin, 1j, r"x is complex64; .* use jaxcalc.jacobian\(f, holomorphic=True\)"),
@@ -224,7 +224,7 @@ def test_order_must_be_a_positive_integer(order):
 def test_errors_of_argnum():
     with pytest.raises(TypeError, match=r"^jaxcalc.derivative: argnum must be one integer, got \(0,\)"):
         jaxcalc.derivative(cubic, (0,))(1.0)
-    with pytest.raises(ValueError, match=r"argnum=1 asks for position 1.*jaxcalc.partial_derivative"):
+    with pytest.raises(ValueError, match=r"argnum=1 asks for position 1.*with argnames"):
         jaxcalc.derivative(cubic, 1)(1.0)
     with pytest.raises(TypeError, match=r"with has_aux=True .* returned an array float32\[\]"):
         jaxcalc.derivative(cubic, has_aux=True)(1.0)
@@ -237,14 +237,98 @@ def test_errors_of_argnum():
         (("x", "y"), ValueError, "surface has no argument named 'y'"),
         (2, ValueError, "wrt=2 asks for position 2, .*choose by name, one of 'x', 'z'"),
         ((), ValueError, "wrt is empty"),
-        (1.0, TypeError, "wrt must be a position, a name or a sequence of them, got 1.0"),
-        (None, TypeError, "wrt must be a position"),
+        (1.0, TypeError, "got 1.0 beside the function; did you mean"),
+        (None, ValueError, r"give one of wrt, argnums, argnames\."),
         ((True,), TypeError, "wrt must be a position"),
     ],
 )
 def test_errors_of_wrt(wrt, kind, text):
     with pytest.raises(kind, match=rf"^jaxcalc.partial_derivative: {text}"):
         jaxcalc.partial_derivative(surface, wrt)(1.0, 2.0)
+
+
+def test_every_spelling_of_the_argument():
+    expected = float(jaxcalc.partial_derivative(surface, "z")(1.0, 2.0))
+    for by, choices in (
+        (jaxcalc.derivative, [{"argnum": 1}, {"argnums": 1}, {"argnames": "z"}, {"argnums": -1}]),
+        (jaxcalc.derivative, [{"argnum": 1, "argnums": 1}, {"argnum": 1, "argnames": "z"}]),
+        (jaxcalc.partial_derivative, [{"wrt": 1}, {"argnums": 1}, {"argnames": "z"}]),
+        (jaxcalc.partial_derivative, [{"wrt": "z", "argnums": (1,)}, {"wrt": 1, "argnames": "z"}]),
+    ):
+        for choice in choices:
+            assert float(by(surface, **choice)(1.0, 2.0)) == expected, choice
+    mixed = float(jaxcalc.partial_derivative(surface, ("x", "z"))(1.0, 2.0))
+    for choice in ({"argnums": (0, 1)}, {"argnames": ["x", "z"]}):
+        assert float(jaxcalc.partial_derivative(surface, **choice)(1.0, 2.0)) == mixed
+
+
+@pytest.mark.parametrize(
+    ("call", "choice", "kind", "text"),
+    [
+        (
+            "derivative",
+            {"argnum": 0, "argnums": 1},
+            ValueError,
+            "got argnum=0 and argnums=1, which dis",
+        ),
+        (
+            "derivative",
+            {"argnum": 0, "argnames": "z"},
+            ValueError,
+            "got argnum=0 and argnames='z', which",
+        ),
+        (
+            "derivative",
+            {"argnums": 1, "argnames": "z"},
+            ValueError,
+            "got both argnums=1 and argnames='z'",
+        ),
+        (
+            "derivative",
+            {"argnames": ["z"]},
+            TypeError,
+            r"argnames must be one name, got \['z'\]; for sev",
+        ),
+        (
+            "derivative",
+            {"argnames": 1},
+            TypeError,
+            "argnames must be a name.*To choose by position: argnums=1",
+        ),
+        (
+            "derivative",
+            {"argnums": "z"},
+            TypeError,
+            "argnums must be an integer.*To choose by name: argn",
+        ),
+        ("derivative", {"argnames": "y"}, ValueError, "surface has no argument named 'y'"),
+        (
+            "partial_derivative",
+            {"wrt": "x", "argnums": 1},
+            ValueError,
+            "got wrt='x' and argnums=1, which",
+        ),
+        (
+            "partial_derivative",
+            {"wrt": 0, "argnames": "z"},
+            ValueError,
+            "got wrt=0 and argnames='z', wh",
+        ),
+        ("partial_derivative", {"argnums": 0, "argnames": "x"}, ValueError, "got both argnums=0 and"),
+        (
+            "partial_derivative",
+            {"argnums": "x"},
+            TypeError,
+            "argnums must be an.*by name: argnames='x'",
+        ),
+        ("partial_derivative", {"argnums": ()}, ValueError, r"argnums is empty; give a position\."),
+        ("partial_derivative", {"argnames": ("x", 1)}, TypeError, "argnames must be a name or a seq"),
+        ("partial_derivative", {"argnums": 2}, ValueError, "argnums=2 asks for position 2"),
+    ],
+)
+def test_spellings_that_disagree(call, choice, kind, text):
+    with pytest.raises(kind, match=rf"^jaxcalc.{call}: {text}"):
+        getattr(jaxcalc, call)(surface, **choice)(1.0, 2.0)
 
 
 def test_partial_derivatives_by_keyword_and_of_curves():

@@ -164,3 +164,29 @@ def test_real_output_is_no_holomorphic_gradient():
         TypeError, match="output of abs is float32, which has no gradient; holomorphic=True is"
     ):
         jaxcalc.gradient(jnp.abs, holomorphic=True)(1j)
+
+
+def doubled_until_nine(x):
+    return jnp.sum(lax.while_loop(lambda c: jnp.max(c) < 9, lambda c: 2 * c, x))
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, jax.jit])
+@pytest.mark.parametrize("name", ["gradient", "value_and_gradient"])
+def test_what_goes_forward_is_named(name, transform):
+    """16 = 2^4 is the factor at 1, where the loop makes four steps."""
+    text = (
+        rf"^jaxcalc.{name}: doubled_until_nine has no reverse mode, because of while "
+        r"\(test_transforms_gradient.py:\d+\) .* jaxcalc.jacobian, and jaxcalc.derivative for one"
+    )
+    with pytest.raises(ValueError, match=text):
+        transform(getattr(jaxcalc, name)(doubled_until_nine))(jnp.ones(2))
+    assert jaxcalc.jacobian(doubled_until_nine)(jnp.ones(2)).tolist() == [16, 16]
+    assert float(jaxcalc.derivative(doubled_until_nine)(1.0)) == 16
+
+
+def test_errors_of_the_function_itself_are_its_own():
+    def f(x):
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match=r"^mine"):
+        jaxcalc.gradient(f)(1.0)

@@ -214,7 +214,10 @@ def test_aux_may_be_anything(mode):
         ({"mode": ["auto"]}, "unknown mode"),
         ({"format": "csr"}, "unknown format 'csr'; it can be 'bcoo', 'dense', 'structured'"),
         ({"memory_limit": 0}, "memory_limit must be a positive number of bytes, got 0"),
-        ({"memory_limit": "1 GB"}, "memory_limit must be a positive number of bytes, got '1 GB'"),
+        (
+            {"memory_limit": "1 Gbit"},
+            "memory_limit must .* bytes, got '1 Gbit'; give .* '256MiB' or",
+        ),
     ],
 )
 @pytest.mark.parametrize(
