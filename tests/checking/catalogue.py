@@ -6,6 +6,7 @@
 from jaxcalc import diagnose
 from tests.checking import (
     faults_in_derivatives,
+    faults_in_one_direction,
     faults_in_values,
     faults_of_scale,
     faults_of_zero_gradients,
@@ -13,13 +14,14 @@ from tests.checking import (
 )
 from tests.checking.faults import FAULTS, matches
 
-HEALTHY = healthy.functions()
+HEALTHY = healthy.functions() | faults_in_one_direction.HEALTHY
 
 __all__ = [
     "FAULTS",
     "HEALTHY",
     "accused",
     "faults_in_derivatives",
+    "faults_in_one_direction",
     "faults_in_values",
     "faults_of_scale",
     "faults_of_zero_gradients",

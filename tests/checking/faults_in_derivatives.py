@@ -157,7 +157,7 @@ def deviation_of_constants(x):
     return jnp.std(x)  # <-
 
 
-@fault("error", "derivative", "the gradient overflows in mul", vector(1e-30))
+@fault("error", "derivative", "the derivative overflows in mul", vector(1e-30))
 def gradient_overflows(x):
     """a gradient that overflows where the value does not"""
     y = x * 1e30  # <-

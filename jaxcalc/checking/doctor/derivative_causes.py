@@ -45,7 +45,7 @@ def why_derivative(tape: Tape, event: Event, slot: int, sample: Sample) -> Why:
     dtype = np.asarray(tape.values[event.inputs[slot]]).dtype
     if event.name in {"mul", "dot_general", "div", "integer_pow", "square", "reduce_sum"}:
         return Why(
-            f"the gradient overflows in {event.name}: it exceeds the largest {dtype}",
+            f"the derivative overflows in {event.name}: it exceeds the largest {dtype}",
             "scale the weights or the loss down, or normalise between the layers or steps.",
         )
     return Why(
@@ -78,10 +78,8 @@ def is_masked(cause: str) -> bool:
 
 def masked(why: Why, branch: str) -> Why:
     """The same for an operand that only a branch reads which was not taken."""
-    return Why(
-        f"{why.cause}, in a branch that {branch} {_BRANCH}",
-        _SAFE,
-    )
+    is_data = "holds NaN" in why.cause
+    return Why(f"{why.cause}, in a branch that {branch} {_BRANCH}", why.advice if is_data else _SAFE)
 
 
 def _root(tape: Tape, event: Event, slot: int, sample: Sample) -> Why | None:
