@@ -57,10 +57,11 @@ def diagnose(
     reaches neither the output nor the derivative is no finding.
 
     Errors are what makes the value, or only the derivative, NaN or infinite: the first equation that
-    does so, and whether it does so in one of forward and reverse mode alone. Warnings are gradients that are exactly zero, with the operation at which the path from
-    the argument ends; gradients that explode or vanish along a long chain; and results that rounding
-    has spoilt. Notes tell of kinks at this very point, with the slopes on both sides and the one that
-    JAX takes, and of casts to a smaller dtype; they are no faults.
+    does so, and whether it does so in forward or in reverse mode alone. Warnings are gradients that are
+    exactly zero, with the operation at which the path from the argument ends; gradients that explode or
+    vanish along a long chain; and results that rounding has spoilt. Notes tell of kinks at this very
+    point, with the slopes on both sides and the one that JAX takes, and of casts to a smaller dtype;
+    they are no faults.
 
     Args:
         f: a function that JAX can trace, of any pytrees, with outputs of any shape.
@@ -80,12 +81,11 @@ def diagnose(
             or has no known value, as inside of `jit`; f returns no array.
         ValueError: argnums or argnames do not fit the call.
 
-    Cost: f and its gradient are evaluated once (its tangents too, where they may differ), and f once more in
-    double precision, equation by
-    equation: some 0.2 ms for each, and 20 ms for the first of its kind and shape. All values are kept.
-    Loops of more than 20,000 equations, all steps together, are run as one equation. Method: the record
-    of an evaluation that is read backward is that of Griewank and Walther, *Evaluating Derivatives*,
-    2008, chapter 3.
+    Cost: f and its gradient are evaluated once, its tangents where they may not be finite, and f once
+    more in double precision, equation by equation: some 0.2 ms for each, and 20 ms for the first of its
+    kind and shape. All values are kept. Loops of more than 20,000 equations, all steps together, are
+    run as one equation. Method: the record of an evaluation that is read backward is that of Griewank
+    and Walther, *Evaluating Derivatives*, 2008, chapter 3.
 
     Example:
         >>> import jax.numpy as jnp, jaxcalc
