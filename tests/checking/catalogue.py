@@ -8,13 +8,20 @@ from tests.checking import (
     faults_in_derivatives,
     faults_in_one_direction,
     faults_in_values,
+    faults_of_missing_data,
+    faults_of_overflow,
     faults_of_scale,
     faults_of_zero_gradients,
     healthy,
 )
 from tests.checking.faults import FAULTS, matches
 
-HEALTHY = healthy.functions() | faults_in_one_direction.HEALTHY
+HEALTHY = (
+    healthy.functions()
+    | faults_in_one_direction.HEALTHY
+    | faults_of_missing_data.HEALTHY
+    | faults_of_overflow.HEALTHY
+)
 
 __all__ = [
     "FAULTS",
@@ -23,6 +30,8 @@ __all__ = [
     "faults_in_derivatives",
     "faults_in_one_direction",
     "faults_in_values",
+    "faults_of_missing_data",
+    "faults_of_overflow",
     "faults_of_scale",
     "faults_of_zero_gradients",
     "rows",

@@ -9,9 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcalc.checking.doctor.derivative_causes import in_rule, is_masked, masked, why_derivative
+from jaxcalc.checking.doctor.derivative_causes import (
+    in_rule,
+    is_masked,
+    is_overflow,
+    masked,
+    why_derivative,
+)
 from jaxcalc.checking.doctor.forward import Forward
-from jaxcalc.checking.doctor.pullback import Pullback
+from jaxcalc.checking.doctor.pullback import Pullback, local_pullback
 from jaxcalc.checking.doctor.runner import Where, run_inside
 from jaxcalc.checking.doctor.sample import Sample, sample_at
 from jaxcalc.checking.doctor.tape import JOIN, Event, Tape, finite, not_finite
@@ -45,8 +51,13 @@ def derivative_findings(
             continue  # what makes the value bad has been told
         found.append(_finding(tape, pullback, event, slot, sorted(reached), names, alone))
     told = {event for event, _ in makers}
-    in_forward = [maker for maker in forward.makers() if maker[0] not in told]
-    found += [_finding_forward(tape, forward, event, slot, names) for event, slot in in_forward]
+    in_forward = [
+        _finding_forward(tape, forward, event, slot, names)
+        for event, slot in forward.makers()
+        if event not in told
+    ]
+    # a chain that overflows does so in both directions, at other equations
+    found += [f for f in in_forward if not (found and is_overflow(f.cause))]
     return [*_once(found)[:_MOST], *_refusals(tape, pullback)]
 
 
@@ -104,6 +115,7 @@ def _arrived(pullback: Pullback, event: Event, slot: int, pulled: Any) -> list[i
     return found
 
 
+_BINARY = frozenset({"mul", "div", "pow", "atan2"})
 _ELEMENTWISE = frozenset(
     {"add", "sub", "mul", "div", "neg", "exp", "log", "log2", "sqrt", "rsqrt", "select_n", "pow",
      "integer_pow", "square", "tanh", "logistic", "sin", "cos", "abs", "max", "min",
@@ -120,7 +132,7 @@ def _finding(
     names: Sequence[str],
     alone: str,
 ) -> Finding:
-    bad = ~finite(pullback.of_operand[event][slot])
+    bad = _bad_elements(tape, pullback, event, slot)
     sample = sample_at(tape, event, bad)
     why, place = _explained(tape, event, slot, sample, names)
     arriving = [pullback.of_value.get(i) for i in event.outputs]
@@ -139,6 +151,18 @@ def _finding(
         event.name,
         event.step,
     )
+
+
+def _bad_elements(tape: Tape, pullback: Pullback, event: Event, slot: int) -> np.ndarray:
+    """Where the cotangent for an operand is not finite; for a number beside an array, each one's part."""
+    shape = np.shape(tape.values[event.outputs[0]])
+    if event.name in _BINARY and shape != np.shape(tape.values[event.inputs[slot]]):
+        values = [jnp.broadcast_to(tape.values[i], shape) for i in event.inputs]
+        arriving = [pullback.of_value.get(i) for i in event.outputs]
+        parts = ~finite(local_pullback(tape, event, values, arriving)[slot])
+        if parts.any():
+            return parts
+    return ~finite(pullback.of_operand[event][slot])
 
 
 def _finding_forward(
@@ -170,9 +194,10 @@ def _explained(
     tape: Tape, event: Event, slot: int, sample: Sample, names: Sequence[str]
 ) -> tuple[Why, Place | None]:
     """Why the derivative of an event is not finite at an element, and where."""
-    origin = None if any(tape.is_bad(i) for i in tape.outputs) else _origin(tape, event, names)
-    if origin is not None:
-        return origin
+    if not any(tape.is_bad(i) for i in tape.outputs):
+        origin = _origin(tape, event, names)
+        if origin is not None:
+            return origin
     if event.name in {"custom_jvp_call", "custom_vjp_call"}:
         inside = _inside_rule(tape, event)
         if inside is not None:

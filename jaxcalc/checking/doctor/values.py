@@ -157,15 +157,17 @@ def first_maker(tape: Tape, numbers: Sequence[int]) -> tuple[Why, Place | None] 
 
 
 def held_by(tape: Tape, numbers: Sequence[int], names: Sequence[str]) -> Why | None:
-    """The argument or constant that NaN in these values comes from; None where an equation makes it."""
+    """The argument or constant that is not finite in these values; None where an equation makes it."""
     origins = _origins(tape, numbers)
-    held = [i for i in (*origins.leaves, *origins.constants) if _has_nan(tape, i)]
-    if origins.makers or not held:
+    held = [*origins.leaves, *origins.constants]
+    if origins.makers or origins.turned or not held:
         return None
-    is_leaf = held[0] in tape.leaves
-    owner = f"the argument {names[tape.leaves.index(held[0])]}" if is_leaf else "an array held constant"
+    number = next((i for i in held if _has_nan(tape, i)), held[0])
+    is_leaf = number in tape.leaves
+    owner = f"the argument {names[tape.leaves.index(number)]}" if is_leaf else "an array held constant"
+    what, test = ("NaN", "isnan") if _has_nan(tape, number) else ("an infinity", "isinf")
     return Why(
-        f"{owner} holds NaN",
-        "put a number in the place of NaN before computing, as in y = jnp.where(jnp.isnan(y), 0, y), "
-        "and mask the result: zero times NaN is NaN in the derivative.",
+        f"{owner} holds {what}",
+        f"put a number in the place of {what} before computing, as in y = jnp.where(jnp.{test}(y), 0, "
+        f"y), and mask the result: zero times {what} is NaN in the derivative.",
     )
