@@ -30,6 +30,7 @@ from jaxcalc.checking.doctor.precision import precision_findings
 from jaxcalc.checking.doctor.pullback import pull_back
 from jaxcalc.checking.doctor.runner import Runner
 from jaxcalc.checking.doctor.scales import scale_findings
+from jaxcalc.checking.doctor.spectra import spectrum_findings
 from jaxcalc.checking.doctor.tape import Tape
 from jaxcalc.checking.doctor.values import value_findings
 from jaxcalc.checking.findings import Diagnosis, Finding, in_order
@@ -125,6 +126,7 @@ def _findings(tape: Tape, flat: FlatMap) -> list[Finding]:
         *_integers(flat.chosen),
         *value_findings(tape, names),
         *derivative_findings(tape, pullback, forward, names),
+        *spectrum_findings(tape, pullback),
         *zero_findings(tape, pullback, names),
         *scale_findings(tape, pullback, names),
         *precision_findings(tape, pullback),

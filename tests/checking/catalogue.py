@@ -11,6 +11,7 @@ from tests.checking import (
     faults_of_missing_data,
     faults_of_overflow,
     faults_of_scale,
+    faults_of_spectra,
     faults_of_zero_gradients,
     healthy,
 )
@@ -21,6 +22,7 @@ HEALTHY = (
     | faults_in_one_direction.HEALTHY
     | faults_of_missing_data.HEALTHY
     | faults_of_overflow.HEALTHY
+    | faults_of_spectra.HEALTHY
 )
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "faults_of_missing_data",
     "faults_of_overflow",
     "faults_of_scale",
+    "faults_of_spectra",
     "faults_of_zero_gradients",
     "rows",
 ]
