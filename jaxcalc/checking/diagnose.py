@@ -112,11 +112,11 @@ def diagnose(
             flat = FlatMap(choose(_API, f, argnums, argnames, args, kwargs), has_aux)
             closed = _traced_again(flat, function_name(f), error)
         tape = _evaluated(flat, closed, function_name(f))
-        findings = _findings(tape, flat)
+        findings = _findings(tape, flat, closed)
     return Diagnosis(function_name(f), in_order(findings), len(tape.events))
 
 
-def _findings(tape: Tape, flat: FlatMap) -> list[Finding]:
+def _findings(tape: Tape, flat: FlatMap, closed: ClosedJaxpr) -> list[Finding]:
     given = [(name, leaf) for name, leaf in flat.chosen.leaves() if is_inexact(leaf)]
     names = [name for name, _ in given]
     seeds = _seeds(tape)
@@ -131,7 +131,7 @@ def _findings(tape: Tape, flat: FlatMap) -> list[Finding]:
         *scale_findings(tape, pullback, names),
         *precision_findings(tape, pullback),
         *cast_findings(tape, given),
-        *kink_findings(tape, pullback, forward, seeds),
+        *kink_findings(tape, pullback, forward, seeds, closed),
         *_loops_cut_short(tape),
     ]
 

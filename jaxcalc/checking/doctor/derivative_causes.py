@@ -163,8 +163,8 @@ def _power(tape: Tape, event: Event, slot: int, sample: Sample) -> Why | None:
         return Why(_POLE, "keep the base away from 0.") if is_pole else None
     if slot == 1 and not x > 0:
         return Why(
-            f"{shown(x)} to a power: the derivative with respect to the exponent takes the logarithm of "
-            "the base",
+            f"{shown(x)} to a power: the derivative with respect to the exponent takes the logarithm "
+            "of the base",
             "keep the base positive, or hold the exponent constant with jax.lax.stop_gradient.",
         )
     if x != 0 or np.isnan(y):

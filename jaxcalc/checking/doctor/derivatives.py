@@ -154,7 +154,7 @@ def _finding(
 
 
 def _bad_elements(tape: Tape, pullback: Pullback, event: Event, slot: int) -> np.ndarray:
-    """Where the cotangent for an operand is not finite; of a number beside an array, the parts of it."""
+    """Where the cotangent for an operand is not finite; of a number beside an array, its parts."""
     shape = np.shape(tape.values[event.outputs[0]])
     if event.name in _BINARY and shape != np.shape(tape.values[event.inputs[slot]]):
         values = [jnp.broadcast_to(tape.values[i], shape) for i in event.inputs]

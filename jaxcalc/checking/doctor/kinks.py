@@ -7,9 +7,11 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr
 
 from jaxcalc.checking.doctor.cut_words import called
 from jaxcalc.checking.doctor.forward import Forward
+from jaxcalc.checking.doctor.lookups import lookup_kinks
 from jaxcalc.checking.doctor.pullback import Pullback, local_pullback
 from jaxcalc.checking.doctor.runner import Where, of_call, run_inside
 from jaxcalc.checking.doctor.sample import shown
@@ -23,7 +25,11 @@ _MOST = 20  # findings
 
 
 def kink_findings(
-    tape: Tape, pullback: Pullback, forward: Forward, seeds: Mapping[int, Any]
+    tape: Tape,
+    pullback: Pullback,
+    forward: Forward,
+    seeds: Mapping[int, Any],
+    program: ClosedJaxpr,
 ) -> list[Finding]:
     """A note for each line with kinks that are active at this point."""
     found: dict[Any, Finding] = {}
@@ -39,6 +45,10 @@ def kink_findings(
             break
     for event, kink in branch_kinks(tape, pullback, seeds):
         found.setdefault((event.place, event.name, event.calls), _finding(event, kink))
+    told = {place for place, *_ in found}
+    for event, kink in lookup_kinks(tape, pullback, seeds, program):
+        if event.place not in told:
+            found[event] = _finding(event, kink)
     return list(found.values())
 
 

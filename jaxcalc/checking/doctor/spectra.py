@@ -7,7 +7,7 @@ and has no right digit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +27,7 @@ _WORDS = {
 
 
 class _Pair(NamedTuple):
-    """Two close values of a spectrum, and the relative error of a derivative that is divided by both."""
+    """Two close values, and the relative error of what is divided by their difference."""
 
     first: float
     second: float
@@ -58,8 +58,8 @@ def _of_spectrum(tape: Tape, pullback: Pullback, event: Event) -> Finding | None
         f"{event.name} with {close} {values} ({shown(worst.first)} and {shown(worst.second)}, "
         f"{abs(worst.first - worst.second):.1e} apart): the derivative of the {vectors} is divided by "
         "their difference, and is rounding noise",
-        f"use a function of the {values} alone, or one that does not depend on the choice of {vectors}; "
-        "or separate them by a small known matrix.",
+        f"use a function of the {values} alone, or one that does not depend on the choice of "
+        f"{vectors}; or separate them by a small known matrix.",
     )
 
 
@@ -117,5 +117,5 @@ def _of_qr(tape: Tape, event: Event) -> Finding | None:
 
 
 def _finding(event: Event, cause: str, advice: str) -> Finding:
-    place: Sequence[object] = event.place or ("", 0)
-    return Finding("warning", "derivative", cause, advice, *place, "", event.name, event.step)  # type: ignore[arg-type]
+    place = event.place or ("", 0)
+    return Finding("warning", "derivative", cause, advice, *place, "", event.name, event.step)
