@@ -23,12 +23,14 @@ from jaxcalc.arguments import (
 )
 from jaxcalc.checking.doctor.casts import cast_findings
 from jaxcalc.checking.doctor.derivatives import derivative_findings
+from jaxcalc.checking.doctor.forward import Forward
 from jaxcalc.checking.doctor.kinks import kink_findings
 from jaxcalc.checking.doctor.paths import zero_findings
 from jaxcalc.checking.doctor.precision import precision_findings
 from jaxcalc.checking.doctor.pullback import pull_back
 from jaxcalc.checking.doctor.runner import Runner
 from jaxcalc.checking.doctor.scales import scale_findings
+from jaxcalc.checking.doctor.spectra import spectrum_findings
 from jaxcalc.checking.doctor.tape import Tape
 from jaxcalc.checking.doctor.values import value_findings
 from jaxcalc.checking.findings import Diagnosis, Finding, in_order
@@ -54,13 +56,15 @@ def diagnose(
 
     f is traced and evaluated equation by equation, into `jit`, `scan` and `while_loop` (step by step),
     `cond` (the branch that is taken), `vmap`, `remat` and `custom_jvp`; then its derivative goes back
-    through the same equations. A NaN that reaches neither the output nor the derivative is no finding.
+    through the same equations, and forward where reverse mode leaves open what that gives. A NaN that
+    reaches neither the output nor the derivative is no finding.
 
     Errors are what makes the value, or only the derivative, NaN or infinite: the first equation that
-    does so. Warnings are gradients that are exactly zero, with the operation at which the path from
-    the argument ends; gradients that explode or vanish along a long chain; and results that rounding
-    has spoilt. Notes tell of kinks at this very point, with the slopes on both sides and the one that
-    JAX takes, and of casts to a smaller dtype; they are no faults.
+    does so, and whether it does so in forward or in reverse mode alone. Warnings are gradients that are
+    exactly zero, with the operation at which the path from the argument ends; gradients that explode or
+    vanish along a long chain; and results that rounding has spoilt. Notes tell of kinks at this very
+    point, with the slopes on both sides and the one that JAX takes, and of casts to a smaller dtype;
+    they are no faults.
 
     Args:
         f: a function that JAX can trace, of any pytrees, with outputs of any shape.
@@ -80,11 +84,11 @@ def diagnose(
             or has no known value, as inside of `jit`; f returns no array.
         ValueError: argnums or argnames do not fit the call.
 
-    Cost: f and its gradient are evaluated once, and f once more in double precision, equation by
-    equation: some 0.2 ms for each, and 20 ms for the first of its kind and shape. All values are kept.
-    Loops of more than 20,000 equations, all steps together, are run as one equation. Method: the record
-    of an evaluation that is read backward is that of Griewank and Walther, *Evaluating Derivatives*,
-    2008, chapter 3.
+    Cost: f and its gradient are evaluated once, its tangents where they may not be finite, and f once
+    more in double precision, equation by equation: some 0.2 ms for each, and 20 ms for the first of its
+    kind and shape. All values are kept. Loops of more than 20,000 equations, all steps together, are
+    run as one equation. Method: the record of an evaluation that is read backward is that of Griewank
+    and Walther, *Evaluating Derivatives*, 2008, chapter 3.
 
     Example:
         >>> import jax.numpy as jnp, jaxcalc
@@ -110,24 +114,26 @@ def diagnose(
             flat = FlatMap(choose(_API, f, argnums, argnames, args, kwargs), has_aux)
             closed = _traced_again(flat, function_name(f), error)
         tape = _evaluated(flat, closed, function_name(f))
-        findings = _findings(tape, flat)
+        findings = _findings(tape, flat, closed)
     return Diagnosis(function_name(f), in_order(findings), len(tape.events))
 
 
-def _findings(tape: Tape, flat: FlatMap) -> list[Finding]:
+def _findings(tape: Tape, flat: FlatMap, closed: ClosedJaxpr) -> list[Finding]:
     given = [(name, leaf) for name, leaf in flat.chosen.leaves() if is_inexact(leaf)]
     names = [name for name, _ in given]
     seeds = _seeds(tape)
     pullback = pull_back(tape, seeds)
+    forward = Forward(tape, pullback)
     return [
         *_integers(flat.chosen),
         *value_findings(tape, names),
-        *derivative_findings(tape, pullback, names),
+        *derivative_findings(tape, pullback, forward, names),
+        *spectrum_findings(tape, pullback),
         *zero_findings(tape, pullback, names),
         *scale_findings(tape, pullback, names),
         *precision_findings(tape, pullback),
         *cast_findings(tape, given),
-        *kink_findings(tape, pullback, seeds),
+        *kink_findings(tape, pullback, forward, seeds, closed),
         *_loops_cut_short(tape),
     ]
 

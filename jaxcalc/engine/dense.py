@@ -183,10 +183,11 @@ def refuses(
     return False
 
 
-def cheaper_direction(leaves: Leaves, output: Leaves) -> Direction:
+def cheaper_direction(leaves: Leaves, output: Leaves, *, rather_reverse: bool = False) -> Direction:
     """Forward mode when there are at most as many inputs as outputs, by number of elements.
 
-    A side with a symbolic size counts as the larger one, if the other has none.
+    With `rather_reverse` there have to be at most half as many, since reverse mode may be the one that
+    is finite. A side with a symbolic size counts as the larger one, if the other has none.
     """
     # reverse mode alone takes complex inputs of a function that is not holomorphic
     if any(jnp.issubdtype(dtype_of(x), jnp.complexfloating) for x in leaves) and not any(
@@ -198,4 +199,4 @@ def cheaper_direction(leaves: Leaves, output: Leaves) -> Direction:
     if is_symbolic([*leaves, *output]):
         return "forward" if is_symbolic(output) else "reverse"
     inputs, outputs = (sum(prod(jnp.shape(x)) for x in tree) for tree in (leaves, output))
-    return "forward" if inputs <= outputs else "reverse"
+    return "forward" if (2 if rather_reverse else 1) * inputs <= outputs else "reverse"

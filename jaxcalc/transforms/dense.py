@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import Jaxpr
 
 from jaxcalc.arguments import Chosen, is_inexact
 from jaxcalc.concrete import UNTRACEABLE
@@ -21,10 +22,11 @@ from jaxcalc.engine.dense import (
     hessian_blocks,
     jacobian_blocks,
 )
-from jaxcalc.engine.directions import Direction
+from jaxcalc.engine.directions import Direction, directions_allowed
 from jaxcalc.engine.failures import Failures
 from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
 from jaxcalc.engine.registry import Context
+from jaxcalc.engine.vanishing import is_finite_in_reverse_alone
 from jaxcalc.flat import FlatMap, as_forward_types, require_differentiable_output, require_real_side
 from jaxcalc.planning.blocks import block_within, needs_blocks, require_fitting_result
 from jaxcalc.transforms.options import (
@@ -32,6 +34,7 @@ from jaxcalc.transforms.options import (
     hessian_directions,
     is_far_cheaper_forward,
     require_complex_fits,
+    trace,
     trace_directions,
 )
 from jaxcalc.transforms.progress import watching
@@ -80,7 +83,7 @@ def dense_jacobian(
         return run("reverse")
     if options.mode == "forward":
         return _forward(flat, options, lambda wrap: run("forward", wrap), failures)
-    output, allowed = _trace(flat, options, failures, allow_int=True)
+    output, allowed, rather_reverse = _trace(flat, options, failures, allow_int=True)
     require_fitting_result(options.api, flat.leaves, output, in_other_formats)
     if not allowed:
         return run("forward", _both_ways(options, allowed))
@@ -93,7 +96,8 @@ def dense_jacobian(
             return run("forward", _both_ways(options, allowed, transposed_only=True))
         except NoForwardModeError:
             pass
-    direction = next(iter(allowed)) if len(allowed) == 1 else cheaper_direction(flat.leaves, output)
+    cheaper = cheaper_direction(flat.leaves, output, rather_reverse=rather_reverse)
+    direction = next(iter(allowed)) if len(allowed) == 1 else cheaper
     other: Direction = "reverse" if direction == "forward" else "forward"
     return failures.in_turn(lambda way: run(way, None, output), (direction, other))
 
@@ -143,7 +147,7 @@ def dense_hessian(
         return _forward(flat, options, lambda wrap: run(("forward", "forward"), wrap), failures)
     if options.mode == "reverse":
         return run(("reverse", "reverse"))
-    _, allowed = _trace(flat, options, failures)
+    _, allowed, _ = _trace(flat, options, failures)
     directions, is_replaced = hessian_directions(
         allowed, lambda: _directions_of_gradient(flat, options, failures)
     )
@@ -198,7 +202,7 @@ def _forward(
     except UNTRACEABLE:
         raise
     except TypeError:
-        _, allowed = _trace(flat, options, failures)
+        _, allowed, _ = _trace(flat, options, failures)
         if "forward" in allowed:
             raise
     return run(_both_ways(options, allowed))
@@ -254,17 +258,25 @@ def _checked(flat: FlatMap, leaves: Leaves, options: Options, *, allow_int: bool
 
 def _trace(
     flat: FlatMap, options: Options, failures: Failures, *, allow_int: bool = False
-) -> tuple[list[Any], set[Direction]]:
+) -> tuple[list[Any], set[Direction], bool]:
     """The output, by its shapes at least, and the directions that JAX allows for f.
 
-    Integer outputs, where they are allowed, go forward alone, as in `jax.jacfwd`.
+    Last, whether reverse mode may be the one that is finite. Integer outputs, where they are allowed,
+    go forward alone, as in `jax.jacfwd`.
     """
 
     def output_at(leaves: Leaves) -> list[Any]:
         return _checked(flat, leaves, options, allow_int=allow_int)
 
-    both: set[Direction] = {"forward", "reverse"}
-    found = failures.prepare(lambda: trace_directions(output_at, flat.leaves, failures), None)
+    def directions(program: Jaxpr) -> tuple[set[Direction], bool]:
+        return directions_allowed(program, program.invars), is_finite_in_reverse_alone(
+            program, program.invars
+        )
+
+    found = failures.prepare(lambda: trace(output_at, flat.leaves), None)
     # where f needs concrete values, one evaluation says how large its output is
-    output, allowed = (output_at(flat.leaves), both) if found is None else found
-    return output, allowed if all(map(is_inexact, output)) else allowed - {"reverse"}
+    program, output = (None, output_at(flat.leaves)) if found is None else found
+    allowed, rather_reverse = set[Direction](("forward", "reverse")), False
+    if program is not None:
+        allowed, rather_reverse = failures.prepare(lambda: directions(program), (allowed, False))
+    return output, allowed if all(map(is_inexact, output)) else allowed - {"reverse"}, rather_reverse

@@ -13,7 +13,7 @@ from jax.extend.core import Jaxpr
 
 from jaxcalc.engine import cost
 from jaxcalc.engine.chunks import BlockOf
-from jaxcalc.engine.dense import Wrap, cheaper_direction, hessian_blocks, jacobian_blocks
+from jaxcalc.engine.dense import Wrap, hessian_blocks, jacobian_blocks
 from jaxcalc.engine.directions import Direction, directions_allowed
 from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
 from jaxcalc.engine.registry import Context
@@ -236,7 +236,7 @@ def _chosen(request: Request, kind: str, traced: Traced, found: Dense, names: Se
         return "dense, forward"
     if len(allowed) == 1:
         return f"dense, {next(iter(allowed))}"
-    return f"dense, {cheaper_direction(traced.flat.leaves, traced.output)}"
+    return f"dense, {traced.cheaper}"
 
 
 def _add_composed(

@@ -56,7 +56,9 @@ def jacobian(
         mode: `"forward"` is `jax.jacfwd`, `"reverse"` is `jax.jacrev`, `"auto"` takes the cheaper
             one that f allows. Forward mode works through `jax.custom_vjp` functions too, by the
             transpose of their backward rule, so that a function with such a part and a `while_loop`
-            has a derivative, though JAX differentiates it in neither mode.
+            has a derivative, though JAX differentiates it in neither mode. A dense Jacobian goes in
+            reverse, at up to twice the products, where roots of padding or of masked numbers make
+            forward mode NaN.
         memory_limit: bytes of workspace beside the result, or a text such as `"1GiB"`. Where the
             cheapest way takes more, products are done a block at a time, or in the other direction;
             less than that needs is an error.

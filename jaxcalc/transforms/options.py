@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import Jaxpr
 
 from jaxcalc.arguments import Chosen, require_differentiable
 from jaxcalc.drop_in import require_booleans
@@ -78,13 +79,18 @@ def require_reverse_fits(options: Options, dtypes: Sequence[Any]) -> None:
         )
 
 
+def trace(function: Callable[[Leaves], Any], leaves: Leaves) -> tuple[Jaxpr, list[Any]]:
+    """The program of a function, and its output's shapes."""
+    closed, output = jax.make_jaxpr(function, return_shape=True)(list(leaves))
+    return closed.jaxpr, output
+
+
 def trace_directions(
     function: Callable[[Leaves], Any], leaves: Leaves, failures: Failures
 ) -> tuple[list[Any], set[Direction]]:
     """The output's shapes of a function, and the directions that JAX allows for it."""
-    jaxpr, output = jax.make_jaxpr(function, return_shape=True)(list(leaves))
+    program, output = trace(function, leaves)
     both: set[Direction] = {"forward", "reverse"}
-    program = jaxpr.jaxpr
     return output, failures.prepare(lambda: directions_allowed(program, program.invars), both)
 
 

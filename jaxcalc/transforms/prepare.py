@@ -15,7 +15,7 @@ from jaxcalc.concrete import UNTRACEABLE
 from jaxcalc.engine import cost
 from jaxcalc.engine.bounds import without_promises
 from jaxcalc.engine.captured import Probe
-from jaxcalc.engine.dense import cheaper_direction, refuses
+from jaxcalc.engine.dense import refuses
 from jaxcalc.engine.derivative import Derivative
 from jaxcalc.engine.directions import REFUSALS
 from jaxcalc.engine.equations import programs
@@ -255,8 +255,7 @@ def _candidates(request: Request, kind: str, trace: Traced) -> list[Prepared]:
 
 def _as_jax_does(candidates: Sequence[Prepared], trace: Traced) -> Prepared:
     """The candidate of the direction that dense JAX would go."""
-    direction = cheaper_direction(trace.flat.leaves, trace.output)
-    return next((c for c in candidates if c.derivative.way == direction), candidates[0])
+    return next((c for c in candidates if c.derivative.way == trace.cheaper), candidates[0])
 
 
 def prepare_by(

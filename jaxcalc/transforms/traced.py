@@ -10,8 +10,10 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Var
 
+from jaxcalc.engine.dense import cheaper_direction
 from jaxcalc.engine.directions import Direction, Obstacles, obstacles
 from jaxcalc.engine.source import named_with_line
+from jaxcalc.engine.vanishing import is_finite_in_reverse_alone
 from jaxcalc.flat import FlatMap
 from jaxcalc.planning import worth
 from jaxcalc.planning.bottleneck import work_of_product
@@ -49,6 +51,12 @@ class Traced(NamedTuple):
         """The directions that JAX differentiates f in."""
         both: set[Direction] = {"forward", "reverse"}
         return both - self.forbidden.keys()
+
+    @property
+    def cheaper(self) -> Direction:
+        """The direction that a dense Jacobian goes where both are allowed."""
+        rather_reverse = is_finite_in_reverse_alone(self.program.jaxpr, self.variables)
+        return cheaper_direction(self.flat.leaves, self.output, rather_reverse=rather_reverse)
 
     @property
     def steps(self) -> int:

@@ -6,22 +6,39 @@
 from jaxcalc import diagnose
 from tests.checking import (
     faults_in_derivatives,
+    faults_in_one_direction,
     faults_in_values,
+    faults_of_lookups,
+    faults_of_missing_data,
+    faults_of_overflow,
     faults_of_scale,
+    faults_of_spectra,
     faults_of_zero_gradients,
     healthy,
 )
 from tests.checking.faults import FAULTS, matches
 
-HEALTHY = healthy.functions()
+HEALTHY = (
+    healthy.functions()
+    | faults_in_one_direction.HEALTHY
+    | faults_of_lookups.HEALTHY
+    | faults_of_missing_data.HEALTHY
+    | faults_of_overflow.HEALTHY
+    | faults_of_spectra.HEALTHY
+)
 
 __all__ = [
     "FAULTS",
     "HEALTHY",
     "accused",
     "faults_in_derivatives",
+    "faults_in_one_direction",
     "faults_in_values",
+    "faults_of_lookups",
+    "faults_of_missing_data",
+    "faults_of_overflow",
     "faults_of_scale",
+    "faults_of_spectra",
     "faults_of_zero_gradients",
     "rows",
 ]

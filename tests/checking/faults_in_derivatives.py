@@ -81,7 +81,7 @@ def zeroth_power(x):
 @fault(
     "error",
     "derivative",
-    "the derivative by the exponent",
+    "the derivative with respect to the exponent",
     np.float32(-2.0),
     np.float32(2.0),
     argnums=(0, 1),
@@ -157,7 +157,7 @@ def deviation_of_constants(x):
     return jnp.std(x)  # <-
 
 
-@fault("error", "derivative", "the gradient overflows in mul", vector(1e-30))
+@fault("error", "derivative", "the derivative overflows in mul", vector(1e-30))
 def gradient_overflows(x):
     """a gradient that overflows where the value does not"""
     y = x * 1e30  # <-

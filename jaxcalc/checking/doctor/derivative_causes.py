@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxcalc.checking.doctor.cut_words import called
+from jaxcalc.checking.doctor.overflow import derivative_overflows
 from jaxcalc.checking.doctor.sample import Sample, shown
 from jaxcalc.checking.doctor.tape import MOVES, Event, Tape
 from jaxcalc.checking.doctor.value_causes import Why, why_value
@@ -31,22 +33,26 @@ def why_derivative(tape: Tape, event: Event, slot: int, sample: Sample) -> Why:
     if any(tape.is_bad(i) for i in event.outputs):
         why = why_value(tape, event, sample)
         return Why(f"{why.cause}, and so is its derivative", why.advice)
+    is_bad_before = any(tape.is_bad(i) for i in event.inputs)
+    if not is_bad_before and derivative_overflows(tape, event, slot):
+        dtypes = [jnp.result_type(tape.values[i]) for i in (event.inputs[slot], *event.outputs)]
+        inexact = (d for d in dtypes if jnp.issubdtype(d, jnp.inexact))
+        dtype = min(inexact, key=lambda d: float(jnp.finfo(d).max))
+        return Why(
+            f"the derivative overflows in {event.name}: it exceeds the largest {dtype}",
+            "scale the weights or the loss down, normalise between the layers or steps, or use a dtype "
+            "of a wider range.",
+        )
     if event.name in {"custom_jvp_call", "custom_vjp_call"}:
         kind = event.name.removesuffix("_call")
         return Why(
             f"the {kind} rule of this function makes NaN or an infinity of finite numbers",
             "look at the rule: it has to be finite wherever the function is.",
         )
-    if any(tape.is_bad(i) for i in event.inputs):
+    if is_bad_before:
         return Why(
             f"the derivative of {event.name} multiplies zero by an infinity that was made before",
             "put a large finite number in the place of the infinity.",
-        )
-    dtype = np.asarray(tape.values[event.inputs[slot]]).dtype
-    if event.name in {"mul", "dot_general", "div", "integer_pow", "square", "reduce_sum"}:
-        return Why(
-            f"the gradient overflows in {event.name}: it exceeds the largest {dtype}",
-            "scale the weights or the loss down, or normalise between the layers or steps.",
         )
     return Why(
         f"{event.name} has no finite derivative here",
@@ -76,12 +82,15 @@ def is_masked(cause: str) -> bool:
     return _BRANCH in cause
 
 
+def is_overflow(cause: str) -> bool:
+    """Whether a cause is a derivative that is too large for its dtype."""
+    return cause.startswith("the derivative overflows")
+
+
 def masked(why: Why, branch: str) -> Why:
     """The same for an operand that only a branch reads which was not taken."""
-    return Why(
-        f"{why.cause}, in a branch that {branch} {_BRANCH}",
-        _SAFE,
-    )
+    is_data = " holds " in why.cause
+    return Why(f"{why.cause}, in a branch that {branch} {_BRANCH}", why.advice if is_data else _SAFE)
 
 
 def _root(tape: Tape, event: Event, slot: int, sample: Sample) -> Why | None:
@@ -143,18 +152,25 @@ def _division(tape: Tape, event: Event, slot: int, sample: Sample) -> Why | None
     )
 
 
+_POLE = "a negative power has no derivative at 0"
+
+
 def _power(tape: Tape, event: Event, slot: int, sample: Sample) -> Why | None:
     del tape
     x, y = sample.operand(0), sample.operand(1)
     if event.name == "integer_pow":
-        return Why("a negative power has no derivative at 0", "keep the base away from 0.")
-    if slot == 1:
+        is_pole = x == 0 and any(not np.isfinite(r) for r in sample.results if r is not None)
+        return Why(_POLE, "keep the base away from 0.") if is_pole else None
+    if slot == 1 and not x > 0:
         return Why(
-            f"{shown(x)} to a power: the derivative by the exponent takes the logarithm of the base",
+            f"{shown(x)} to a power: the derivative with respect to the exponent takes the logarithm "
+            "of the base",
             "keep the base positive, or hold the exponent constant with jax.lax.stop_gradient.",
         )
-    if x != 0:
+    if x != 0 or np.isnan(y):
         return None
+    if y < 0:
+        return Why(_POLE, "keep the base away from 0.")
     if y == 0:
         return Why(
             "x**0.0 at 0: its derivative is 0 * 0**-1, which is NaN",
@@ -231,7 +247,7 @@ def _product(tape: Tape, event: Event, slot: int, sample: Sample) -> Why | None:
         return None
     del sample
     return Why(
-        "0 * inf: a product with an infinity, which has no derivative by the other factor",
+        "0 * inf: a product with an infinity, which has no derivative with respect to the other factor",
         "put a large finite number in the place of the infinity.",
     )
 

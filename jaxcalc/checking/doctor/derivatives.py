@@ -9,13 +9,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcalc.checking.doctor.derivative_causes import in_rule, is_masked, masked, why_derivative
-from jaxcalc.checking.doctor.pullback import Pullback
+from jaxcalc.checking.doctor.derivative_causes import (
+    in_rule,
+    is_masked,
+    is_overflow,
+    masked,
+    why_derivative,
+)
+from jaxcalc.checking.doctor.forward import Forward
+from jaxcalc.checking.doctor.pullback import Pullback, local_pullback
 from jaxcalc.checking.doctor.runner import Where, run_inside
-from jaxcalc.checking.doctor.sample import sample_at
+from jaxcalc.checking.doctor.sample import Sample, sample_at
 from jaxcalc.checking.doctor.tape import JOIN, Event, Tape, finite, not_finite
 from jaxcalc.checking.doctor.value_causes import Why
-from jaxcalc.checking.doctor.values import first_maker
+from jaxcalc.checking.doctor.values import first_maker, held_by
 from jaxcalc.checking.findings import Finding
 from jaxcalc.engine import equations
 from jaxcalc.engine.source import Place
@@ -24,8 +31,13 @@ _MOST = 8  # findings of one kind
 _FAR = 200  # events after an equation that are searched for the branch it is in
 
 
-def derivative_findings(tape: Tape, pullback: Pullback, names: Sequence[str]) -> list[Finding]:
-    """The first equations, in the order of the derivative, whose part in it is not finite."""
+def derivative_findings(
+    tape: Tape, pullback: Pullback, forward: Forward, names: Sequence[str]
+) -> list[Finding]:
+    """The first equations, in the order of the derivative, whose part in it is not finite.
+
+    Reverse mode comes first; then what makes forward mode bad, and not reverse mode.
+    """
     makers: dict[tuple[Event, int], set[str]] = {}
     for leaf, name in zip(tape.leaves, names, strict=True):
         if not_finite(pullback.of_value.get(leaf)):
@@ -33,10 +45,19 @@ def derivative_findings(tape: Tape, pullback: Pullback, names: Sequence[str]) ->
                 makers.setdefault(maker, set()).add(name)
     found = []
     is_value_bad = any(tape.is_bad(i) for i in tape.outputs)
+    alone = ", in reverse mode alone" if makers and forward.is_finite else ""
     for (event, slot), reached in _in_reverse(tape, makers):
         if is_value_bad and any(tape.is_bad(i) for i in (*event.inputs, *event.outputs)):
             continue  # what makes the value bad has been told
-        found.append(_finding(tape, pullback, event, slot, sorted(reached)))
+        found.append(_finding(tape, pullback, event, slot, sorted(reached), names, alone))
+    told = {event for event, _ in makers}
+    in_forward = [
+        _finding_forward(tape, forward, event, slot, names)
+        for event, slot in forward.makers()
+        if event not in told
+    ]
+    # a chain that overflows does so in both directions, at other equations
+    found += [f for f in in_forward if not (found and is_overflow(f.cause))]
     return [*_once(found)[:_MOST], *_refusals(tape, pullback)]
 
 
@@ -94,6 +115,7 @@ def _arrived(pullback: Pullback, event: Event, slot: int, pulled: Any) -> list[i
     return found
 
 
+_BINARY = frozenset({"mul", "div", "pow", "atan2"})
 _ELEMENTWISE = frozenset(
     {"add", "sub", "mul", "div", "neg", "exp", "log", "log2", "sqrt", "rsqrt", "select_n", "pow",
      "integer_pow", "square", "tanh", "logistic", "sin", "cos", "abs", "max", "min",
@@ -102,32 +124,27 @@ _ELEMENTWISE = frozenset(
 
 
 def _finding(
-    tape: Tape, pullback: Pullback, event: Event, slot: int, reached: Sequence[str]
+    tape: Tape,
+    pullback: Pullback,
+    event: Event,
+    slot: int,
+    reached: Sequence[str],
+    names: Sequence[str],
+    alone: str,
 ) -> Finding:
-    pulled = pullback.of_operand[event][slot]
-    bad = ~finite(pulled)
+    bad = _bad_elements(tape, pullback, event, slot)
     sample = sample_at(tape, event, bad)
-    why, place = why_derivative(tape, event, slot, sample), event.place
-    if event.name in {"custom_jvp_call", "custom_vjp_call"}:
-        inside = _inside_rule(tape, event)
-        if inside is not None:
-            why, place = in_rule(event, inside[0]), inside[1]
-    origin = None if any(tape.is_bad(i) for i in tape.outputs) else _origin(tape, event)
-    if origin is not None:
-        why = Why(
-            f"{origin[0].cause}, and then {event.name} has no finite derivative", origin[0].advice
-        )
-        place = origin[1]
+    why, place = _explained(tape, event, slot, sample, names)
     arriving = [pullback.of_value.get(i) for i in event.outputs]
     if _is_zero_at(arriving, bad, sample.index):
         branch = _branch(tape, event)
         if branch is not None:
             why = masked(why, branch)
-    whose = f" (derivative by {', '.join(reached[:3])}{', ...' if len(reached) > 3 else ''})"
+    some = f"{', '.join(reached[:3])}{', ...' if len(reached) > 3 else ''}"
     return Finding(
         "error",
         "derivative",
-        why.cause + whose,
+        f"{why.cause} (derivative with respect to {some}{alone})",
         why.advice,
         *(place or ("", 0)),
         reached[0] if len(reached) == 1 else "",
@@ -136,9 +153,69 @@ def _finding(
     )
 
 
-def _origin(tape: Tape, event: Event) -> tuple[Why, Place | None] | None:
-    """What made the operands of an event infinite before, though the output is finite."""
-    return first_maker(tape, [i for i in event.inputs if tape.is_bad(i)])
+def _bad_elements(tape: Tape, pullback: Pullback, event: Event, slot: int) -> np.ndarray:
+    """Where the cotangent for an operand is not finite; of a number beside an array, its parts."""
+    shape = np.shape(tape.values[event.outputs[0]])
+    if event.name in _BINARY and shape != np.shape(tape.values[event.inputs[slot]]):
+        values = [jnp.broadcast_to(tape.values[i], shape) for i in event.inputs]
+        arriving = [pullback.of_value.get(i) for i in event.outputs]
+        parts = ~finite(local_pullback(tape, event, values, arriving)[slot])
+        if parts.any():
+            return parts
+    return ~finite(pullback.of_operand[event][slot])
+
+
+def _finding_forward(
+    tape: Tape, forward: Forward, event: Event, slot: int, names: Sequence[str]
+) -> Finding:
+    """The finding for an event whose tangent is bad, while its cotangent reaches no argument."""
+    tangents = forward.tangents
+    number = next(i for i in event.outputs if not_finite(tangents.get(i)))
+    sample = sample_at(tape, event, ~finite(tangents[number]))
+    why, place = _explained(tape, event, slot, sample, names)
+    zero = ", and times a tangent of zero it is NaN" if _is_nan(tangents[number]) else ""
+    return Finding(
+        "error",
+        "derivative",
+        f"{why.cause}{zero} (in forward mode alone; no cotangent carries it back to an argument)",
+        f"{why.advice.rstrip('.')}; or differentiate in reverse, as jaxcalc.gradient does.",
+        *(place or ("", 0)),
+        "",
+        event.name,
+        event.step,
+    )
+
+
+def _is_nan(x: Any) -> bool:
+    return bool(np.isnan(np.asarray(x)).any())
+
+
+def _explained(
+    tape: Tape, event: Event, slot: int, sample: Sample, names: Sequence[str]
+) -> tuple[Why, Place | None]:
+    """Why the derivative of an event is not finite at an element, and where."""
+    if not any(tape.is_bad(i) for i in tape.outputs):
+        origin = _origin(tape, event, names)
+        if origin is not None:
+            return origin
+    if event.name in {"custom_jvp_call", "custom_vjp_call"}:
+        inside = _inside_rule(tape, event)
+        if inside is not None:
+            return in_rule(event, inside[0]), inside[1]
+    return why_derivative(tape, event, slot, sample), event.place
+
+
+def _origin(tape: Tape, event: Event, names: Sequence[str]) -> tuple[Why, Place | None] | None:
+    """What made the operands of an event bad before, though the output is finite."""
+    bad = [i for i in event.inputs if tape.is_bad(i)]
+    data = held_by(tape, bad, names)
+    if data is not None:
+        return data, event.place
+    made = first_maker(tape, bad)
+    if made is None:
+        return None
+    why, place = made
+    return Why(f"{why.cause}, and then {event.name} has no finite derivative", why.advice), place
 
 
 def _is_zero_at(cotangents: Sequence[Any], bad: np.ndarray, index: tuple[int, ...]) -> bool:

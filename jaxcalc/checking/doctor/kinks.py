@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr
 
 from jaxcalc.checking.doctor.cut_words import called
-from jaxcalc.checking.doctor.pullback import Pullback, direction, local_pullback, push_forward
+from jaxcalc.checking.doctor.forward import Forward
+from jaxcalc.checking.doctor.lookups import lookup_kinks
+from jaxcalc.checking.doctor.pullback import Pullback, local_pullback
 from jaxcalc.checking.doctor.runner import Where, of_call, run_inside
 from jaxcalc.checking.doctor.sample import shown
 from jaxcalc.checking.doctor.selections import Kink, branch_kinks, is_bent_back
@@ -22,22 +24,31 @@ _COMPONENTWISE = frozenset({"abs", "max", "min", "clamp", "custom_jvp_call"})
 _MOST = 20  # findings
 
 
-def kink_findings(tape: Tape, pullback: Pullback, seeds: Mapping[int, Any]) -> list[Finding]:
+def kink_findings(
+    tape: Tape,
+    pullback: Pullback,
+    forward: Forward,
+    seeds: Mapping[int, Any],
+    program: ClosedJaxpr,
+) -> list[Finding]:
     """A note for each line with kinks that are active at this point."""
     found: dict[Any, Finding] = {}
-    tangents = _Tangents(tape)
     for event in tape.events:
         key = event.place, event.name, event.calls
         arriving = [pullback.of_value.get(i) for i in event.outputs]
         if event.eqn is None or key in found or all(c is None for c in arriving):
             continue
-        for kink in _kinks(tape, event, arriving, tangents, seeds):
+        for kink in _kinks(tape, event, arriving, forward, seeds):
             if not np.isclose(kink.below, kink.above, rtol=1e-3, atol=1e-6):
                 found[key] = _finding(event, kink)
         if len(found) == _MOST:
             break
     for event, kink in branch_kinks(tape, pullback, seeds):
         found.setdefault((event.place, event.name, event.calls), _finding(event, kink))
+    told = {place for place, *_ in found}
+    for event, kink in lookup_kinks(tape, pullback, seeds, program):
+        if event.place not in told:
+            found[event] = _finding(event, kink)
     return list(found.values())
 
 
@@ -56,28 +67,17 @@ def _finding(event: Event, kink: Kink) -> Finding:
     )
 
 
-class _Tangents:
-    """What every value does as the arguments move in one direction without symmetries."""
-
-    def __init__(self, tape: Tape) -> None:
-        self._tape = tape
-
-    @cached_property
-    def _all(self) -> dict[int, Any]:
-        tape = self._tape
-        return push_forward(tape, {i: direction(tape.values[i], i) for i in tape.leaves})
-
-    def differ(self, event: Event) -> Any:
-        """Where the two operands do not move together; there a tie between them is a kink."""
-        first, second = (np.asarray(self._all.get(i, 0.0)) for i in event.inputs)
-        return ~np.isclose(first.astype(float), second.astype(float), rtol=1e-3, atol=0)
+def _differ(tangents: Mapping[int, Any], event: Event) -> Any:
+    """Where the two operands do not move together; there a tie between them is a kink."""
+    first, second = (np.asarray(tangents.get(i, 0.0)) for i in event.inputs)
+    return ~np.isclose(first.astype(float), second.astype(float), rtol=1e-3, atol=0)
 
 
 def _kinks(
     tape: Tape,
     event: Event,
     arriving: Sequence[Any],
-    tangents: _Tangents,
+    forward: Forward,
     seeds_of_output: Mapping[int, Any],
 ) -> Iterator[Kink]:
     slot = next((s for s, i in enumerate(event.inputs) if tape.is_active[i]), None)
@@ -87,7 +87,7 @@ def _kinks(
     if mask is None:
         return
     if event.name in {"max", "min"} and mask.any() and all(tape.is_active[i] for i in event.inputs):
-        mask = mask & tangents.differ(event)
+        mask = mask & _differ(forward.tangents, event)
     cotangent = None if arriving[0] is None else np.asarray(arriving[0])
     if cotangent is not None and cotangent.shape == mask.shape:
         mask = mask & (cotangent != 0) & np.isfinite(cotangent.astype(complex))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -26,11 +26,14 @@ def zero_findings(tape: Tape, pullback: Pullback, names: Sequence[str]) -> list[
         if not np.size(tape.values[leaf]) or not is_zero(pullback.of_value.get(leaf)):
             continue
         reaching = tape.reaching() if reaching is None else reaching
-        found.append(_finding(tape, pullback, leaf, name, reaching))
+        finding = _finding(tape, pullback, leaf, name, reaching)
+        found += [] if finding is None else [finding]
     return found
 
 
-def _finding(tape: Tape, pullback: Pullback, leaf: int, name: str, reaching: set[int]) -> Finding:
+def _finding(
+    tape: Tape, pullback: Pullback, leaf: int, name: str, reaching: set[int]
+) -> Finding | None:
     if leaf not in reaching:
         used = any(leaf in event.inputs for event in tape.events)
         why = "it is used, but nothing made of it reaches the output" if used else "it is not used"
@@ -42,7 +45,10 @@ def _finding(tape: Tape, pullback: Pullback, leaf: int, name: str, reaching: set
             argument=name,
         )
     tangents = push_forward(tape, {leaf: direction(tape.values[leaf])})
-    cuts = list(dict.fromkeys(_cuts(tape, pullback, leaf, tangents, reaching)))
+    ends = list(_ends(tape, pullback, leaf, tangents, reaching))
+    if any(tape.is_bad(event.inputs[slot]) for event, moving in ends for slot in moving):
+        return None  # flat at an infinity: what made that is told
+    cuts = list(dict.fromkeys(_cut(tape, event, moving, reaching) for event, moving in ends))
     cuts = [cut for cut in cuts if not cut.is_shift] or cuts
     if not cuts:
         return _underflow(tape, pullback, name, tangents) or Finding(
@@ -119,12 +125,17 @@ def _of_cuts(name: str, cuts: Sequence[Cut]) -> Finding:
     )
 
 
-def _cuts(
+def _cut(tape: Tape, event: Event, moving: Sequence[int], reaching: set[int]) -> Cut:
+    outputs = [i for i in event.outputs if i in reaching]
+    structural = event.name in CONSTANT or not any(tape.is_active[i] for i in outputs)
+    return ends_at(tape, event, moving, structural=structural)
+
+
+def _ends(
     tape: Tape, pullback: Pullback, leaf: int, tangents: Mapping[int, Any], reaching: set[int]
-) -> list[Cut]:
-    """The events at which what depends on the argument stops to change with it."""
+) -> Iterator[tuple[Event, Sequence[int]]]:
+    """The events at which what depends on the argument stops to change with it, by which operands."""
     alive = {leaf}
-    found = []
     for event in tape.events:
         moving = [slot for slot, i in enumerate(event.inputs) if i in alive]
         outputs = [i for i in event.outputs if i in reaching]
@@ -139,9 +150,7 @@ def _cuts(
             live = []  # it has no tangents, but its rule is known
         alive.update(live)
         if not live and not _passes_on(event, moving, outputs):
-            structural = event.name in CONSTANT or not any(tape.is_active[i] for i in outputs)
-            found.append(ends_at(tape, event, moving, structural=structural))
-    return found
+            yield event, moving
 
 
 def _gives_zero(pullback: Pullback, event: Event, moving: Sequence[int]) -> bool:

@@ -143,10 +143,12 @@ def push_forward(
     tape: Tape,
     seeds: Mapping[int, Any],
     chosen: Mapping[Event, tuple[np.ndarray, int]] | None = None,
+    refused: list[Event] | None = None,
 ) -> dict[int, Any]:
     """The tangents of all values that depend on `seeds`, by number.
 
-    `chosen` has selections take another operand at some elements than the one that they take.
+    `chosen` has selections take another operand at some elements than the one that they take. Events
+    without a forward mode are put into `refused`; their tangents are ones.
     """
     found = dict(seeds)
     for event in tape.events:
@@ -157,6 +159,8 @@ def push_forward(
         try:
             pushed = _pushed(tape, event, found)
         except (TypeError, ValueError, NotImplementedError):  # no forward mode
+            if refused is not None:
+                refused.append(event)
             pushed = [jnp.ones_like(tape.values[i]) for i in event.outputs]
         if chosen is not None and event in chosen:
             mask, slot = chosen[event]

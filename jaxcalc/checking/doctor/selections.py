@@ -140,7 +140,7 @@ def _sides(
     tape: Tape, number: int, group: Sequence[_Selection], first: np.ndarray
 ) -> tuple[dict[int, Any], dict[int, Any]] | None:
     """All tangents below and above the tie of a number; None where it cannot be moved alone."""
-    direction = _direction(tape, number, first)
+    direction = direction_of(tape, number, first)
     if direction is None:
         return None
     return (
@@ -159,7 +159,7 @@ def _matters(pullback: Pullback, event: Event) -> np.ndarray:
     return np.asarray(False) if cotangent is None else np.asarray(cotangent) != 0
 
 
-def _direction(tape: Tape, number: int, first: np.ndarray) -> dict[int, Any] | None:
+def direction_of(tape: Tape, number: int, first: np.ndarray) -> dict[int, Any] | None:
     """Tangents of the arguments along which the compared number grows by one at an element."""
     seed = jnp.asarray(first, jnp.result_type(tape.values[number]))
     pullback = pull_back(tape, {number: seed})

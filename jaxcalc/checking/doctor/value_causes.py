@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
+from jaxcalc.checking.doctor.overflow import value_overflows
 from jaxcalc.checking.doctor.sample import Sample, shown
 from jaxcalc.checking.doctor.tape import Event, Tape, is_inexact
 from jaxcalc.engine import equations
@@ -64,12 +66,21 @@ def _log(tape: Tape, event: Event, sample: Sample) -> Why | None:
         )
     if x == edge:
         return Why(f"{event.name}({shown(edge)}) is -inf", f"{safe}.")
+    if _is_subnormal(x) and edge == 0:
+        return Why(
+            f"{event.name}({shown(x)}) is -inf: numbers below the smallest normal {x.dtype} count as 0",
+            f"{safe}.",
+        )
     if not np.iscomplexobj(x) and x < edge:
         return Why(
             f"{event.name} of {shown(x)}, below {shown(edge)}, is NaN",
             "make the operand positive, as softplus or exp does, or take the logarithm of its square.",
         )
     return None
+
+
+def _is_subnormal(x: Any) -> bool:
+    return bool(0 < np.abs(x) < float(jnp.finfo(np.asarray(x).dtype).tiny))
 
 
 def _determinant(event: Event) -> Why | None:
@@ -289,7 +300,7 @@ def _of_infinities(tape: Tape, event: Event, sample: Sample) -> Why | None:
 
 
 def _overflow(tape: Tape, event: Event, sample: Sample) -> Why | None:
-    if event.name not in _OVERFLOWS | _GROWS:
+    if event.name not in _OVERFLOWS | _GROWS and not value_overflows(tape, event):
         return None
     dtype = np.asarray(tape.values[event.outputs[0]]).dtype
     if event.name in _OVERFLOWS:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from jaxcalc.checking.doctor.runner import Where, of_call, run_inside
 from jaxcalc.checking.doctor.sample import sample_at
-from jaxcalc.checking.doctor.tape import Event, Tape, finite
+from jaxcalc.checking.doctor.tape import Event, Tape, finite, not_finite
 from jaxcalc.checking.doctor.value_causes import Why, why_constant, why_value
 from jaxcalc.checking.findings import Finding
 from jaxcalc.engine.source import Place
@@ -46,7 +47,7 @@ class _Origins:
             if event is None:
                 (self.leaves if current in self.tape.leaves else self.constants).append(current)
                 continue
-            bad = _responsible(self.tape, event, current)
+            bad = responsible(self.tape, event, current, self.tape.values.__getitem__)
             if not bad and event not in self.makers:
                 self.makers.append(event)
             elif bad and _has_nan(self.tape, current) and not any(_has_nan(self.tape, i) for i in bad):
@@ -104,20 +105,22 @@ def _origins(tape: Tape, numbers: Sequence[int]) -> _Origins:
     return origins
 
 
-def _responsible(tape: Tape, event: Event, result: int) -> list[int]:
-    """The operands that hold what makes a result bad, element by element where that can be told."""
-    bad = [i for i in event.inputs if tape.is_bad(i)]
-    shape = tape.array(result).shape
-    where = ~finite(tape.values[result])
+def responsible(tape: Tape, event: Event, result: int, read: Callable[[int], Any]) -> list[int]:
+    """The operands that hold what makes a result bad, element by element where that can be told.
+
+    `read` gives what stands for the value of a number: the value itself, or its tangent.
+    """
+    where = ~finite(read(result))
     taken = tape.array(event.inputs[0]) if event.name == "select_n" else None
     found = []
     for slot, number in enumerate(event.inputs):
-        if number not in bad:
+        held = read(number)
+        if held is None or not not_finite(held):
             continue
-        there = ~finite(tape.values[number])
+        there = ~finite(held)
         if taken is not None:
             there = there & (taken.astype(int) == slot - 1)
-        if there.shape in {shape, ()} and not (there & where).any():
+        if there.shape in {where.shape, ()} and not (there & where).any():
             continue
         found.append(number)
     return found
@@ -151,3 +154,20 @@ def explained(tape: Tape, event: Event) -> tuple[Why, Place | None]:
 def first_maker(tape: Tape, numbers: Sequence[int]) -> tuple[Why, Place | None] | None:
     """The first equation that makes one of these values bad; None where none does."""
     return _origins(tape, numbers).maker()
+
+
+def held_by(tape: Tape, numbers: Sequence[int], names: Sequence[str]) -> Why | None:
+    """The argument or constant that is not finite in these values; None where an equation makes it."""
+    origins = _origins(tape, numbers)
+    held = [*origins.leaves, *origins.constants]
+    if origins.makers or origins.turned or not held:
+        return None
+    number = next((i for i in held if _has_nan(tape, i)), held[0])
+    is_leaf = number in tape.leaves
+    owner = f"the argument {names[tape.leaves.index(number)]}" if is_leaf else "an array held constant"
+    what, test = ("NaN", "isnan") if _has_nan(tape, number) else ("an infinity", "isinf")
+    return Why(
+        f"{owner} holds {what}",
+        f"put a number in the place of {what} before computing, as in y = jnp.where(jnp.{test}(y), 0, "
+        f"y), and mask the result: zero times {what} is NaN in the derivative.",
+    )
