@@ -22,7 +22,7 @@ class Directions:
         rows: `[d, n]`, in float64; each can be represented in the dtypes of x.
         sizes: `[d]`, how large the elements that move are.
         dtypes: for each direction the coarsest dtype of what moves.
-        elements: for each direction the one element that moves, or -1.
+        elements: for each direction the one element that moves, by 1, or -1 where several do.
     """
 
     rows: np.ndarray
@@ -47,11 +47,22 @@ def point(f: RealMap) -> np.ndarray:
 def random_directions(f: RealMap, rng: np.random.Generator, each: int) -> Directions:
     """Random directions, `each` for each input array, or for each of a dozen groups of many.
 
-    An element is moved in proportion to max(1, |x|), which is how steps are chosen as well.
+    An element is moved in proportion to max(1, |x|), which is how steps are chosen as well. Where one
+    element moves alone there is one direction, the unit vector: others are multiples of it.
     """
-    masks = [mask for mask in _groups(f) if mask.any()]
-    rows = [np.where(mask, signs(rng, mask.size), 0.0) for mask in masks for _ in range(each)]
+    rows = []
+    for mask in _groups(f):
+        if mask.sum() == 1:
+            rows.append(mask.astype(np.float64))
+        elif mask.any():
+            rows += [np.where(mask, signs(rng, mask.size), 0.0) for _ in range(each)]
     return scaled(f, np.stack(rows) if rows else np.zeros((0, f.size)))
+
+
+def with_unit_directions(f: RealMap, random: Directions) -> Directions:
+    """The random directions that move several elements, and each element in turn, which come last."""
+    several = random.only(np.flatnonzero(random.elements < 0))
+    return joined(several, scaled(f, np.eye(f.size)))
 
 
 def scaled(f: RealMap, rows: np.ndarray) -> Directions:

@@ -60,6 +60,10 @@ class Verdicts:
             )
         )
 
+    def heading(self, output: str, moved: str) -> str:
+        """What a finding is about: the derivative of an output with respect to an input."""
+        return f"{self.subject} of {output} with respect to {moved}"
+
     def numerical(self, g: RealMap, directions: Directions, measured: Measured) -> None:
         """Findings from exact and numerical slopes; g is f, or f with its outputs summed up."""
         wrong = np.zeros(measured.exact.shape, bool)
@@ -133,8 +137,8 @@ class Verdicts:
             moved,
             (exact, value, error),
             times,
-            f"{self.subject} of {output} by {moved}: {exact:.6g}, but the values of f say {value:.6g} "
-            f"± {error:.1g}: off by {abs(exact - value):.3g}{relative}, {times:.2g} times what is "
+            f"{self.heading(output, moved)}: {exact:.6g}, but the values of f say {value:.6g} ± "
+            f"{error:.1g}: off by {abs(exact - value):.3g}{relative}, {times:.2g} times what is "
             "tolerated, here and around x",
         )
 
@@ -186,7 +190,7 @@ class Verdicts:
             *names,
             (exact, value, half),
             times,
-            f"{self.subject} of {names[0]} by {names[1]}{others}: {shown}{reason}",
+            f"{self.heading(*names)}{others}: {shown}{reason}",
         )
 
     def pairs(self, kind: FindingKind, pairs: Pairs, places: Sequence[Entry], words: str) -> None:
@@ -201,7 +205,7 @@ class Verdicts:
                 moved,
                 (one, other, 0.0),
                 times,
-                f"{self.subject} of {output} by {moved}: {one:.6g} {words} {other:.6g}: off by "
+                f"{self.heading(output, moved)}: {one:.6g} {words} {other:.6g}: off by "
                 f"{abs(one - other):.3g}, {times:.2g} times what is tolerated",
             )
 

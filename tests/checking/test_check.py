@@ -40,14 +40,14 @@ def test_a_finding_says_where_by_how_much_and_how_sure(failed: CheckReport) -> N
 def test_a_report_prints_and_converts(failed: CheckReport) -> None:
     text = str(failed)
     assert "Jacobian: float32[3] -> float32[3]: FAILED" in text
-    assert "output[1] by x[1]" in text
+    assert "output[1] with respect to x[1]" in text
     assert "0.01 of it" in text
     record = json.loads(json.dumps(failed.to_dict()))
     assert record["passed"] is False
     assert record["findings"][0]["input"] == "x[1]"
     html = failed._repr_html_()
     assert "<td style='text-align:left" in html
-    assert "output[1] by x[1]" in html
+    assert "output[1] with respect to x[1]" in html
     good = jaxcalc.check(jnp.sin, x)
     assert str(good).startswith("Jacobian: float32[3] -> float32[3]: passed")
     names = " ".join(comparison.name for comparison in good.comparisons)
@@ -57,7 +57,7 @@ def test_a_report_prints_and_converts(failed: CheckReport) -> None:
 
 
 def test_a_failure_raises_when_asked(failed: CheckReport) -> None:
-    with pytest.raises(AssertionError, match=r"output\[1\] by x\[1\]") as raised:
+    with pytest.raises(AssertionError, match=r"output\[1\] with respect to x\[1\]") as raised:
         failed.raise_if_failed()
     assert isinstance(raised.value, DerivativeError)
     assert raised.value.report is failed
@@ -106,6 +106,33 @@ def test_a_kink_is_told_with_the_slopes_on_both_sides() -> None:
     assert found.exact == 0
     assert found.other - found.error == pytest.approx(0, abs=1e-4)
     assert found.other + found.error == pytest.approx(1, abs=1e-4)
+
+
+def test_a_kink_of_one_number_has_its_own_slopes() -> None:
+    (found,) = jaxcalc.check(jnp.abs, 0.0).findings
+    assert (found.kind, found.output, found.input, found.exact) == ("kink", "output", "x", 1.0)
+    assert found.other - found.error == pytest.approx(-1, abs=1e-4)
+    assert found.other + found.error == pytest.approx(1, abs=1e-4)
+
+
+def test_modes_that_disagree_are_told_beside_arrays_of_one_element() -> None:
+    clipped = jax.custom_vjp(lambda w: w)
+    clipped.defvjp(lambda w: (w, None), lambda _, ct: (jnp.clip(ct, -1, 1),))
+
+    def loss(p: dict) -> jax.Array:
+        return p["scale"] * jnp.sum(5 * clipped(p["w"]) ** 2)
+
+    p = {"scale": 1.0, "w": jnp.array([1.0, 0.01, 0.02, 0.015])}  # w[0] alone is clipped
+    kinds = {(found.kind, found.input) for found in jaxcalc.check(loss, p).findings}
+    assert ("modes disagree", "p['w'][0]") in kinds
+    assert {name for _, name in kinds} == {"p['w'][0]"}
+
+
+def test_modes_of_one_number_that_disagree_are_told() -> None:
+    f = jax.custom_vjp(jnp.sin)
+    f.defvjp(lambda x: (f(x), x), lambda x, ct: (jnp.clip(ct, -0.1, 0.1) * jnp.cos(x),))
+    kinds = {(found.kind, found.output, found.input) for found in jaxcalc.check(f, 0.5).findings}
+    assert ("modes disagree", "output", "x") in kinds
 
 
 def test_a_wrong_rule_beside_a_kink_is_still_caught() -> None:
