@@ -183,7 +183,8 @@ class Examination:
         if (pairs.times > 1).any():
             places = [Entry(-1, j) for j in range(self.f.size)]
             words = "with a sum of two cotangents, and with the sum of both products"
-            self.verdicts.pairs("not linear", pairs.worst(), [places[pairs.worst_place]], words)
+            at_worst = pairs.worst(), [places[pairs.worst_place]]
+            self.verdicts.pairs("not linear", *at_worst, words, self.f.rules_not_linear())
 
     def _structure(
         self, structured: SparseWay, directions: Directions, forward: np.ndarray | None

@@ -14,6 +14,7 @@ from jax import lax
 from jax.tree_util import keystr, tree_flatten_with_path
 
 from jaxcalc.arguments import dtype_of, is_inexact
+from jaxcalc.checking.backward_rules import not_linear
 from jaxcalc.concrete import PERHAPS_UNTRACEABLE, UNTRACEABLE
 from jaxcalc.engine.directions import REFUSALS, Direction
 from jaxcalc.engine.failures import Failures
@@ -221,6 +222,12 @@ class RealMap:
             self._refuse("reverse", error)
             return None
         return flattened(products, len(cotangents))
+
+    def rules_not_linear(self) -> list[str]:
+        """The `jax.custom_vjp` rules in f that are not linear in the cotangent, with the reasons."""
+        if not self.is_traceable:
+            return []
+        return not_linear(jax.make_jaxpr(self.call)(self.leaves).jaxpr)
 
     def _refuse(self, direction: Direction, error: Exception) -> None:
         """Note a mode that f turned out not to have; it has one of them, or the error is raised."""

@@ -193,8 +193,16 @@ class Verdicts:
             f"{self.heading(*names)}{others}: {shown}{reason}",
         )
 
-    def pairs(self, kind: FindingKind, pairs: Pairs, places: Sequence[Entry], words: str) -> None:
+    def pairs(
+        self,
+        kind: FindingKind,
+        pairs: Pairs,
+        places: Sequence[Entry],
+        words: str,
+        causes: Sequence[str] = (),
+    ) -> None:
         """Findings from two exact ways: `places[i]` says what the i-th number is."""
+        because = "".join(f"; {cause}" for cause in causes)
         for (n,) in _worst(pairs.times.ravel()):
             output, moved = self._names(places[n])
             one, other = float(pairs.one.ravel()[n]), float(pairs.other.ravel()[n])
@@ -206,7 +214,7 @@ class Verdicts:
                 (one, other, 0.0),
                 times,
                 f"{self.heading(output, moved)}: {one:.6g} {words} {other:.6g}: off by "
-                f"{abs(one - other):.3g}, {times:.2g} times what is tolerated",
+                f"{abs(one - other):.3g}, {times:.2g} times what is tolerated{because}",
             )
 
 

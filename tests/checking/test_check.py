@@ -1,6 +1,7 @@
 """`check`: its report, its options, its errors, and what it tells kinks and jumps from."""
 
 import json
+import re
 
 import jax
 import jax.numpy as jnp
@@ -133,6 +134,23 @@ def test_modes_of_one_number_that_disagree_are_told() -> None:
     f.defvjp(lambda x: (f(x), x), lambda x, ct: (jnp.clip(ct, -0.1, 0.1) * jnp.cos(x),))
     kinds = {(found.kind, found.output, found.input) for found in jaxcalc.check(f, 0.5).findings}
     assert ("modes disagree", "output", "x") in kinds
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        (lambda c, ct: (c,), "one of the results does not depend on the tangents"),
+        (lambda c, ct: (c * ct + 1,), "add .*is not linear"),
+        (lambda c, ct: (c * ct * jnp.abs(ct),), "abs .*is not linear"),
+    ],
+)
+def test_a_backward_rule_that_is_not_linear_is_named(rule: object, reason: str) -> None:
+    swell = jax.custom_vjp(jnp.sin)
+    swell.defvjp(lambda x: (jnp.sin(x), jnp.cos(x)), rule)
+    findings = jaxcalc.check(lambda x: 2 * swell(x), x).findings
+    (found,) = [found for found in findings if found.kind == "not linear"]
+    assert "the backward rule of sin (test_check.py:" in found.message
+    assert re.search(reason, found.message)
 
 
 def test_a_wrong_rule_beside_a_kink_is_still_caught() -> None:
