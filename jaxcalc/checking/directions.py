@@ -65,6 +65,12 @@ def with_unit_directions(f: RealMap, random: Directions) -> Directions:
     return joined(several, scaled(f, np.eye(f.size)))
 
 
+def scales(f: RealMap) -> np.ndarray:
+    """By how much each element is moved, relative to the others, `[n]`."""
+    x = np.abs(point(f))
+    return np.maximum(np.where(np.isfinite(x), x, 0.0), 1.0)
+
+
 def scaled(f: RealMap, rows: np.ndarray) -> Directions:
     """Directions from the relative movement of each element, `[d, n]`."""
     x = np.abs(point(f))
@@ -72,7 +78,7 @@ def scaled(f: RealMap, rows: np.ndarray) -> Directions:
     moves = rows != 0
     counts = np.maximum(moves.sum(axis=1), 1)
     sizes = np.sqrt(((x**2) * moves).sum(axis=1) / counts)
-    rows = rows * np.maximum(x, 1.0) / np.maximum(sizes, 1.0)[:, None]
+    rows = rows * scales(f) / np.maximum(sizes, 1.0)[:, None]
     exact = flattened(unflattened(rows, f.inputs), len(rows))  # as the dtypes of x can hold it
     elements = np.where(moves.sum(axis=1) == 1, moves.argmax(axis=1) if f.size else 0, -1)
     return Directions(exact, sizes, tuple(_coarsest(f, row) for row in moves), elements)

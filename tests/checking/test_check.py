@@ -186,14 +186,32 @@ def test_what_is_not_finite_for_a_large_cotangent_is_not_put_down_to_one_output(
     assert found.output == "the output"
 
 
-def test_a_branch_for_x_alone_is_named() -> None:
-    def growth(x: jax.Array) -> jax.Array:
-        return jnp.where(x == 0, 1.0, jnp.expm1(x) / jnp.where(x == 0, 1.0, x))  # slope 1/2 at 0
+def growth(x: jax.Array) -> jax.Array:
+    return jnp.where(x == 0, 1.0, jnp.expm1(x) / jnp.where(x == 0, 1.0, x))  # slope 1/2 at 0
 
-    (found,) = jaxcalc.check(growth, jnp.array([0.0, 1.0])).findings
-    assert (found.kind, found.input, found.exact) == ("kink", "x[0]", 0.0)
-    assert found.other == pytest.approx(0.5, abs=1e-3)
-    assert "a branch for x alone, as in jnp.where(x == 0, ...)" in found.message
+
+@pytest.mark.parametrize(
+    ("f", "at", "place", "slope"),
+    [
+        (growth, jnp.array([0.0, 1.0]), "x[0]", 0.5),
+        (lambda x: growth(x - 1), 1.0, "x", 0.5),
+        (lambda x: jnp.where(x == 2, 4.0, x**2) + jnp.abs(x[::-1] - 3), jnp.array([2.0, 3]), "x[0]", 4),
+    ],
+)
+def test_a_branch_for_x_alone_is_wrong_where_f_is_smooth(
+    f: object, at: object, place: str, slope: float
+) -> None:
+    found = jaxcalc.check(f, at).findings[0]
+    assert (found.kind, found.input, found.exact) == ("wrong derivative", place, 0.0)
+    assert found.other == pytest.approx(slope, abs=1e-3)
+    assert "at x alone" in found.message
+    assert "as in jnp.where(x == 0, ...)" in found.message
+
+
+def test_a_tie_whose_slopes_on_both_sides_agree_is_no_accusation() -> None:
+    report = jaxcalc.check(jnp.median, jnp.ones(3))
+    assert {found.kind for found in report.findings} == {"kink"}
+    assert any("where f is not smooth" in found.message for found in report.findings)
 
 
 def test_modes_that_lack_are_told() -> None:
