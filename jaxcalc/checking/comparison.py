@@ -130,7 +130,7 @@ def _numerical(f: RealMap, directions: Directions) -> np.ndarray:
         for dtype in set(directions.dtypes):
             here = np.array([i for i, d in enumerate(directions.dtypes) if d == dtype])
             moving = unflattened(directions.rows[here], f.inputs)
-            limits = slopes(samples, moving, directions.sizes[here], dtype)
+            limits = slopes(samples, moving, directions.sizes[here], dtype, bits=f.bits)
             found[:, here] = [np.asarray(part).astype(np.float64) for part in limits]
     return found
 
@@ -241,7 +241,7 @@ def _spread(
     for _ in range(2):
         moved = []
         for leaf in f.leaves:
-            step = float(jnp.finfo(leaf.dtype).eps) * signs(rng, *leaf.shape)
+            step = f.spacing(leaf.dtype) * signs(rng, *leaf.shape)
             moved.append((leaf * (1 + step).astype(leaf.dtype)).astype(leaf.dtype))
         found = exact_slopes(f.moved_to(moved), directions.rows)
         if found is not None:
@@ -255,7 +255,7 @@ def _displaced(f: RealMap, rng: np.random.Generator, steps: float) -> list[Any]:
     moved = []
     for leaf in f.leaves:
         x = np.asarray(leaf).astype(np.float64)
-        smallest = smallest_step(leaf.dtype)
+        smallest = smallest_step(leaf.dtype, f.bits)
         by = np.where(x == 0, _STEPS * smallest, _DISTANCE * np.abs(x))
         by = np.maximum(by, steps * smallest * np.maximum(1.0, np.abs(x)))
         moved.append(jnp.asarray((x + by * signs(rng, *x.shape)).astype(leaf.dtype)))

@@ -273,3 +273,16 @@ def test_the_directions_depend_on_the_seed_alone() -> None:
 def test_bad_calls(call: object, error: type, text: str) -> None:
     with pytest.raises(error, match=text):
         call()  # type: ignore[operator]
+
+
+def test_digits_that_are_lost_inside_widen_what_is_tolerated() -> None:
+    def worst_sharpness(f: object) -> float:
+        report = jaxcalc.check(f, x)
+        assert report.passed
+        return max(c.sharpness for c in report.comparisons if c.name == "forward against reverse")
+
+    coarse = worst_sharpness(lambda x: jnp.sin(x.astype(jnp.bfloat16)).astype(jnp.float32))
+    assert coarse > 0.05
+    beside = jnp.sum(jnp.ones(3, jnp.bfloat16))  # is not on the way from x
+    assert worst_sharpness(lambda x: jnp.sin(x) + beside.astype(jnp.float32)) < 1e-3
+    assert worst_sharpness(lambda x: (jnp.sin(x), x.astype(jnp.bfloat16))[0]) < 1e-3
