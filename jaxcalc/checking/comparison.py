@@ -29,6 +29,7 @@ _NEARBY = 3  # points around x
 _DISTANCE = 0.02  # how far they are, relative to |x|
 _STEPS = 6.0  # and in terms of the smallest step, so that a kink at x is out of its reach
 _FAR = 8.0  # times what is tolerated: a derivative that is wrong at x alone is off by far
+_PIECES = 16  # points around x, where the pieces that meet at x are looked for
 _ROWS = 64  # outputs that are differentiated one by one where f has no forward mode
 
 
@@ -174,16 +175,19 @@ def confirmed(
             votes += near.times > 1
             decided += near.is_decided
     around = suspected & clear & (2 * votes > decided)
-    alone = suspected & (votes == 0) & (decided == _NEARBY)
-    bent = alone & (measured.jump > 2 * measured.tolerance)
-    at_x = alone & ~bent & (measured.times > _FAR)
-    if not at_x.any():
-        return Confirmed(around, at_x, bent)
-    chosen = np.flatnonzero(at_x.any(axis=1))
-    tied, told = np.zeros(at_x.shape, bool), np.zeros(at_x.shape, bool)
+    here = suspected & ~around
+    ties = here & (measured.jump > 2 * measured.tolerance)
+    asked = here & ~ties
+    if not asked.any():
+        return Confirmed(around, asked, ties)
+    tied, told = np.zeros(asked.shape, bool), np.zeros(asked.shape, bool)
+    chosen = np.flatnonzero(asked.any(axis=1))
     tied[chosen], told[chosen] = _additivity(f, directions.only(chosen), tolerance, rng)
-    at_x &= told & ~tied & ~_is_narrow(f, directions, measured, rng)
-    return Confirmed(around, at_x, bent | (alone & tied))
+    tied |= _returns_nearby(f, directions, measured, rng)
+    at_x = asked & ~tied & told & (votes == 0) & (decided == _NEARBY) & (measured.times > _FAR)
+    if at_x.any():
+        at_x &= ~_is_narrow(f, directions, measured, rng)
+    return Confirmed(around, at_x, ties | (asked & tied))
 
 
 def _additivity(
@@ -216,6 +220,18 @@ def _additivity(
         told |= np.isfinite(gap) & np.isfinite(allowed)
         bent |= gap > allowed
     return bent, told
+
+
+def _returns_nearby(
+    f: RealMap, directions: Directions, measured: Measured, rng: np.random.Generator
+) -> np.ndarray:
+    """Whether the exact slopes at x are those at a point around it: pieces of f meet at x."""
+    same = np.zeros(measured.exact.shape, bool)
+    for _ in range(_PIECES):
+        found = exact_slopes(f.moved_to(_displaced(f, rng, _STEPS)), directions.rows)
+        if found is not None:
+            same |= np.abs(found - measured.exact) < measured.difference / 4
+    return same
 
 
 def _is_narrow(
