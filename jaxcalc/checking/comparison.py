@@ -1,21 +1,21 @@
 """Exact slopes against numerical ones: which agree, which cannot be told, which are wrong.
 
-A disagreement is an accusation only when it is found at points around x as well. At x alone it says
-that f has a kink or a tie there, as where three numbers that are sorted are equal, or a branch for
-this x alone, as in jnp.where(x == 0, ...): the rule is right, and the finding says which it may be.
+A disagreement is an accusation when it is found at points around x as well, or at x alone where f is
+smooth there, as by a branch for this x alone, in jnp.where(x == 0, ...). Where f is not smooth at x it
+says that there is a kink or a tie, as where three numbers that are sorted are equal: the rule is right.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxcalc.arguments import Chosen
-from jaxcalc.checking.directions import Directions, signs
+from jaxcalc.checking.directions import Directions, point, scaled, scales, signs
 from jaxcalc.checking.products import sharpness
 from jaxcalc.checking.reals import RealMap, unflattened
 from jaxcalc.flat import FlatMap
@@ -28,6 +28,8 @@ _DIGITS = 16.0  # units in the last place of the largest number
 _NEARBY = 3  # points around x
 _DISTANCE = 0.02  # how far they are, relative to |x|
 _STEPS = 6.0  # and in terms of the smallest step, so that a kink at x is out of its reach
+_FAR = 8.0  # times what is tolerated: a derivative that is wrong at x alone is off by far
+_PIECES = 16  # points around x, where the pieces that meet at x are looked for
 _ROWS = 64  # outputs that are differentiated one by one where f has no forward mode
 
 
@@ -129,9 +131,23 @@ def _numerical(f: RealMap, directions: Directions) -> np.ndarray:
         for dtype in set(directions.dtypes):
             here = np.array([i for i, d in enumerate(directions.dtypes) if d == dtype])
             moving = unflattened(directions.rows[here], f.inputs)
-            limits = slopes(samples, moving, directions.sizes[here], dtype)
+            limits = slopes(samples, moving, directions.sizes[here], dtype, bits=f.bits)
             found[:, here] = [np.asarray(part).astype(np.float64) for part in limits]
     return found
+
+
+class Confirmed(NamedTuple):
+    """What disagreements are, `[d, m]` each; none of these where it cannot be told.
+
+    Attributes:
+        around: the derivative is wrong at x, and around x.
+        at_x: it is wrong at x alone, where f is smooth.
+        ties: f is not smooth at x, and the derivative is right around x.
+    """
+
+    around: np.ndarray
+    at_x: np.ndarray
+    ties: np.ndarray
 
 
 def confirmed(
@@ -140,25 +156,97 @@ def confirmed(
     measured: Measured,
     tolerance: float,
     rng: np.random.Generator,
-) -> np.ndarray:
-    """Which of the disagreements are those of a wrong derivative, `[d, m]`.
+) -> Confirmed:
+    """What each disagreement is.
 
-    The exact slopes must disagree by more than x's own rounding moves them, and they must disagree
-    at most of a few points around x, as far as it can be told there.
+    Where the derivative is wrong around x, the exact slopes disagree by more than x's own rounding
+    moves them, and at most of a few points around x as well, as far as it can be told there.
     """
-    wrong = np.asarray(measured.times > 1)
+    suspected = np.asarray(measured.times > 1)
     spread = _spread(f, directions, measured.exact, rng)
     with np.errstate(invalid="ignore"):
-        wrong &= measured.difference > measured.tolerance + measured.jump / 2 + ERRORS * spread
-    votes = np.zeros(wrong.shape, int)
-    decided = np.zeros(wrong.shape, int)
-    for n in range(_NEARBY if wrong.any() else 0):
+        clear = measured.difference > measured.tolerance + measured.jump / 2 + ERRORS * spread
+    votes = np.zeros(suspected.shape, int)
+    decided = np.zeros(suspected.shape, int)
+    for n in range(_NEARBY if suspected.any() else 0):
         # one of the points is at a relative distance: f may not be defined far from x
         near = measure(f.moved_to(_displaced(f, rng, _STEPS * (n > 0))), directions, tolerance)
         if near is not None:
             votes += near.times > 1
             decided += near.is_decided
-    return wrong & (2 * votes > decided)
+    around = suspected & clear & (2 * votes > decided)
+    here = suspected & ~around
+    ties = here & (measured.jump > 2 * measured.tolerance)
+    asked = here & ~ties
+    if not asked.any():
+        return Confirmed(around, asked, ties)
+    tied, told = np.zeros(asked.shape, bool), np.zeros(asked.shape, bool)
+    chosen = np.flatnonzero(asked.any(axis=1))
+    tied[chosen], told[chosen] = _additivity(f, directions.only(chosen), tolerance, rng)
+    tied |= _returns_nearby(f, directions, measured, rng)
+    at_x = asked & ~tied & told & (votes == 0) & (decided == _NEARBY) & (measured.times > _FAR)
+    if at_x.any():
+        at_x &= ~_is_narrow(f, directions, measured, rng)
+    return Confirmed(around, at_x, ties | (asked & tied))
+
+
+def _additivity(
+    f: RealMap, directions: Directions, tolerance: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the slopes along v, w and v + w show that f is not smooth, and where they tell anything.
+
+    Where three numbers tie, their median has the same slope on both sides of x along each line, and
+    is not smooth there: its slopes do not add up.
+    """
+    scale = scales(f)
+    bent = np.zeros((len(directions), f.output_size), bool)
+    told = bent.copy()
+    for _ in range(_NEARBY):
+        one = directions.rows / scale
+        one = one / np.max(np.abs(one), axis=1, keepdims=True)
+        other = signs(rng, *one.shape)
+        parts = [scaled(f, relative) for relative in (one, other, one + other)]
+        found = [measure(f, part, tolerance) for part in parts]
+        slopes_, errors = [], []
+        for part, each, relative in zip(parts, found, (one, other, one + other), strict=True):
+            if each is None:
+                return bent, told
+            size = np.linalg.norm(part.rows, axis=1) / np.linalg.norm(relative * scale, axis=1)
+            slopes_.append(each.value / size[:, None])
+            errors.append(each.tolerance / size[:, None])
+        v, w, both = slopes_
+        with np.errstate(invalid="ignore"):
+            gap, allowed = np.abs(both - v - w), sum(errors)
+        told |= np.isfinite(gap) & np.isfinite(allowed)
+        bent |= gap > allowed
+    return bent, told
+
+
+def _returns_nearby(
+    f: RealMap, directions: Directions, measured: Measured, rng: np.random.Generator
+) -> np.ndarray:
+    """Whether the exact slopes at x are those at a point around it: pieces of f meet at x."""
+    same = np.zeros(measured.exact.shape, bool)
+    for _ in range(_PIECES):
+        found = exact_slopes(f.moved_to(_displaced(f, rng, _STEPS)), directions.rows)
+        if found is not None:
+            same |= np.abs(found - measured.exact) < measured.difference / 4
+    return same
+
+
+def _is_narrow(
+    f: RealMap, directions: Directions, measured: Measured, rng: np.random.Generator
+) -> np.ndarray:
+    """Whether the exact slopes right beside x are those at x: f varies within the smallest step."""
+    same = np.ones(measured.exact.shape, bool)
+    x = point(f)
+    for n in range(2 * _NEARBY):
+        by = 2.0**n * f.epsilon * np.where(x == 0, scales(f), np.abs(x)) * signs(rng, x.size)
+        beside = [leaf[0] for leaf in unflattened(np.expand_dims(x + by, 0), f.inputs)]
+        found = exact_slopes(f.moved_to(beside), directions.rows)
+        if found is not None:
+            same &= np.abs(found - measured.exact) < measured.difference / 4
+    return same
 
 
 def _spread(
@@ -169,7 +257,7 @@ def _spread(
     for _ in range(2):
         moved = []
         for leaf in f.leaves:
-            step = float(jnp.finfo(leaf.dtype).eps) * signs(rng, *leaf.shape)
+            step = f.spacing(leaf.dtype) * signs(rng, *leaf.shape)
             moved.append((leaf * (1 + step).astype(leaf.dtype)).astype(leaf.dtype))
         found = exact_slopes(f.moved_to(moved), directions.rows)
         if found is not None:
@@ -183,7 +271,7 @@ def _displaced(f: RealMap, rng: np.random.Generator, steps: float) -> list[Any]:
     moved = []
     for leaf in f.leaves:
         x = np.asarray(leaf).astype(np.float64)
-        smallest = smallest_step(leaf.dtype)
+        smallest = smallest_step(leaf.dtype, f.bits)
         by = np.where(x == 0, _STEPS * smallest, _DISTANCE * np.abs(x))
         by = np.maximum(by, steps * smallest * np.maximum(1.0, np.abs(x)))
         moved.append(jnp.asarray((x + by * signs(rng, *x.shape)).astype(leaf.dtype)))

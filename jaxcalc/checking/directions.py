@@ -22,7 +22,7 @@ class Directions:
         rows: `[d, n]`, in float64; each can be represented in the dtypes of x.
         sizes: `[d]`, how large the elements that move are.
         dtypes: for each direction the coarsest dtype of what moves.
-        elements: for each direction the one element that moves, or -1.
+        elements: for each direction the one element that moves, by 1, or -1 where several do.
     """
 
     rows: np.ndarray
@@ -47,11 +47,28 @@ def point(f: RealMap) -> np.ndarray:
 def random_directions(f: RealMap, rng: np.random.Generator, each: int) -> Directions:
     """Random directions, `each` for each input array, or for each of a dozen groups of many.
 
-    An element is moved in proportion to max(1, |x|), which is how steps are chosen as well.
+    An element is moved in proportion to max(1, |x|), which is how steps are chosen as well. Where one
+    element moves alone there is one direction, the unit vector: others are multiples of it.
     """
-    masks = [mask for mask in _groups(f) if mask.any()]
-    rows = [np.where(mask, signs(rng, mask.size), 0.0) for mask in masks for _ in range(each)]
+    rows = []
+    for mask in _groups(f):
+        if mask.sum() == 1:
+            rows.append(mask.astype(np.float64))
+        elif mask.any():
+            rows += [np.where(mask, signs(rng, mask.size), 0.0) for _ in range(each)]
     return scaled(f, np.stack(rows) if rows else np.zeros((0, f.size)))
+
+
+def with_unit_directions(f: RealMap, random: Directions) -> Directions:
+    """The random directions that move several elements, and each element in turn, which come last."""
+    several = random.only(np.flatnonzero(random.elements < 0))
+    return joined(several, scaled(f, np.eye(f.size)))
+
+
+def scales(f: RealMap) -> np.ndarray:
+    """By how much each element is moved, relative to the others, `[n]`."""
+    x = np.abs(point(f))
+    return np.maximum(np.where(np.isfinite(x), x, 0.0), 1.0)
 
 
 def scaled(f: RealMap, rows: np.ndarray) -> Directions:
@@ -61,7 +78,7 @@ def scaled(f: RealMap, rows: np.ndarray) -> Directions:
     moves = rows != 0
     counts = np.maximum(moves.sum(axis=1), 1)
     sizes = np.sqrt(((x**2) * moves).sum(axis=1) / counts)
-    rows = rows * np.maximum(x, 1.0) / np.maximum(sizes, 1.0)[:, None]
+    rows = rows * scales(f) / np.maximum(sizes, 1.0)[:, None]
     exact = flattened(unflattened(rows, f.inputs), len(rows))  # as the dtypes of x can hold it
     elements = np.where(moves.sum(axis=1) == 1, moves.argmax(axis=1) if f.size else 0, -1)
     return Directions(exact, sizes, tuple(_coarsest(f, row) for row in moves), elements)

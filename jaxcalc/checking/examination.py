@@ -11,11 +11,10 @@ import numpy as np
 from jaxcalc.checking.comparison import Measured, measure, rounding
 from jaxcalc.checking.directions import (
     Directions,
-    joined,
     random_directions,
-    scaled,
     signs,
     unit_directions,
+    with_unit_directions,
 )
 from jaxcalc.checking.narrowing import Entry, narrowed
 from jaxcalc.checking.products import Pairs, forward_and_reverse, linear, structured_products
@@ -85,7 +84,7 @@ class Examination:
         g = self._reduced()
         directions = random_directions(g, self._settings.rng, 1 if len(f.inputs) > _FEW_ARRAYS else 2)
         if entries and self.is_small:
-            directions = joined(directions, scaled(f, np.eye(f.size)))
+            directions = with_unit_directions(f, directions)
         forward = g.forward(directions.rows)
         self._modes(g, directions, forward, entries=entries and self.is_small)
         if structured is not None:
@@ -152,12 +151,8 @@ class Examination:
         """Which entry the modes disagree about."""
         tolerance = self.tolerance
         if len(weights) > _WEIGHTS:  # the last rows and columns are single entries
-            inner = Pairs(
-                *(
-                    table[_WEIGHTS:, directions.elements >= 0]
-                    for table in (pairs.one, pairs.other, pairs.tolerance)
-                )
-            )
+            tables = (pairs.one, pairs.other, pairs.tolerance)
+            inner = Pairs(*(table[_WEIGHTS:, -g.size :] for table in tables))
             entries = [Entry(i, j) for i in range(g.output_size) for j in range(g.size)]
             if (inner.times > 1).any():
                 self.verdicts.pairs("modes disagree", inner, entries, _MODES)
@@ -187,8 +182,9 @@ class Examination:
         self.compared("reverse mode is linear", pairs)
         if (pairs.times > 1).any():
             places = [Entry(-1, j) for j in range(self.f.size)]
-            words = "with a sum of two cotangents, and by the sum of both products"
-            self.verdicts.pairs("not linear", pairs.worst(), [places[pairs.worst_place]], words)
+            words = "with a sum of two cotangents, and with the sum of both products"
+            at_worst = pairs.worst(), [places[pairs.worst_place]]
+            self.verdicts.pairs("not linear", *at_worst, words, self.f.rules_not_linear())
 
     def _structure(
         self, structured: SparseWay, directions: Directions, forward: np.ndarray | None
@@ -237,14 +233,13 @@ class Examination:
         reason = "while f(x) is finite" if np.isfinite(center).all() else "and f(x) is not finite"
         more = f" ({count} such numbers)" if count > 1 else ""
         nan = float("nan")
-        subject = self.verdicts.subject
         self.verdicts.add(
             "not finite",
             output,
             moved,
             (value, nan, nan),
             float("inf"),
-            f"{subject} of {output} by {moved} is {value}{more}, {reason}; jaxcalc.diagnose says "
+            f"{self.verdicts.heading(output, moved)} is {value}{more}, {reason}; jaxcalc.diagnose says "
             "where it comes from",
         )
 

@@ -14,6 +14,8 @@ from jax import lax
 from jax.tree_util import keystr, tree_flatten_with_path
 
 from jaxcalc.arguments import dtype_of, is_inexact
+from jaxcalc.checking.backward_rules import not_linear
+from jaxcalc.checking.digits import MOST, mantissa_bits
 from jaxcalc.concrete import PERHAPS_UNTRACEABLE, UNTRACEABLE
 from jaxcalc.engine.directions import REFUSALS, Direction
 from jaxcalc.engine.failures import Failures
@@ -67,6 +69,7 @@ class RealMap:
         center: f(x).
         allowed: the modes that f has; those that JAX lacks but jaxcalc has are among them.
         is_traceable: whether f can be traced.
+        bits: of the shortest mantissa that f or its derivative computes with, inputs and outputs apart.
         refused: the modes among those allowed that JAX refused all the same.
     """
 
@@ -78,6 +81,7 @@ class RealMap:
     center: Leaves
     allowed: set[Direction]
     is_traceable: bool
+    bits: int = MOST
     refused: set[Direction] = field(default_factory=set)
 
     @classmethod
@@ -123,15 +127,22 @@ class RealMap:
         except PERHAPS_UNTRACEABLE:
             is_traceable = False
         failures.tell()
+        bits = MOST
         if is_traceable:
+            bits = _bits_inside(call, leaves, allowed)
             call = jax.jit(call)  # one program, rather than one for each operation
-        return cls(api, call, leaves, tuple(inputs), tuple(outputs), center, set(allowed), is_traceable)
+        places = tuple(inputs), tuple(outputs)
+        return cls(api, call, leaves, *places, center, set(allowed), is_traceable, bits)
 
     @property
     def epsilon(self) -> float:
-        """The spacing of floats near 1 in the coarsest dtype of inputs and outputs."""
+        """The spacing of floats near 1 in the coarsest dtype of inputs, outputs and what is between."""
         dtypes = {place.dtype for place in (*self.inputs, *self.outputs)}
-        return max((float(jnp.finfo(dtype).eps) for dtype in dtypes), default=0.0)
+        return max(map(self.spacing, dtypes), default=0.0)
+
+    def spacing(self, dtype: Any) -> float:
+        """The spacing of floats near 1 in a dtype of inputs, or in what f makes of it."""
+        return max(2.0**-self.bits, float(jnp.finfo(dtype).eps))
 
     def compressed(self, count: int, signs: np.ndarray) -> RealMap:
         """f with `count` sums in the place of its outputs: output i, with its sign, in i % count."""
@@ -162,6 +173,7 @@ class RealMap:
             center,
             self.allowed,
             self.is_traceable,
+            self.bits,
         )
 
     def moved_to(self, leaves: Leaves) -> RealMap:
@@ -175,6 +187,7 @@ class RealMap:
             self.call(leaves),
             self.allowed,
             self.is_traceable,
+            self.bits,
         )
 
     @property
@@ -222,6 +235,12 @@ class RealMap:
             return None
         return flattened(products, len(cotangents))
 
+    def rules_not_linear(self) -> list[str]:
+        """The `jax.custom_vjp` rules in f that are not linear in the cotangent, with the reasons."""
+        if not self.is_traceable:
+            return []
+        return not_linear(jax.make_jaxpr(self.call)(self.leaves).jaxpr)
+
     def _refuse(self, direction: Direction, error: Exception) -> None:
         """Note a mode that f turned out not to have; it has one of them, or the error is raised."""
         other: Direction = "reverse" if direction == "forward" else "forward"
@@ -248,6 +267,22 @@ class RealMap:
                 pass
         rows = [product([seed[i] for seed in seeds]) for i in range(count)]
         return [jnp.stack(row) for row in zip(*rows, strict=True)]
+
+
+def _bits_inside(call: Callable[[Leaves], Leaves], leaves: Leaves, allowed: set[Direction]) -> int:
+    """The bits of the shortest mantissa that f and its derivative compute with."""
+
+    def backward(leaves: Leaves, cotangents: Leaves) -> Any:
+        outputs, pull = jax.vjp(call, leaves)
+        return outputs, pull(cotangents)
+
+    seeds = jax.eval_shape(call, leaves) if "reverse" in allowed else leaves
+    run = backward if "reverse" in allowed else lambda x, t: jax.jvp(call, (x,), (t,))
+    try:
+        program = jax.make_jaxpr(run)(leaves, seeds).jaxpr
+    except REFUSALS:  # it has no such mode after all, which is told where it is tried
+        program = jax.make_jaxpr(call)(leaves).jaxpr
+    return mantissa_bits(program, [True] * len(program.invars))
 
 
 def _parts(named: Sequence[tuple[str, Any]]) -> tuple[list[Place], Leaves]:

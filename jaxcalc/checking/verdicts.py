@@ -13,6 +13,18 @@ from jaxcalc.checking.products import Pairs
 from jaxcalc.checking.reals import RealMap, element_name
 from jaxcalc.checking.report import CheckFinding, FindingKind
 
+_AROUND = "here and around x"
+_AT_X = (
+    "at x alone: f is smooth here, and around x both agree. A branch for x alone, as in "
+    "jnp.where(x == 0, ...), has the value of f and not its slope"
+)
+_TIE = (
+    "they differ at x alone, where f is not smooth: a kink or a tie, where JAX's value is a convention"
+)
+_UNSURE = (
+    "they differ at x, by what rounding or a wave of f within the smallest step may explain, or where "
+    "the values of f around x do not tell"
+)
 _LISTED = 5  # findings of one kind in one comparison
 
 
@@ -60,9 +72,13 @@ class Verdicts:
             )
         )
 
+    def heading(self, output: str, moved: str) -> str:
+        """What a finding is about: the derivative of an output with respect to an input."""
+        return f"{self.subject} of {output} with respect to {moved}"
+
     def numerical(self, g: RealMap, directions: Directions, measured: Measured) -> None:
         """Findings from exact and numerical slopes; g is f, or f with its outputs summed up."""
-        wrong = np.zeros(measured.exact.shape, bool)
+        around, at_x, ties, unsure = (np.zeros(measured.exact.shape, bool) for _ in range(4))
         suspects = np.flatnonzero((measured.times > 1).any(axis=1))
         # single entries before random directions, in which the same entries show again
         suspects = suspects[np.argsort(directions.elements[suspects] < 0, kind="stable")]
@@ -71,16 +87,14 @@ class Verdicts:
             suspects = np.arange(len(directions))
         if suspects.size:
             part = directions.only(suspects), measured.only(suspects)
-            wrong[suspects] = confirmed(g, *part, self.tolerance, self._rng)
-        self._wrong(g, directions, measured, wrong)
-        alone = (measured.times > 1) & ~wrong
-        self._first(
-            "kink",
-            (g, directions, measured),
-            alone if not wrong.any() else np.zeros_like(alone),
-            "they differ at x alone, and agree around x: a kink or a tie, where JAX's value is a "
-            "convention, or a branch for x alone, as in jnp.where(x == 0, ...), whose slope is not f's",
-        )
+            found = confirmed(g, *part, self.tolerance, self._rng)
+            around[suspects], at_x[suspects], ties[suspects] = found
+            unsure[suspects] = (part[1].times > 1) & ~(found.around | found.at_x | found.ties)
+        self._wrong(g, directions, measured, around, _AROUND)
+        self._wrong(g, directions, measured, at_x, _AT_X)
+        if not (around | at_x).any():
+            self._first("kink", (g, directions, measured), ties, _TIE)
+            self._first("undetermined", (g, directions, measured), unsure, _UNSURE)
         self._first(
             "kink",
             (g, directions, measured),
@@ -102,7 +116,9 @@ class Verdicts:
             "infinitely fast",
         )
 
-    def _wrong(self, g: RealMap, directions: Directions, measured: Measured, wrong: np.ndarray) -> None:
+    def _wrong(
+        self, g: RealMap, directions: Directions, measured: Measured, wrong: np.ndarray, where: str
+    ) -> None:
         times = np.where(wrong, measured.times, 0.0)
         single = directions.elements >= 0
         chosen = np.expand_dims(single, 1) if times[single].any() else np.ones((len(single), 1), bool)
@@ -120,9 +136,9 @@ class Verdicts:
             here = None if is_measured or min(entry) < 0 else at_entry(self.f, entry, self.tolerance)
             if here is not None:
                 numbers = [getattr(here, n).item() for n in ("exact", "value", "error")]
-            self._accuse(entry, numbers, float(times[d, i]))
+            self._accuse(entry, numbers, float(times[d, i]), where)
 
-    def _accuse(self, entry: Entry, numbers: Sequence[float], times: float) -> None:
+    def _accuse(self, entry: Entry, numbers: Sequence[float], times: float, where: str) -> None:
         exact, value, error = map(float, numbers)
         output, moved = self._names(entry)
         share = abs(exact - value) / abs(value) if value else np.inf
@@ -133,9 +149,9 @@ class Verdicts:
             moved,
             (exact, value, error),
             times,
-            f"{self.subject} of {output} by {moved}: {exact:.6g}, but the values of f say {value:.6g} "
-            f"± {error:.1g}: off by {abs(exact - value):.3g}{relative}, {times:.2g} times what is "
-            "tolerated, here and around x",
+            f"{self.heading(output, moved)}: {exact:.6g}, but the values of f say {value:.6g} ± "
+            f"{error:.1g}: off by {abs(exact - value):.3g}{relative}, {times:.2g} times what is "
+            f"tolerated, {where}",
         )
 
     def _entry(self, g: RealMap, entry: Entry) -> Entry:
@@ -186,11 +202,19 @@ class Verdicts:
             *names,
             (exact, value, half),
             times,
-            f"{self.subject} of {names[0]} by {names[1]}{others}: {shown}{reason}",
+            f"{self.heading(*names)}{others}: {shown}{reason}",
         )
 
-    def pairs(self, kind: FindingKind, pairs: Pairs, places: Sequence[Entry], words: str) -> None:
+    def pairs(
+        self,
+        kind: FindingKind,
+        pairs: Pairs,
+        places: Sequence[Entry],
+        words: str,
+        causes: Sequence[str] = (),
+    ) -> None:
         """Findings from two exact ways: `places[i]` says what the i-th number is."""
+        because = "".join(f"; {cause}" for cause in causes)
         for (n,) in _worst(pairs.times.ravel()):
             output, moved = self._names(places[n])
             one, other = float(pairs.one.ravel()[n]), float(pairs.other.ravel()[n])
@@ -201,8 +225,8 @@ class Verdicts:
                 moved,
                 (one, other, 0.0),
                 times,
-                f"{self.subject} of {output} by {moved}: {one:.6g} {words} {other:.6g}: off by "
-                f"{abs(one - other):.3g}, {times:.2g} times what is tolerated",
+                f"{self.heading(output, moved)}: {one:.6g} {words} {other:.6g}: off by "
+                f"{abs(one - other):.3g}, {times:.2g} times what is tolerated{because}",
             )
 
 

@@ -89,7 +89,7 @@ class Derivative:
         self._primal_outputs = program.outputs[:first]
         self._tangent_outputs = program.outputs[first:]
         program.prune(program.outputs)
-        self._residuals = program.residuals()
+        self._residuals = program.residuals(self._tangent_outputs)
         self.is_pure = not program.captured
         self._tangent_pass = Staged(self._walk(), [shape_of(s.aval) for s in self._residuals])
         self._compiled: dict[bool, Staged] = {}

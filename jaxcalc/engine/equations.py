@@ -257,6 +257,11 @@ def parameters(eqn: JaxprEqn) -> dict[str, Any]:
     return {name: value for name, value in arguments(eqn).items() if name not in _ASIDE}
 
 
+def kept_bits(eqn: JaxprEqn) -> int:
+    """The bits of mantissa that a `reduce_precision` keeps."""
+    return int(param(eqn, "mantissa_bits", int))
+
+
 def label(eqn: JaxprEqn) -> str:
     """What a `jax.ad_checkpoint.checkpoint_name` calls its operand."""
     return str(param(eqn, "name", str))

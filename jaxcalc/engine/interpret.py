@@ -15,7 +15,12 @@ from jax.extend.core import ClosedJaxpr
 from jaxcalc.engine import equations, implementation, irregular, registry, static
 from jaxcalc.engine.control_flow import HANDLERS, Run
 from jaxcalc.engine.fallback import dense_fallback
-from jaxcalc.engine.linearity import NotLinearError, NotZeroError, require_linear
+from jaxcalc.engine.linearity import (
+    NotLinearError,
+    NotZeroError,
+    is_tangent_or_zero,
+    require_linear,
+)
 from jaxcalc.engine.program import Atom, Slot, Step, flatten_call
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.source import named_with_line
@@ -50,6 +55,9 @@ def walk(
     `observe` is shown each step and its results.
     """
     found = _evaluate(context, steps, values, wanted, observe)
+    for x in found:
+        if not (context.is_trusted or is_tangent_or_zero(x)):
+            raise NotLinearError("one of the results does not depend on the tangents")
     return [_as_lanes(x, atom) for x, atom in zip(found, wanted, strict=True)]
 
 

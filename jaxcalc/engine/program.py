@@ -69,7 +69,7 @@ class Program:
     def prune(self, needed: Sequence[Atom]) -> None:
         """Drop the steps that nothing needs, unless they have an effect."""
         self.tangent = self.live(self.tangent, needed)
-        self.primal = self.live(self.primal, [*needed, *self.residuals()])
+        self.primal = self.live(self.primal, [*needed, *self.residuals(needed)])
 
     @staticmethod
     def live(steps: list[Step], needed: Sequence[Atom]) -> list[Step]:
@@ -82,11 +82,15 @@ class Program:
                 kept.append(step)
         return kept[::-1]
 
-    def residuals(self) -> list[Slot]:
-        """The primal values that the tangent pass reads."""
+    def residuals(self, wanted: Sequence[Atom]) -> list[Slot]:
+        """The primal values that the tangent pass reads, and those that it is wanted to return.
+
+        A backward rule that ignores its cotangent returns such a value.
+        """
         made = {slot for step in self.tangent for slot in step.outputs} | set(self.tangents)
-        read = [atom for step in self.tangent for atom in step.inputs if isinstance(atom, Slot)]
-        return [slot for slot in dict.fromkeys(read) if slot not in made]
+        read = [atom for step in self.tangent for atom in step.inputs]
+        slots = [atom for atom in (*read, *wanted) if isinstance(atom, Slot)]
+        return [slot for slot in dict.fromkeys(slots) if slot not in made]
 
 
 def flatten(closed: ClosedJaxpr, tangent_count: int) -> Program:

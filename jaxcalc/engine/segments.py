@@ -167,7 +167,7 @@ def _structured(closed: ClosedJaxpr, context: Context, eqn: JaxprEqn | None = No
     """
     program = flatten(closed, len(closed.jaxpr.invars))
     program.prune(program.outputs)
-    residuals = program.residuals()
+    residuals = program.residuals(program.outputs)
     computed = run_primal(program.primal, dict(program.captured), residuals)
     values: dict[Any, Any] = dict(zip(residuals, computed, strict=True))
     try:

@@ -16,7 +16,12 @@ from jaxcalc.numerical.steps import Ladder, falling_steps, ladder_for, octaves
 
 
 def slopes(
-    samples: Samples, directions: Sequence[Any], sizes: Any, dtype: Any, largest: float | None = None
+    samples: Samples,
+    directions: Sequence[Any],
+    sizes: Any,
+    dtype: Any,
+    largest: float | None = None,
+    bits: int | None = None,
 ) -> Slope:
     """The slope of each of m outputs along each of d lines x + s v, with its error: `[d, m]` each.
 
@@ -27,6 +32,7 @@ def slopes(
         sizes: `[d]`, how large the elements that move are; steps are those of a scalar of that size.
         dtype: the coarsest dtype of the leaves that move.
         largest: the largest step to try; the default is 0.37 max(1, size).
+        bits: of mantissa that f carries on the way, where they are fewer than those of the dtypes.
 
     Cost: 2 evaluations of f for each step of the ladder and each direction, 40 in float64, 30 in
     float32, 14 in float16, 10 in bfloat16; as many at a time as fit into 64 MiB.
@@ -35,7 +41,7 @@ def slopes(
     if not count or not samples.center.size:
         empty = jnp.zeros((count, samples.center.size), samples.dtype)
         return Slope(empty, empty, empty, jnp.zeros(empty.shape, bool))
-    ladder = ladder_for(dtype, 1)
+    ladder = ladder_for(dtype, 1, bits)
     steps = _steps(jnp.asarray(sizes, samples.dtype), ladder, largest)
     offsets = jnp.concatenate([steps, -steps], axis=1)
     row = Row(offsets, (steps,), (jnp.asarray(sizes, samples.dtype),))
@@ -49,7 +55,7 @@ def slopes(
 
     groups = [group for group in samples.groups if group.dtype == dtype]
     found: Slope = samples.limits(
-        slope, move, (np.arange(count, dtype=np.int32),), row, samples.columns(*groups)
+        slope, move, (np.arange(count, dtype=np.int32),), row, samples.columns(*groups, bits=bits)
     )
     return found
 

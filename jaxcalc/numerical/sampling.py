@@ -115,9 +115,13 @@ class Samples:
             pieces += [piece.reshape(-1).astype(self.dtype) for piece in real]
         return jnp.concatenate(pieces)
 
-    def columns(self, *groups: Group) -> Column:
-        """What is known of each output element, for a derivative by elements of these groups."""
+    def columns(self, *groups: Group, bits: int | None = None) -> Column:
+        """What is known of each output element, for a derivative by elements of these groups.
+
+        `bits` are those of mantissa that f carries, where it is known to round to fewer than it takes.
+        """
         inputs = max(float(jnp.finfo(group.dtype).eps) for group in groups)
+        inputs = inputs if bits is None else max(inputs, 2.0**-bits)
         epsilon, floor = (np.zeros(self.center.shape, self.dtype) for _ in range(2))
         for part in self.parts:
             for columns in part.columns:

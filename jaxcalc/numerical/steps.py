@@ -43,16 +43,19 @@ _LADDERS: dict[int, tuple[Ladder, Ladder]] = {  # by bits of mantissa: first and
 }
 
 
-def ladder_for(dtype: Any, order: Order) -> Ladder:
-    """The ladder for inputs of this dtype, and for a derivative of this order."""
-    bits = jnp.finfo(dtype).nmant
+def ladder_for(dtype: Any, order: Order, most: int | None = None) -> Ladder:
+    """The ladder for inputs of this dtype, and for a derivative of this order.
+
+    `most` are the bits of mantissa that f carries, where it makes fewer of them than the dtype has.
+    """
+    bits = min(jnp.finfo(dtype).nmant, jnp.finfo(dtype).nmant if most is None else most)
     known = max((b for b in _LADDERS if b <= bits), default=min(_LADDERS))
     return _LADDERS[known][order - 1]
 
 
-def smallest_step(dtype: Any) -> float:
+def smallest_step(dtype: Any, most: int | None = None) -> float:
     """The smallest step of first order that is tried at an x of size 1."""
-    return float(_LARGEST * 2.0 ** -ladder_for(dtype, 1).octaves)
+    return float(_LARGEST * 2.0 ** -ladder_for(dtype, 1, most).octaves)
 
 
 def octaves(x: Any, ladder: Ladder) -> Any:

@@ -88,6 +88,26 @@ def low(x: Any, dtype: Any) -> Any:
     return jnp.asarray(x, dtype)
 
 
+@jax.custom_vjp
+def gradient_in_bfloat16(x: Any) -> Any:
+    return x
+
+
+gradient_in_bfloat16.defvjp(lambda x: (x, None), lambda _, ct: (low(low(ct, jnp.bfloat16), ct.dtype),))
+
+
+def _low_inside(dtype: str) -> dict[str, Callable[..., Any]]:
+    def layer(x: Any) -> Any:
+        return jnp.tanh(low(A, dtype) @ low(x, dtype))
+
+    return {
+        "a layer": lambda x: low(layer(x), jnp.float32),
+        "a loss": lambda x: jnp.mean(low(layer(x), jnp.float32) ** 2),
+        "a loop": lambda x: lax.scan(lambda c, _: (c + low(layer(c), c.dtype), None), x, None, 3)[0],
+        "a jitted layer": jax.jit(lambda x: low(layer(x), jnp.float32)),
+    }
+
+
 _UNARY = [
     jnp.sin, jnp.cos, jnp.tan, jnp.exp, jnp.tanh, jnp.arctan, jnp.sinh, jnp.cosh, jnp.arcsinh,
     jnp.square, jnp.expm1, jax.nn.sigmoid, jax.nn.softplus, jax.nn.gelu, jax.nn.silu,
@@ -117,6 +137,16 @@ RIGHT: dict[str, Case] = {
     "float16 that asks for its dtype": Case(
         lambda x: lax.mul(x, np.float16(2)), (low([1.0, 2.0], "float16"),), {}, UNKNOWN
     ),
+    # arguments and outputs in float32, and fewer digits inside
+    **{
+        f"{name} with {dtype} inside": Case(f, (p,), {}, UNKNOWN)
+        for dtype in ("float16", "bfloat16")
+        for name, f in _low_inside(dtype).items()
+    },
+    "reduced precision inside": Case(
+        lambda x: jnp.sin(lax.reduce_precision(x, 8, 7)), (p,), {}, UNKNOWN
+    ),
+    "a gradient in bfloat16": Case(lambda x: jnp.sum(jnp.sin(gradient_in_bfloat16(x))), (v,)),
     # kinks, ties and jumps
     "relu at 0": Case(jax.nn.relu, (jnp.array([0.0, 1.0, -1.0]),), {}, KINK),
     "relu near 0": Case(jax.nn.relu, (jnp.array([1e-3, -1e-3, 1e-5]),), {}, UNKNOWN),
@@ -138,7 +168,7 @@ RIGHT: dict[str, Case] = {
     "step near x": Case(lambda x: jnp.where(x > 0.01, 1.0, 0.0) + x, (jnp.zeros(1),), {}, UNKNOWN),
     "relu network": Case(relu_network, (parameters, inputs), {}, KINK),
     "abs of a wave": Case(lambda x: jnp.abs(jnp.sin(20 * x)), (v,), {}, KINK),
-    "hinge": Case(lambda x: jnp.sum(jnp.maximum(0.0, 1 - x)), (long,), {}, KINK),
+    "hinge": Case(lambda x: jnp.sum(jnp.maximum(0.0, 1 - x)), (long,), {}, UNKNOWN),
     "max pooling": Case(
         lambda x: lax.reduce_window(x, -jnp.inf, lax.max, (2,), (2,), "VALID"), (v[:4],), {}, KINK
     ),

@@ -1,6 +1,7 @@
 """`check`: its report, its options, its errors, and what it tells kinks and jumps from."""
 
 import json
+import re
 
 import jax
 import jax.numpy as jnp
@@ -40,14 +41,14 @@ def test_a_finding_says_where_by_how_much_and_how_sure(failed: CheckReport) -> N
 def test_a_report_prints_and_converts(failed: CheckReport) -> None:
     text = str(failed)
     assert "Jacobian: float32[3] -> float32[3]: FAILED" in text
-    assert "output[1] by x[1]" in text
+    assert "output[1] with respect to x[1]" in text
     assert "0.01 of it" in text
     record = json.loads(json.dumps(failed.to_dict()))
     assert record["passed"] is False
     assert record["findings"][0]["input"] == "x[1]"
     html = failed._repr_html_()
     assert "<td style='text-align:left" in html
-    assert "output[1] by x[1]" in html
+    assert "output[1] with respect to x[1]" in html
     good = jaxcalc.check(jnp.sin, x)
     assert str(good).startswith("Jacobian: float32[3] -> float32[3]: passed")
     names = " ".join(comparison.name for comparison in good.comparisons)
@@ -63,7 +64,7 @@ def test_a_report_is_true_when_it_passed(failed: CheckReport) -> None:
 
 
 def test_a_failure_raises_when_asked(failed: CheckReport) -> None:
-    with pytest.raises(AssertionError, match=r"output\[1\] by x\[1\]") as raised:
+    with pytest.raises(AssertionError, match=r"output\[1\] with respect to x\[1\]") as raised:
         failed.raise_if_failed()
     assert isinstance(raised.value, DerivativeError)
     assert raised.value.report is failed
@@ -114,6 +115,50 @@ def test_a_kink_is_told_with_the_slopes_on_both_sides() -> None:
     assert found.other + found.error == pytest.approx(1, abs=1e-4)
 
 
+def test_a_kink_of_one_number_has_its_own_slopes() -> None:
+    (found,) = jaxcalc.check(jnp.abs, 0.0).findings
+    assert (found.kind, found.output, found.input, found.exact) == ("kink", "output", "x", 1.0)
+    assert found.other - found.error == pytest.approx(-1, abs=1e-4)
+    assert found.other + found.error == pytest.approx(1, abs=1e-4)
+
+
+def test_modes_that_disagree_are_told_beside_arrays_of_one_element() -> None:
+    clipped = jax.custom_vjp(lambda w: w)
+    clipped.defvjp(lambda w: (w, None), lambda _, ct: (jnp.clip(ct, -1, 1),))
+
+    def loss(p: dict) -> jax.Array:
+        return p["scale"] * jnp.sum(5 * clipped(p["w"]) ** 2)
+
+    p = {"scale": 1.0, "w": jnp.array([1.0, 0.01, 0.02, 0.015])}  # w[0] alone is clipped
+    kinds = {(found.kind, found.input) for found in jaxcalc.check(loss, p).findings}
+    assert ("modes disagree", "p['w'][0]") in kinds
+    assert {name for _, name in kinds} == {"p['w'][0]"}
+
+
+def test_modes_of_one_number_that_disagree_are_told() -> None:
+    f = jax.custom_vjp(jnp.sin)
+    f.defvjp(lambda x: (f(x), x), lambda x, ct: (jnp.clip(ct, -0.1, 0.1) * jnp.cos(x),))
+    kinds = {(found.kind, found.output, found.input) for found in jaxcalc.check(f, 0.5).findings}
+    assert ("modes disagree", "output", "x") in kinds
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        (lambda c, ct: (c,), "one of the results does not depend on the tangents"),
+        (lambda c, ct: (c * ct + 1,), "add .*is not linear"),
+        (lambda c, ct: (c * ct * jnp.abs(ct),), "abs .*is not linear"),
+    ],
+)
+def test_a_backward_rule_that_is_not_linear_is_named(rule: object, reason: str) -> None:
+    swell = jax.custom_vjp(jnp.sin)
+    swell.defvjp(lambda x: (jnp.sin(x), jnp.cos(x)), rule)
+    findings = jaxcalc.check(lambda x: 2 * swell(x), x).findings
+    (found,) = [found for found in findings if found.kind == "not linear"]
+    assert "the backward rule of sin (test_check.py:" in found.message
+    assert re.search(reason, found.message)
+
+
 def test_a_wrong_rule_beside_a_kink_is_still_caught() -> None:
     report = jaxcalc.check(lambda x: jax.nn.relu(off(x)) + jnp.abs(x - 0.5), x)
     kinds = {found.input: found.kind for found in report.findings}
@@ -147,14 +192,32 @@ def test_what_is_not_finite_for_a_large_cotangent_is_not_put_down_to_one_output(
     assert found.output == "the output"
 
 
-def test_a_branch_for_x_alone_is_named() -> None:
-    def growth(x: jax.Array) -> jax.Array:
-        return jnp.where(x == 0, 1.0, jnp.expm1(x) / jnp.where(x == 0, 1.0, x))  # slope 1/2 at 0
+def growth(x: jax.Array) -> jax.Array:
+    return jnp.where(x == 0, 1.0, jnp.expm1(x) / jnp.where(x == 0, 1.0, x))  # slope 1/2 at 0
 
-    (found,) = jaxcalc.check(growth, jnp.array([0.0, 1.0])).findings
-    assert (found.kind, found.input, found.exact) == ("kink", "x[0]", 0.0)
-    assert found.other == pytest.approx(0.5, abs=1e-3)
-    assert "a branch for x alone, as in jnp.where(x == 0, ...)" in found.message
+
+@pytest.mark.parametrize(
+    ("f", "at", "place", "slope"),
+    [
+        (growth, jnp.array([0.0, 1.0]), "x[0]", 0.5),
+        (lambda x: growth(x - 1), 1.0, "x", 0.5),
+        (lambda x: jnp.where(x == 2, 4.0, x**2) + jnp.abs(x[::-1] - 3), jnp.array([2.0, 3]), "x[0]", 4),
+    ],
+)
+def test_a_branch_for_x_alone_is_wrong_where_f_is_smooth(
+    f: object, at: object, place: str, slope: float
+) -> None:
+    found = jaxcalc.check(f, at).findings[0]
+    assert (found.kind, found.input, found.exact) == ("wrong derivative", place, 0.0)
+    assert found.other == pytest.approx(slope, abs=1e-3)
+    assert "at x alone" in found.message
+    assert "as in jnp.where(x == 0, ...)" in found.message
+
+
+def test_a_tie_whose_slopes_on_both_sides_agree_is_no_accusation() -> None:
+    report = jaxcalc.check(jnp.median, jnp.ones(3))
+    assert {found.kind for found in report.findings} == {"kink"}
+    assert any("where f is not smooth" in found.message for found in report.findings)
 
 
 def test_modes_that_lack_are_told() -> None:
@@ -216,3 +279,16 @@ def test_the_directions_depend_on_the_seed_alone() -> None:
 def test_bad_calls(call: object, error: type, text: str) -> None:
     with pytest.raises(error, match=text):
         call()  # type: ignore[operator]
+
+
+def test_digits_that_are_lost_inside_widen_what_is_tolerated() -> None:
+    def worst_sharpness(f: object) -> float:
+        report = jaxcalc.check(f, x)
+        assert report.passed
+        return max(c.sharpness for c in report.comparisons if c.name == "forward against reverse")
+
+    coarse = worst_sharpness(lambda x: jnp.sin(x.astype(jnp.bfloat16)).astype(jnp.float32))
+    assert coarse > 0.05
+    beside = jnp.sum(jnp.ones(3, jnp.bfloat16))  # is not on the way from x
+    assert worst_sharpness(lambda x: jnp.sin(x) + beside.astype(jnp.float32)) < 1e-3
+    assert worst_sharpness(lambda x: (jnp.sin(x), x.astype(jnp.bfloat16))[0]) < 1e-3

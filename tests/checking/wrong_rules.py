@@ -162,6 +162,9 @@ WRONG: dict[str, Wrong] = {
     "a cotangent with an offset": Wrong(
         with_vjp(jnp.sin, lambda x, ct: (ct * jnp.cos(x[0]) + 0.1,)), (v,), "not linear"
     ),
+    "a cotangent that is ignored": Wrong(
+        with_vjp(jnp.sin, lambda x, ct: (jnp.cos(x[0]),)), (v,), "not linear"
+    ),
     "inside scan": Wrong(in_scan, (v,)),
     "inside cond": Wrong(in_cond, (v,)),
     "inside while": Wrong(in_while, (v,)),

@@ -97,7 +97,7 @@ def tangent_program(f, *xs):
 def walked(f, *xs, context=None, observe=None):
     program = tangent_program(f, *xs)
     values = dict(zip(program.inputs, xs, strict=True))
-    residuals = program.residuals()
+    residuals = program.residuals(program.outputs[1:])
     known = dict(zip(residuals, run_primal(program.primal, values, residuals), strict=True))
     offset = 0
     for slot, x in zip(program.tangents, xs, strict=True):
@@ -157,7 +157,9 @@ def test_values_are_dropped_after_their_last_use(monkeypatch):
 
     really = interpret.equations.bind
     monkeypatch.setattr(interpret.equations, "bind", bind)
-    (last,) = run_primal(program.primal, {program.inputs[0]: jnp.ones(3)}, program.residuals())
+    (last,) = run_primal(
+        program.primal, {program.inputs[0]: jnp.ones(3)}, program.residuals(program.outputs[1:])
+    )
     np.testing.assert_allclose(last.array, jnp.sin(jnp.exp(jnp.cos(jnp.tanh(1.0)))), rtol=1e-6)
     assert len(made) >= 4
     assert max(alive) == 1  # the operand of the step at hand

@@ -29,6 +29,8 @@ RULES = {
     "clipped by what may exclude zero": (lambda x, c: jnp.clip(c, x - 1, x + 1), 16),
     "clipped by the norm": (lambda x, c: c / jnp.maximum(1, jnp.linalg.norm(c)), 16),
     "positive ones alone": (lambda x, c: jnp.where(c > 0, c, 0.0), 4),
+    "something else alone": (lambda x, c: x, 16),
+    "known numbers alone": (lambda x, c: jnp.ones(4, x.dtype), 16),
     "something added": (lambda x, c: c + 0.1 * x, 16),
     "something instead": (lambda x, c: jnp.where(x > 0, c, x), 16),
     "something written": (lambda x, c: x.at[2].set(c[2]), 13),
