@@ -46,7 +46,7 @@ def why_derivative(tape: Tape, event: Event, slot: int, sample: Sample) -> Why:
     if event.name in {"mul", "dot_general", "div", "integer_pow", "square", "reduce_sum"}:
         return Why(
             f"the gradient overflows in {event.name}: it exceeds the largest {dtype}",
-            "scale the weights or the loss down, or normalise between the layers or steps.",
+            "scale the weights or the loss down, or normalize between the layers or steps.",
         )
     return Why(
         f"{event.name} has no finite derivative here",
