@@ -39,7 +39,7 @@ def _joined(*arrays: Any) -> Any:
 def bundle(observations: int) -> Problem:
     """Errors of points projected into cameras, and of the observations' weights.
 
-    A camera has 11 parameters: rotation 3, centre 3, focal length, principal point 2, radial distortion
+    A camera has 11 parameters: rotation 3, center 3, focal length, principal point 2, radial distortion
     2. There are 500 observations for a camera and 5 for a point. A row of the reprojection error
     depends on one coordinate of the principal point, so on 10 camera parameters, 3 coordinates of the
     point and 1 weight; ADBench counts the other coordinate, whose derivative is zero, as a 15th.
@@ -64,8 +64,8 @@ def bundle(observations: int) -> Problem:
 
 
 def _project(camera: Any, place: Any) -> Any:
-    rotation, centre, focal, principal, radial = jnp.split(camera, (3, 6, 7, 9), axis=-1)
-    seen = _rotated(rotation, place - centre)
+    rotation, center, focal, principal, radial = jnp.split(camera, (3, 6, 7, 9), axis=-1)
+    seen = _rotated(rotation, place - center)
     flat = seen[:, :2] / seen[:, 2:]
     square = jnp.sum(flat**2, axis=-1, keepdims=True)
     return flat * (1 + radial[:, :1] * square + radial[:, 1:] * square**2) * focal + principal
@@ -134,8 +134,8 @@ def _likelihoods(weight: Any, mean: Any, factor: Any, x: Any) -> Any:
     diagonal, rest = factor[:, :dimensions], factor[:, dimensions:]
     below = np.tril_indices(dimensions, -1)
     lower = jnp.zeros((len(factor), dimensions, dimensions), x.dtype).at[:, *below].set(rest)
-    centred = x[:, None] - mean
-    scaled = jnp.exp(diagonal) * centred + jnp.einsum("kij,nkj->nki", lower, centred)
+    centered = x[:, None] - mean
+    scaled = jnp.exp(diagonal) * centered + jnp.einsum("kij,nkj->nki", lower, centered)
     inner = weight + jnp.sum(diagonal, axis=1) - 0.5 * jnp.sum(scaled**2, axis=-1)
     return jax.nn.logsumexp(inner, axis=1) - dimensions * 0.5 * log(2 * pi)
 

@@ -1,7 +1,7 @@
 """Irregular structures and loops: jaxcalc against JAX, hand-written JAX and asdex.
 
 Arrows, graphs, bundle adjustment, ODE solvers and recurrent networks over a batch, loops whose steps
-reach the neighbours only, functions that JAX takes in neither mode, and the objectives of ADBench.
+reach the neighbors only, functions that JAX takes in neither mode, and the objectives of ADBench.
 How it is measured and checked is told by `benchmarks.structure`.
 
 Run `python -m benchmarks.irregular [case ...] [--rounds N] [--json FILE]`.

@@ -136,7 +136,7 @@ def doubled(x: Any, times: int) -> Any:
 
 
 def one_way(n: int) -> Problem:
-    """A product of both; the derivative by hand is the reference, since JAX has none."""
+    """A product of both; the derivative written by hand is the reference, since JAX has none."""
 
     def f(x: Any) -> Any:
         return sine(x) * doubled(x, 3)
@@ -173,7 +173,7 @@ def steps_until(n: int) -> Problem:
 
 
 def _stepped(n: int, loop: Callable[[Callable[[Any], Any], Any], Any]) -> Problem:
-    """Nonlinear diffusion on a ring of n points: a step reaches the neighbours."""
+    """Nonlinear diffusion on a ring of n points: a step reaches the neighbors."""
 
     def step(u: Any) -> Any:
         return u + 0.2 * (1 + u**2) / (1 + 2 * u**2) * (jnp.roll(u, 1) + jnp.roll(u, -1) - 2 * u)

@@ -47,7 +47,7 @@ class Ready(NamedTuple):
 
     Attributes:
         run: the function to time.
-        setup: seconds to find structure or colouring, compilation not included; None if it has none.
+        setup: seconds to find structure or coloring, compilation not included; None if it has none.
         entries: given what `run` returns, rows, columns and values in row-major order; or None.
         lower: `jax.jit`'s lowered program, whose memory can be asked for, or None.
         dense: given what `run` returns, the derivative as a matrix; None where `entries` say it.
@@ -296,7 +296,7 @@ def flat(problem: Problem) -> Problem:
 
 
 def asdex(problem: Problem) -> Ready:
-    """asdex: detection and colouring are its set-up; the run, under jit, gives a BCOO's data."""
+    """asdex: detection and coloring are its set-up; the run, under jit, gives a BCOO's data."""
     problem = flat(problem)
     library = importlib.import_module("asdex")
     color = library.jacobian_coloring if problem.order == 1 else library.hessian_coloring
@@ -309,7 +309,7 @@ def asdex(problem: Problem) -> Ready:
     setup = time.perf_counter() - began
     size = 4.0 * coloring.num_colors * max(matrix_shape(problem))
     if size > DENSE_LIMIT:
-        raise TooLargeError(size, f", for {coloring.num_colors:,} colours")
+        raise TooLargeError(size, f", for {coloring.num_colors:,} colors")
     derivative = build(f, coloring, output_format="bcoo")
     pattern = coloring.sparsity
 
@@ -320,7 +320,7 @@ def asdex(problem: Problem) -> Ready:
 
 
 def sparsejac(problem: Problem) -> Ready:
-    """sparsejac: it colours a pattern that it is given (here jaxcalc's, not counted)."""
+    """sparsejac: it colors a pattern that it is given (here jaxcalc's, not counted)."""
     problem = flat(problem)
     library = importlib.import_module("sparsejac")
     from jax.experimental.sparse import BCOO

@@ -46,7 +46,7 @@ class Point:
         return self.f(np, x)
 
     def exact(self) -> np.ndarray:
-        """The derivative by `jax.jacfwd`, in float64."""
+        """The derivative from `jax.jacfwd`, in float64."""
         with jax.enable_x64(True):
             return np.asarray(jax.jacfwd(self.in_jax)(jnp.asarray(self.x)))
 

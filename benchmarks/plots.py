@@ -1,6 +1,6 @@
 """Pictures of the results, as SVG without a background: one for light pages, one for dark ones.
 
-Each contender has a marker and a kind of line of its own, so that nothing depends on colour.
+Each contender has a marker and a kind of line of its own, so that nothing depends on color.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Results = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of one variant: of text, of the grid, and of lines by family."""
+    """The colors of one variant: of text, of the grid, and of lines by family."""
 
     ink: str
     grid: str
@@ -112,7 +112,7 @@ def draw_overview(results: Mapping[str, Results], folder: Path) -> None:
             _dress(axes, theme, results[case]["size"], "", letters=14)
             _whole_sizes(axes, results[case]["sizes"])
             axes.set_title(title, color=theme.ink, fontsize=15)
-        panels[0].set_ylabel("time of Jacobian / f", color=theme.ink, fontsize=14)
+        panels[0].set_ylabel("Jacobian time / f time", color=theme.ink, fontsize=14)
         _legend(figure, panels[0], theme, columns=3, letters=15)
         _save(figure, folder / f"overview-{name}.svg", theme)
 

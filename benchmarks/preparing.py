@@ -24,7 +24,7 @@ class Figures:
     Attributes:
         name: the contender.
         timing: its runs.
-        setup: seconds to find structure or colouring, before compilation; None if it has none.
+        setup: seconds to find structure or coloring, before compilation; None if it has none.
         first_call: seconds of tracing, compilation and one run.
         memory: bytes of temporary memory of the compiled program.
         error: what it failed with.

@@ -21,7 +21,7 @@ class Problem:
     """A function and where to differentiate it.
 
     Attributes:
-        f: the function; it is differentiated by its first argument.
+        f: the function; it is differentiated with respect to its first argument.
         args: its arguments.
         order: 1 for the Jacobian, 2 for the Hessian.
         reference: its dense derivative, where `jax.jacfwd` or `jax.hessian` does not give it.
@@ -81,11 +81,11 @@ def wave(n: int) -> Problem:
     def f(u: Any) -> Any:
         p = jnp.pad(u, 1)
         inner = slice(1, -1)
-        neighbours = (
+        neighbors = (
             p[2:, inner, inner] + p[:-2, inner, inner] + p[inner, 2:, inner]
             + p[inner, :-2, inner] + p[inner, inner, 2:] + p[inner, inner, :-2]
         )  # fmt: skip
-        return jnp.sin(u) * (neighbours - 6 * u)
+        return jnp.sin(u) * (neighbors - 6 * u)
 
     return Problem(f, (normal(n, n, n),))
 
@@ -105,8 +105,8 @@ def heat_plane(n: int) -> Problem:
 
     def f(u: Any) -> Any:
         p = jnp.pad(u, 1)
-        neighbours = p[2:, 1:-1] + p[:-2, 1:-1] + p[1:-1, 2:] + p[1:-1, :-2]
-        return u + 0.1 * (1 + u**2) * (neighbours - 4 * u)
+        neighbors = p[2:, 1:-1] + p[:-2, 1:-1] + p[1:-1, 2:] + p[1:-1, :-2]
+        return u + 0.1 * (1 + u**2) * (neighbors - 4 * u)
 
     return Problem(f, (normal(n, n),))
 
@@ -230,7 +230,7 @@ def logsumexp(n: int) -> Problem:
 
 
 def shuffled(n: int) -> Problem:
-    """Each output depends on three inputs at random places: a few colours suffice."""
+    """Each output depends on three inputs at random places: a few colors suffice."""
     generator = np.random.default_rng(0)
     first, second = (generator.permutation(n).astype(np.int32) for _ in range(2))
 
@@ -241,7 +241,7 @@ def shuffled(n: int) -> Problem:
 
 
 def elementwise(n: int) -> Problem:
-    """Twenty steps on each element: one colour suffices."""
+    """Twenty steps on each element: one color suffices."""
 
     def f(x: Any) -> Any:
         for _ in range(20):

@@ -58,7 +58,7 @@ def _overview(found: Mapping[str, Results]) -> list[str]:
     if hasty:
         lines += [f"**From a quick run, whose times mean little: {', '.join(hasty)}.**", ""]
     if all(name in found for name in plots.OVERVIEW):
-        alt = "time of a Jacobian over the time of f, against size: jaxcalc, plain JAX and asdex"
+        alt = "Time of a Jacobian divided by the time of f, against size: jaxcalc, plain JAX, asdex"
         lines += picture("overview", alt)
     return lines
 

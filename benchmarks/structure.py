@@ -8,7 +8,7 @@ runs, which other work on the machine disturbs least.
 - f: one evaluation of the function (of its gradient, for a Hessian), compiled;
 - jaxcalc: called directly; values, or a whole BCOO where the case says so;
 - jaxcalc in jit: inside an outer `jax.jit`;
-- set-up: structure found, or detection and colouring; compilation not included;
+- set-up: structure found, or detection and coloring; compilation not included;
 - first call: tracing what is left, compilation and one run;
 - memory: temporary memory of the compiled program.
 

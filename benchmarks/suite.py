@@ -90,7 +90,7 @@ class Row:
 
 
 def transformed(name: str, f: Callable[..., Any], order: int) -> Callable[..., Any]:
-    """The derivative of f by jaxcalc, or by the transformation of JAX of that name, compiled."""
+    """The derivative of f from jaxcalc, or from the transformation of JAX of that name, compiled."""
     if name == _OURS:
         return jax.jit((jaxcalc.jacobian if order == 1 else jaxcalc.hessian)(f))
     return jax.jit(getattr(jax, name)(f))

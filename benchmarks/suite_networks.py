@@ -147,8 +147,8 @@ def transformer(tokens: int, width: int) -> Problem:
     """One block over one sequence: norm, attention with two heads, norm, a dense network."""
 
     def norm(x: Any) -> Any:
-        centred = x - jnp.mean(x, -1, keepdims=True)
-        return centred * lax.rsqrt(jnp.mean(centred**2, -1, keepdims=True) + 1e-5)
+        centered = x - jnp.mean(x, -1, keepdims=True)
+        return centered * lax.rsqrt(jnp.mean(centered**2, -1, keepdims=True) + 1e-5)
 
     def f(x: Any, q: Any, k: Any, v: Any, a: Any, b: Any) -> Any:
         def heads(m: Any) -> Any:

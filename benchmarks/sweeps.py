@@ -92,7 +92,7 @@ _PLAIN = {f"jax.{name}": peers.jax_whole(name) for name in ("jacfwd", "jacrev")}
 _HAND = {f"vmap({name})": peers.by_hand(name) for name in ("jacfwd", "jacrev")}
 _HESSIAN = {"jax.hessian": peers.jax_whole("hessian")}
 _ASDEX: dict[str, Contender] = {"asdex": peers.asdex}
-_COLOURED: dict[str, Contender] = {**_ASDEX, "sparsejac": peers.sparsejac}
+_COLORED: dict[str, Contender] = {**_ASDEX, "sparsejac": peers.sparsejac}
 
 
 def _torch(*names: str, of: peers_torch.Function) -> dict[str, Contender]:
@@ -119,21 +119,21 @@ CASES: dict[str, Sweep] = {
         "Jacobian of a tridiagonal stencil with a nonlinear term, R^n to R^n",
         problems.tridiagonal,
         _LINE,
-        {**_F, **_OURS, **_PLAIN, **_COLOURED, "folx": peers.folx}
+        {**_F, **_OURS, **_PLAIN, **_COLORED, "folx": peers.folx}
         | _torch("jacfwd", "jacrev", of=peers_torch.tridiagonal),
     ),
     "brusselator": Sweep(
         "Jacobian of the Brusselator, two species on a periodic m x m grid",
         problems.brusselator,
         (8, 24, 72, 216, 648),
-        {**_F, **_OURS, **_PLAIN, **_COLOURED},
+        {**_F, **_OURS, **_PLAIN, **_COLORED},
         size="m",
     ),
     "heat-plane": Sweep(
         "Jacobian of a step of nonlinear diffusion on an m x m grid",
         problems.heat_plane,
         (10, 32, 100, 320, 1000),
-        {**_F, **_OURS, "by hand": peers.plane_by_hand, **_PLAIN, **_COLOURED},
+        {**_F, **_OURS, "by hand": peers.plane_by_hand, **_PLAIN, **_COLORED},
         size="m",
         note="*by hand* writes the five diagonals down and joins them.",
     ),
@@ -163,7 +163,7 @@ CASES: dict[str, Sweep] = {
         note="*vmap(...)* is what a user writes who knows that samples do not mix.",
     ),
     "gru": Sweep(
-        "Jacobian of the last state of a GRU over 20 times by its inputs, a batch",
+        "Jacobian of the last state of a GRU over 20 times with respect to its inputs, a batch",
         loop_problems.gru_inputs,
         (4, 16, 64, 256),
         {**_F, **_OURS, **_HAND, **_PLAIN},
@@ -174,7 +174,7 @@ CASES: dict[str, Sweep] = {
         "Jacobian with a full row, a full column and a diagonal, R^n to R^n",
         irregular_problems.arrow,
         _LINE,
-        {**_F, **_OURS, **_PLAIN, **_COLOURED},
+        {**_F, **_OURS, **_PLAIN, **_COLORED},
     ),
     "graph": Sweep(
         "Jacobian of messages on a random graph, 5 edges for each of n nodes",
@@ -216,16 +216,16 @@ CASES: dict[str, Sweep] = {
         },
     ),
     "shuffled": Sweep(
-        "Jacobian of sin(x) x[p] + x[q]^2 with random p and q: a few colours suffice",
+        "Jacobian of sin(x) x[p] + x[q]^2 with random p and q: a few colors suffice",
         problems.shuffled,
         _LINE,
-        {**_F, **_OURS, **_PLAIN, **_COLOURED},
+        {**_F, **_OURS, **_PLAIN, **_COLORED},
     ),
     "elementwise": Sweep(
-        "Jacobian of 20 steps on each element: one colour suffices",
+        "Jacobian of 20 steps on each element: one color suffices",
         problems.elementwise,
         _LINE,
-        {**_F, **_OURS, **_PLAIN, **_COLOURED},
+        {**_F, **_OURS, **_PLAIN, **_COLORED},
     ),
     "numerical": Sweep(
         "numerical Jacobian of sin(x) exp(x[0]) + x^2, R^n to R^n, float64",

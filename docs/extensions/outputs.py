@@ -1,4 +1,4 @@
-"""Blocks of text: Python sessions are coloured, outputs that are no tables may break their lines."""
+"""Blocks of text: Python sessions are colored, outputs that are no tables may break their lines."""
 
 import re
 

@@ -40,7 +40,7 @@ def minimize(
     callback: Callable[[Progress], Any] | None = None,
     callback_every: int = 1,
 ) -> Minimum:
-    """Minimise a loss by gradient descent, in a compiled loop.
+    """Minimize a loss by gradient descent, in a compiled loop.
 
     Args:
         loss: a pure function `loss(parameters, *args)` whose output is one real number.

@@ -207,7 +207,7 @@ def _sum_of_squares(leaf: Any) -> Any:
         return _sum_of_squares(leaf.real) + _sum_of_squares(leaf.imag)
     square = jnp.square(leaf.astype(jnp.float64 if leaf.dtype == jnp.float64 else jnp.float32))
     if leaf.ndim > 1:
-        # summing columns first is vectorised on CPU, where one long sum runs element by element at
+        # summing columns first is vectorized on CPU, where one long sum runs element by element at
         # three times the cost; the barrier keeps XLA from joining the two sums again
         square = lax.optimization_barrier(jnp.sum(square, axis=tuple(range(leaf.ndim - 1))))
     return jnp.sum(square)

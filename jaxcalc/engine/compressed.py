@@ -1,4 +1,4 @@
-"""A program that is not linear, materialised with a few passes: seeds that nowhere meet share one.
+"""A program that is not linear, materialized with a few passes: seeds that nowhere meet share one.
 
 Where no result depends on two seeds, both can be set at once: what depends on both is used nowhere, and
 everything else sees one of them, as it would alone. So the samples of a batch take the passes of one.
@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxcalc.engine.coloured import Colouring, one_product
+from jaxcalc.engine.colored import Coloring, one_product
 from jaxcalc.engine.dependence import DependenceWalk
 from jaxcalc.engine.interpret import identity, run_primal
 from jaxcalc.engine.program import Program, Slot
@@ -23,7 +23,7 @@ from jaxcalc.formats.readout import entries
 from jaxcalc.formats.sides import as_dtype, promoted
 
 
-def materialised(
+def materialized(
     program: Program, values: Mapping[Slot, Any], wanted: Sequence[Any], limit: int
 ) -> list[Lanes]:
     """The results of a program's tangent pass for every seed, one element of a tangent at a time.
@@ -40,8 +40,8 @@ def materialised(
     sizes = [prod(slot.aval.shape) for slot in program.tangents]
     seeds, size = sum(sizes), sum(prod(x.aval.shape) for x in wanted)
     rows, cols = _pattern(program, values, wanted, seeds)
-    coloured = Colouring(rows, cols, seeds)
-    if coloured.products * size > limit:
+    colored = Coloring(rows, cols, seeds)
+    if colored.products * size > limit:
         raise TooDenseError(f"more than {limit} entries")
 
     def run(given: Mapping[Slot, Any]) -> list[Any]:
@@ -49,7 +49,7 @@ def materialised(
 
     dtype = promoted([x.aval.dtype for x in wanted])
     product = one_product(run, values, program.tangents, dtype)
-    data = coloured.entries(product, size, max(1, coloured.products))
+    data = colored.entries(product, size, max(1, colored.products))
     leaves, offset = [], 0
     for atom in wanted:
         value = Lanes(tuple(atom.aval.shape), np.dtype(atom.aval.dtype))

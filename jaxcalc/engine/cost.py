@@ -16,7 +16,7 @@ from jax.extend.core import Jaxpr, JaxprEqn, Literal
 from jaxcalc.engine import equations
 
 _TRAFFIC = 0.15  # an element written to memory and read again
-_ELEMENT = 0.02  # a sum or a product of an element, in a loop that the compiler vectorises
+_ELEMENT = 0.02  # a sum or a product of an element, in a loop that the compiler vectorizes
 _COPIED = 0.15  # the same for many tangents at once: their coefficient is often computed again for each
 _MOVE = 0.1  # an element whose place has to be worked out
 _GATHER = 1.0  # an element looked up by an index
@@ -27,7 +27,7 @@ _PRODUCT = 0.0125  # a multiply-add inside a large matrix product,
 _SHORT = 15.0  # and more, by the square of how many it sums, inside a product of short vectors,
 _LONGEST_PRODUCT = 0.5  # up to this
 _TAP = 0.6  # a multiply-add inside a convolution
-_CUBIC = 0.3  # n^3 of a factorisation
+_CUBIC = 0.3  # n^3 of a factorization
 _KERNEL = 300.0  # starting an operation that cannot be fused
 _FUSED_KERNEL = 50.0  # starting a loop of fused operations, which ends in an array that is written
 _STEP = 5.0  # any operation in it
@@ -46,10 +46,10 @@ _FUNCTIONS = {
     **dict.fromkeys(("tanh", "logistic", "cbrt", "asinh", "acosh", "atanh"), 0.5),
     **dict.fromkeys(("sqrt", "rsqrt", "div", "integer_pow"), 0.1),
 }
-_FACTORISATIONS = frozenset(
+_FACTORIZATIONS = frozenset(
     {"cholesky", "eig", "eigh", "householder_product", "lu", "qr", "schur", "svd", "triangular_solve"}
 )
-_UNFUSED = _FACTORISATIONS | frozenset(
+_UNFUSED = _FACTORIZATIONS | frozenset(
     {
         "conv_general_dilated", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum",
         "dot_general", "fft", "gather", "sort", "top_k",
@@ -126,7 +126,7 @@ def _unfused_work(eqn: JaxprEqn, size: int) -> float:
         return _GATHER * size
     if name == "sort":
         return _COMPARISON * size
-    if name in _FACTORISATIONS:
+    if name in _FACTORIZATIONS:
         order = first.shape[-1]
         largest = max([_size(v) for v in (*eqn.invars, *eqn.outvars)], default=0)
         return _CUBIC * order * largest

@@ -13,8 +13,8 @@ import numpy as np
 from jax.extend.core import Jaxpr
 
 from jaxcalc.engine import boundary, cost
-from jaxcalc.engine.coloured import Colouring, Product, one_product
-from jaxcalc.engine.compressed import materialised
+from jaxcalc.engine.colored import Coloring, Product, one_product
+from jaxcalc.engine.compressed import materialized
 from jaxcalc.engine.densify import densify
 from jaxcalc.engine.interpret import TooDenseError, identity, run_primal, walk
 from jaxcalc.engine.linearity import NotLinearError, calls_rules
@@ -52,7 +52,7 @@ class Derivative:
     """One derivative of one function, at inputs of given shapes and dtypes.
 
     Attributes:
-        way: which linear map was materialised: forward, reverse or the Hessian's.
+        way: which linear map was materialized: forward, reverse or the Hessian's.
         rows: `[nnz]` static, the output element of each value.
         cols: `[nnz]` static, the input element of each value.
         outputs: shapes and dtypes of f's output leaves.
@@ -164,7 +164,7 @@ class Derivative:
         """
         program, is_reverse = self._traced.program, self.way == "reverse"
         elements, seeds = (self.cols, self.rows) if is_reverse else (self.rows, self.cols)
-        coloured = Colouring(elements, seeds, self.seeds)
+        colored = Coloring(elements, seeds, self.seeds)
         dtype = promoted([x.aval.dtype for x in self._tangent_outputs])
         size = sum(prod(x.aval.shape) for x in self._tangent_outputs)
         shapes = [shape_of(s.aval) for s in self._residuals]
@@ -177,11 +177,11 @@ class Derivative:
         chosen = jax.ShapeDtypeStruct((self.seeds,), bool)
         one = jax.make_jaxpr(lambda xs, chosen: product(xs)(chosen))(shapes, chosen).jaxpr
         beside = sum(prod(s.shape) * s.dtype.itemsize for s in shapes)
-        beside += coloured.products * size * dtype.itemsize
-        block = max(1, min(block_of(one, beside), coloured.products))
-        run_all = Staged(lambda xs: [coloured.entries(product(xs), size, block)], shapes)
+        beside += colored.products * size * dtype.itemsize
+        block = max(1, min(block_of(one, beside), colored.products))
+        run_all = Staged(lambda xs: [colored.entries(product(xs), size, block)], shapes)
         other = copy(self)
-        vars(other).update(_compiled={}, _tangent_pass=run_all, turns=Turns(coloured.products, block))
+        vars(other).update(_compiled={}, _tangent_pass=run_all, turns=Turns(colored.products, block))
         return other
 
     def in_order(self, numbers: np.ndarray) -> Derivative:
@@ -302,7 +302,7 @@ class Derivative:
             ) from error
         context.fallbacks.append(str(error))
         try:
-            return materialised(program, values, self._tangent_outputs, context.entry_limit)
+            return materialized(program, values, self._tangent_outputs, context.entry_limit)
         except TooDenseError as dense:
             raise TooDenseError(f"{error}, and it has {dense}") from None
 

@@ -10,7 +10,7 @@ the transpose of its own rule. What comes out is ordinary JAX, in which loops of
 have a forward mode alone, keep theirs.
 
 A backward rule that JAX cannot transpose, because it holds a `while_loop` or is not linear (it clips
-the cotangent, say), is materialised, and the Jacobian of that part multiplied by the tangent
+the cotangent, say), is materialized, and the Jacobian of that part multiplied by the tangent
 (`jaxcalc.engine.segments`).
 """
 

@@ -1,7 +1,7 @@
 """A part of f that is differentiated in reverse, and its Jacobian applied to tangents.
 
 The part is given by its backward rule. Where JAX can transpose the rule, its transpose is what takes
-tangents forward, and nothing is materialised. Elsewhere the rule is materialised: with its structure,
+tangents forward, and nothing is materialized. Elsewhere the rule is materialized: with its structure,
 by the walk, so that the samples of a batch stay apart; or, where it is not linear, by a pass for each
 output element, those together that nowhere meet. What is left to do forward is a product with known
 places.
@@ -20,7 +20,7 @@ from jax import lax
 from jax.extend.core import ClosedJaxpr, JaxprEqn, jaxpr_as_fun
 
 from jaxcalc.engine import bodies, equations
-from jaxcalc.engine.compressed import materialised
+from jaxcalc.engine.compressed import materialized
 from jaxcalc.engine.dense import FlatCall, Leaves
 from jaxcalc.engine.interpret import identity, run_primal, walk
 from jaxcalc.engine.linearity import NotLinearError
@@ -54,12 +54,12 @@ def push_forward(
         outputs: shapes and dtypes of the outputs.
         tangents: of the inputs.
         eqn: the part, for messages.
-        context: notes what is materialised without structure, which `strict` refuses.
+        context: notes what is materialized without structure, which `strict` refuses.
     """
     closed = linear_program(pull, outputs)
     if obstacle(closed.jaxpr, [True] * len(outputs)) is None:
         return transposed(closed, tangents)
-    return _materialised(closed, outputs, tangents, eqn, context)
+    return _materialized(closed, outputs, tangents, eqn, context)
 
 
 def linear_program(pull: Pull, outputs: Sequence[Any]) -> ClosedJaxpr:
@@ -118,7 +118,7 @@ def forward_gradient(call: FlatCall, context: Context) -> Callable[[Leaves], Any
     return gradient
 
 
-def _materialised(
+def _materialized(
     closed: ClosedJaxpr,
     outputs: Sequence[Any],
     tangents: Sequence[Any],
@@ -174,7 +174,7 @@ def _structured(closed: ClosedJaxpr, context: Context, eqn: JaxprEqn | None = No
         return walk(context, program.tangent, values | identity(program.tangents), program.outputs)
     except NotLinearError as error:
         _note(error, eqn, context)
-    return materialised(program, values, program.outputs, context.entry_limit)
+    return materialized(program, values, program.outputs, context.entry_limit)
 
 
 def _note(error: NotLinearError, eqn: JaxprEqn | None, context: Context) -> None:

@@ -25,7 +25,7 @@ from jaxcalc.formats.merge import compress, deduplicate, merge
 def uniform_along(value: Lanes, axes: Sequence[int]) -> Lanes:
     """The same tangent on lanes whose index does not vary along `axes`.
 
-    Each element then has zeros for inputs that only its neighbours along `axes` depend on, so that
+    Each element then has zeros for inputs that only its neighbors along `axes` depend on, so that
     any linear operation along these axes can be applied lane by lane.
 
     Example: the identity of three elements, made uniform, is three lanes of index 0, 1, 2 with data

@@ -272,7 +272,7 @@ class Jacobian:
         return Jacobian(pair.select(self.values, self.layout), pair.layout)
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the pattern, coloured by its structure; the same picture as `jaxcalc.visual.spy`.
+        """Draw the pattern, colored by its structure; the same picture as `jaxcalc.visual.spy`.
 
         Args:
             ax: matplotlib axes to draw on; new ones without it.

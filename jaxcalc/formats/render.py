@@ -86,7 +86,7 @@ def beside(*parts: str) -> str:
 
 
 def picture(pattern: SparsityPattern) -> str:
-    """An SVG of the pattern, in the colour of the text around it: a cell is as dark as it is full."""
+    """An SVG of the pattern, in the color of the text around it: a cell is as dark as it is full."""
     m, n = pattern.shape
     if pattern.nnz == 0:
         return ""

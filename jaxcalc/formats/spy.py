@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxcalc.formats.axes import axes_for
 from jaxcalc.formats.bins import ELONGATED, Bins
-from jaxcalc.formats.colouring import Group, grouped
+from jaxcalc.formats.coloring import Group, grouped
 from jaxcalc.formats.render import counts_in_words
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def draw(
     inputs: Side | None = None,
     outputs: Side | None = None,
 ) -> Any:
-    """Draw where the entries are, coloured by the structure that they form, and return the axes.
+    """Draw where the entries are, colored by the structure that they form, and return the axes.
 
     Args:
         api: the public name, for messages.
@@ -88,7 +88,7 @@ def _draw_entries(ax: Any, pattern: SparsityPattern, groups: list[Group], number
 
 
 def _cells(pattern: SparsityPattern, bins: Bins, colors: list[str], numbers: np.ndarray) -> np.ndarray:
-    """`[height, width, 4]`: in the colour of most of a cell's entries, as opaque as it is full."""
+    """`[height, width, 4]`: in the color of most of a cell's entries, as opaque as it is full."""
     from matplotlib.colors import to_rgb
 
     counts = bins.count(pattern, numbers, len(colors))

@@ -8,7 +8,7 @@ from io import StringIO
 from typing import Any, NamedTuple
 
 _WIDTH = 120  # columns of the text
-# colours are those of the page around it, so that it is read on light and on dark alike
+# colors are those of the page around it, so that it is read on light and on dark alike
 _TABLE = "border-collapse:collapse;margin:0.5em 0"
 _CELL = "text-align:{};padding:0.1em 0.7em;border-bottom:1px solid rgba(128,128,128,0.3)"
 

@@ -71,7 +71,7 @@ def derivative(
     2e-8 in float64, 1e-4 in float32, for x near 1), or a wave of f with just the rhythm of the steps.
 
     Cost: 41 evaluations of f in float64, 31 in float32, 15 in float16, 11 in bfloat16, in one
-    vectorised call. Method: Richardson extrapolation of central difference quotients (Ridders, 1982)
+    vectorized call. Method: Richardson extrapolation of central difference quotients (Ridders, 1982)
     over steps that fall by about 2.4 each; the tableau entry of least error is taken, the error being
     that of truncation and of rounding together.
 

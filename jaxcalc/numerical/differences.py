@@ -83,7 +83,7 @@ def difference_quotients(
         ValueError: the steps are not positive, not falling, not one-dimensional, or not
             representable in the dtype of x.
 
-    Cost: 2 k + 1 evaluations of f for k steps, vectorised where f can be traced, and the exact
+    Cost: 2 k + 1 evaluations of f for k steps, vectorized where f can be traced, and the exact
     derivative, about 2 more. Method: the definition of the derivative; the exact one is
     `jaxcalc.derivative`.
 

@@ -47,7 +47,7 @@ def extrapolate(quotients: Quotients) -> tuple[Any, Any]:
 
     The entry of the tableau with the smallest estimate is taken. The estimate adds up
 
-    - how far the entry is from its neighbours, which bounds the truncation error,
+    - how far the entry is from its neighbors, which bounds the truncation error,
     - the rounding of f, by its dtype and by the scatter of the quotients for the smallest steps,
       amplified by the weights that the entry gives to each quotient,
     - how far entries for smaller steps contradict it, beyond their own estimates,
@@ -84,7 +84,7 @@ def leaps(quotients: Quotients) -> Any:
 
 
 def _tableau(quotients: Quotients, noise: Any) -> tuple[Any, Any]:
-    """Neville's tableau, and the error of each entry by its neighbours: `[columns, rows]`.
+    """Neville's tableau, and the error of each entry by its neighbors: `[columns, rows]`.
 
     Where an entry does not exist, or is not finite, it is 0 and its error infinite.
     """

@@ -135,7 +135,7 @@ class Samples:
     ) -> Any:
         """What the kernel finds at each of n places, of each output element: `[n, m]` each.
 
-        f is sampled at `move(place, offset)` for each offset of the place's row, vectorised where it
+        f is sampled at `move(place, offset)` for each offset of the place's row, vectorized where it
         can be traced, and as many places at a time as the workspace holds.
         """
         count, points = jax.tree.leaves(row.offsets)[0].shape

@@ -23,7 +23,7 @@ class Attempt(NamedTuple):
         way: forward, reverse or the Hessian's.
         replaces: whether forward mode has to be made for `jax.custom_vjp` functions first.
         has_reverse: whether JAX can differentiate all of f in reverse.
-        transposed_only: whether to give up where the Jacobian of such a call had to be materialised.
+        transposed_only: whether to give up where the Jacobian of such a call had to be materialized.
     """
 
     way: Way

@@ -52,7 +52,7 @@ def jacobian(
         format: `"dense"`, arrays of shape output shape + input shape; `"structured"`, one
             `Jacobian`, the M x N matrix of the entries that can be nonzero; `"bcoo"`, those as a
             `jax.experimental.sparse.BCOO` for each dense array. The last two cost what the
-            structure of the derivative costs: nothing is declared or coloured.
+            structure of the derivative costs: nothing is declared or colored.
         mode: `"forward"` is `jax.jacfwd`, `"reverse"` is `jax.jacrev`, `"auto"` takes the cheaper
             one that f allows. Forward mode works through `jax.custom_vjp` functions too, by the
             transpose of their backward rule, so that a function with such a part and a `while_loop`

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxcalc.visual.style import GREY, INK
+from jaxcalc.visual.style import GRAY, INK
 
 GRID = 101  # points a side
 _LEVELS = 12
@@ -24,7 +24,7 @@ def draw_contours(ax: Any, x: Any, y: Any, height: Any) -> list[Any]:
     if finite.size and finite.min() < finite.max():
         levels = _levels(finite)
         ax.contourf(x, y, shown, levels=levels, cmap="Greys_r", alpha=0.3, extend="both", zorder=0)
-        style = {"colors": GREY, "linewidths": 0.8, "linestyles": "solid", "zorder": 1}
+        style = {"colors": GRAY, "linewidths": 0.8, "linestyles": "solid", "zorder": 1}
         lines = ax.contour(x, y, shown, levels=levels, **style)
         nothing = 1e-4 * (finite.max() - finite.min())  # 0 but for rounding
         texts = {level: f"{float(f'{level:.3g}') if abs(level) > nothing else 0:g}" for level in levels}
@@ -35,8 +35,8 @@ def draw_contours(ax: Any, x: Any, y: Any, height: Any) -> list[Any]:
 
     outside = np.ma.getmaskarray(shown).astype(float)
     hatched = ax.contourf(x, y, outside, levels=[0.5, 1.5], colors="none", hatches=["////"])
-    hatched.set_edgecolor(GREY)
-    return [Patch(facecolor="none", edgecolor=GREY, hatch="////", label="not finite")]
+    hatched.set_edgecolor(GRAY)
+    return [Patch(facecolor="none", edgecolor=GRAY, hatch="////", label="not finite")]
 
 
 def same_scale(ax: Any, xlim: tuple[float, float], ylim: tuple[float, float]) -> None:

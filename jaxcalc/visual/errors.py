@@ -13,7 +13,7 @@ from jaxcalc.formats.axes import axes_for
 from jaxcalc.front_door import options
 from jaxcalc.visual.functions import label_of, names_of, require_slopes
 from jaxcalc.visual.secant_lines import of_one_number
-from jaxcalc.visual.style import BLUE, GREY, INK, ORANGE, halo
+from jaxcalc.visual.style import BLUE, GRAY, INK, ORANGE, halo
 
 _PER_DECADE = 4  # default steps
 _FITTED = 3  # points that a guide needs at least
@@ -46,7 +46,7 @@ def difference_error(
         ValueError: the steps are not positive, not falling, or not representable in the dtype of x, or
             f(x) or its derivative is not finite.
 
-    Cost: 2 k + 2 evaluations of f for k steps, vectorised where f can be traced, and the exact
+    Cost: 2 k + 2 evaluations of f for k steps, vectorized where f can be traced, and the exact
     derivative, about 2 more. Source: `jaxcalc.numerical.difference_quotients`.
 
     Example:
@@ -100,7 +100,7 @@ def _guide(ax: Any, h: Any, error: Any, power: int, text: str) -> None:
         return
     middle = np.median(np.log10(error) - power * np.log10(h))
     ends = h[[0, -1]]
-    ax.plot(ends, 10**middle * ends**power, color=GREY, linestyle=":", linewidth=1.6, zorder=1)
+    ax.plot(ends, 10**middle * ends**power, color=GRAY, linestyle=":", linewidth=1.6, zorder=1)
     outer = ends.max() if power > 0 else ends.min()
     # there is room inside of the V that the lines make, and below its right arm
     share, inwards = (0.25, False) if power == 2 else (0.65, True)

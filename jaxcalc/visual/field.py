@@ -45,7 +45,7 @@ def gradient_field(
         TypeError: f does not take two numbers or does not return one, or `ax` are no axes.
         ValueError: limits are not two finite rising numbers, or there are no arrows.
 
-    Cost: 10,201 evaluations of f and `arrows**2` of its gradient, vectorised where f can be traced.
+    Cost: 10,201 evaluations of f and `arrows**2` of its gradient, vectorized where f can be traced.
 
     Example:
         >>> import jaxcalc
@@ -74,7 +74,7 @@ def gradient_field(
 
 
 def _inside(limits: tuple[float, float], count: int) -> Any:
-    """`count` equal cells' centres, so that no arrow stands on the frame."""
+    """`count` equal cells' centers, so that no arrow stands on the frame."""
     low, high = limits
     return low + (high - low) * (np.arange(count) + 0.5) / count
 

@@ -54,7 +54,7 @@ def descent_path(
             axes.
         ValueError: there is no path, parameters do not hold two numbers, or limits do not rise.
 
-    Cost: 10,201 evaluations of the loss and one for each path, vectorised where it can be traced.
+    Cost: 10,201 evaluations of the loss and one for each path, vectorized where it can be traced.
 
     Example:
         >>> import jaxcalc

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from jaxcalc.planning.explanation import Explanation, Line
 from jaxcalc.planning.report import operations_in_words, place_in_words
-from jaxcalc.visual.style import CLEAR, GREY, INK, ORANGE, PAPER
+from jaxcalc.visual.style import CLEAR, GRAY, INK, ORANGE, PAPER
 
 PITCH = 0.68  # from one box to the next, in inches
 _BOX = 0.4
@@ -72,7 +72,7 @@ def stations(found: Explanation, most: int) -> list[Station]:
 def draw_flow(ax: Any, found: Explanation, shown: Sequence[Station], top: float, scale: float) -> None:
     """Boxes under each other, and arrows between them."""
     heading = "parts of f, to be multiplied" if "parts" in found.chosen.name else _heading(found)
-    ax.text(_MIDDLE - _HALF, top - 0.14, heading, fontsize=9 * scale, color=GREY, va="center")
+    ax.text(_MIDDLE - _HALF, top - 0.14, heading, fontsize=9 * scale, color=GRAY, va="center")
     upwards = _is_reverse(found) and "parts" not in found.chosen.name
     for i, station in enumerate(shown):
         _draw_station(ax, station, top + PITCH * i, scale)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from jaxcalc.planning.explanation import Explanation, Way
 from jaxcalc.planning.memory import in_words
 from jaxcalc.planning.report import products_in_words, time_in_words
-from jaxcalc.visual.style import BLUE, CLEAR, GREY, INK, ORANGE, PAPER
+from jaxcalc.visual.style import BLUE, CLEAR, GRAY, INK, ORANGE, PAPER
 
 _LEFT, _RIGHT = 5.1, 7.95
 _LINE = 0.18  # height of a line of text, in inches
@@ -51,7 +51,7 @@ def draw_boxes(ax: Any, shown: Sequence[Box], top: float, scale: float) -> None:
     """The boxes under each other."""
     from matplotlib.patches import FancyBboxPatch
 
-    ax.text(_LEFT, top - 0.14, "ways to the derivative", fontsize=9 * scale, color=GREY, va="center")
+    ax.text(_LEFT, top - 0.14, "ways to the derivative", fontsize=9 * scale, color=GRAY, va="center")
     for box in shown:
         corner, size = (_LEFT, top), (_RIGHT - _LEFT, box.height)
         ax.add_patch(FancyBboxPatch(corner, *size, boxstyle="round,pad=0.02", **box.style))
@@ -84,5 +84,5 @@ def _of_way(way: Way) -> Box:
     if way.is_chosen:
         return Box(texts, {"facecolor": "#e8f1f8", "edgecolor": BLUE, "linewidth": 2.2}, is_bold=True)
     if way.is_possible:
-        return Box(texts, {"facecolor": PAPER, "edgecolor": GREY, "linestyle": "--"})
-    return Box(texts, {"facecolor": "#f2f2f2", "edgecolor": GREY, "linestyle": ":"})
+        return Box(texts, {"facecolor": PAPER, "edgecolor": GRAY, "linestyle": "--"})
+    return Box(texts, {"facecolor": "#f2f2f2", "edgecolor": GRAY, "linestyle": ":"})

@@ -41,7 +41,7 @@ def secants(
         ValueError: the steps are not positive, not falling, or not representable in the dtype of x, or
             there is no tangent: f(x) or its derivative is not finite.
 
-    Cost: 3 k + 402 evaluations of f for k steps, vectorised where f can be traced, and the exact
+    Cost: 3 k + 402 evaluations of f for k steps, vectorized where f can be traced, and the exact
     derivative, about 2 more.
 
     Example:

@@ -47,7 +47,7 @@ def partial_slices(
         ValueError: the point does not have two finite numbers, the width is not positive, or f or
             its gradient is not finite there.
 
-    Cost: 1764 evaluations of f, vectorised where f can be traced, and its gradient at the point.
+    Cost: 1764 evaluations of f, vectorized where f can be traced, and its gradient at the point.
 
     Example:
         >>> import jaxcalc

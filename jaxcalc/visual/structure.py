@@ -1,4 +1,4 @@
-"""The pattern of a Jacobian, with its structure in colour."""
+"""The pattern of a Jacobian, with its structure in color."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxcalc.front_door import options
 
 @options
 def spy(jacobian_or_pattern: Jacobian | SparsityPattern, *, ax: Any = None) -> Any:
-    """Draw where the entries of a Jacobian are, and colour them by the structure that they form.
+    """Draw where the entries of a Jacobian are, and color them by the structure that they form.
 
     Args:
         jacobian_or_pattern: from `jaxcalc.jacobian(f, format="structured")` or `jaxcalc.sparsity`.

@@ -1,11 +1,11 @@
-"""Colours, dashes and markers that are told apart in black and white too."""
+"""Colors, dashes and markers that are told apart in black and white too."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 INK = "#222222"  # lines and texts that belong to everything
-GREY = "#777777"  # what explains rather than shows
+GRAY = "#777777"  # what explains rather than shows
 BLUE, ORANGE, GREEN, PINK, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
 PAPER = "white"
 CLEAR = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.2}  # behind a text on a hatched box
@@ -19,7 +19,7 @@ class LineStyle(NamedTuple):
     marker: str
 
 
-# the colours are those of Okabe and Ito, which people with any kind of colour vision tell apart
+# the colors are those of Okabe and Ito, which people with any kind of color vision tell apart
 _LINES = (
     LineStyle(BLUE, "-", "o"),
     LineStyle(ORANGE, "--", "s"),
@@ -31,7 +31,7 @@ _LINES = (
 
 
 def line_style(i: int) -> dict[str, Any]:
-    """Colour, dashes and marker of the line number i, as options of `plot`."""
+    """Color, dashes and marker of the line number i, as options of `plot`."""
     return _LINES[i % len(_LINES)]._asdict()
 
 

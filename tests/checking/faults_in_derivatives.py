@@ -179,7 +179,7 @@ def branches_in_a_mapped_loop(x, y):
 
 
 @fault("error", "derivative", "norm at 0 has no derivative", np.eye(3, 2, dtype=np.float32))
-def rows_normalised(x):
+def rows_normalized(x):
     """rows divided by their norm, one of them zero"""
     lengths = jnp.sqrt(jnp.sum(x**2, axis=-1, keepdims=True))  # <-
     return jnp.sum(x / (lengths + 1e-6))

@@ -35,8 +35,8 @@ def division_by_zero(x):
 
 
 @fault("error", "value", "0 / 0 is NaN", vector(0.0, 0.0))
-def normalise_zero(x):
-    """a zero vector normalised"""
+def normalize_zero(x):
+    """a zero vector normalized"""
     total = jnp.sum(x)
     return jnp.sum((x / total) ** 2)  # <-
 

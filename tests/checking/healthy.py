@@ -66,8 +66,8 @@ def functions() -> dict[str, tuple[Any, ...]]:
         return jax.lax.while_loop(lambda s: s[0] < 4, body, (0, a))[1]
 
     def layer_norm(x):
-        centred = x - jnp.mean(x)
-        return jnp.sum(centred / jnp.sqrt(jnp.var(x) + 1e-5) * jnp.arange(3.0))
+        centered = x - jnp.mean(x)
+        return jnp.sum(centered / jnp.sqrt(jnp.var(x) + 1e-5) * jnp.arange(3.0))
 
     @jax.custom_jvp
     def softsign(x):
@@ -170,7 +170,7 @@ def functions() -> dict[str, tuple[Any, ...]]:
             vector(0.0, -0.1, 0.25),
             vector(1.0, -1.0, 0.5),
         ),
-        "float16 standardised": (
+        "float16 standardized": (
             lambda x: jnp.sum(jax.nn.standardize(x)[:, 0] * jnp.arange(6.0)),
             np.random.default_rng(0).normal(size=(6, 3)).astype(np.float16),
         ),

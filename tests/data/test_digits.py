@@ -1,4 +1,4 @@
-"""The digits are the published ones, to the byte, and come with their licence."""
+"""The digits are the published ones, to the byte, and come with their license."""
 
 import hashlib
 from importlib import resources
@@ -27,7 +27,7 @@ def test_contents_are_unchanged() -> None:
     assert digest == "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
 
 
-def test_licence_ships_with_the_data() -> None:
+def test_license_ships_with_the_data() -> None:
     text = resources.files("jaxcalc.data").joinpath("LICENSE-digits.txt").read_text()
     assert "CC BY 4.0" in text
     assert "10.24432/C50P49" in text

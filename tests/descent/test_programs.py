@@ -57,7 +57,7 @@ def test_another_learning_rate_is_the_same_program():
     assert len(traces) == first
 
 
-def test_bound_methods_and_partials_are_recognised():
+def test_bound_methods_and_partials_are_recognized():
     model = Model()
     run(model.loss, 0.1)
     first = model.traces

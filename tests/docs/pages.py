@@ -8,6 +8,8 @@ commands (`$ jaxcalc ...`) with their outputs. An HTML comment above a block say
     <!-- needs: cyipopt -->                run it where this package is installed
     <!-- alone: XLA_FLAGS=... -->          run it as a program of its own, with these variables
     <!-- varies -->                        numbers of this output depend on the machine: compare words
+
+An output whose last line is `...` goes on after it.
 """
 
 import ast
@@ -84,6 +86,9 @@ def _differences(block: Block, shown: Block, printed: str) -> Iterator[str]:
 
 def is_same(shown: str, printed: str, *, varies: bool = False) -> bool:
     """Whether two outputs have the same words, and numbers that are the same but for rounding."""
+    if shown.endswith("\n...\n"):
+        shown = shown.removesuffix("...\n")
+        printed = "".join(printed.splitlines(keepends=True)[: shown.count("\n")])
     if varies:
         shown, printed = (" ".join(re.sub("─+", "", text).split()) for text in (shown, printed))
     words, numbers = _NUMBER.split(shown), _NUMBER.findall(shown)

@@ -106,6 +106,9 @@ def test_a_block_that_needs_what_is_not_there_is_left_out(tmp_path: Path) -> Non
         ("float32[3]", "float64[3]", False, False),  # a word, though it ends in a number
         ("loss 0.25", "loss nan", False, False),
         ("a  1.0\n ───\n", "a 1.0\n ─────\n", False, True),  # widths go with the numbers
+        ("a 1.0\n...\n", "a 1.0\nb 2.0\n", True, True),  # the rest is left out
+        ("a 1.0\n...\n", "b 1.0\nb 2.0\n", False, False),
+        ("a 1.0\n...\nb\n", "a 1.0\nc\nb\n", False, False),  # only at the end
     ],
 )
 def test_numbers_may_be_rounded_otherwise_and_words_may_not(

@@ -87,7 +87,7 @@ def test_tilings(lengths, strides, axes):
 
 @given(st.permutations([0, 1, 2]), st.tuples(*[st.integers(1, 4)] * 3))
 @settings(max_examples=60, deadline=None)
-def test_a_transposition_is_recognised_in_a_permutation(axes, shape):
+def test_a_transposition_is_recognized_in_a_permutation(axes, shape):
     order = np.arange(np.prod(shape)).reshape(shape).transpose(axes).ravel()
     found_shape, found_axes = permutation_grid(order)
     x = np.random.default_rng(0).normal(size=order.size)

@@ -65,7 +65,7 @@ def test_a_union_holds_both_once_and_nothing_else(a, b):
             assert (kept == (dense(value) != 0)).all()
 
 
-def test_a_union_of_all_neighbours_is_uniform():
+def test_a_union_of_all_neighbors_is_uniform():
     ring = np.array([[0, 1, 2], [1, 2, 0], [2, 0, 1]], np.int32)
     value = Lanes((3,), np.dtype(np.float32)).with_groups([Group(np.ones((3, 3), np.float32), ring)])
     assert union(None, value).shape == (3, 1)

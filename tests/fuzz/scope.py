@@ -48,7 +48,7 @@ class Line(NamedTuple):
 
 
 class Pick:
-    """Choices that shrink towards the first, made of integers that `integer(low, high)` draws."""
+    """Choices that shrink toward the first, made of integers that `integer(low, high)` draws."""
 
     def __init__(self, integer: Callable[[int, int], int]) -> None:
         self.integer = integer  # of low to high, both included

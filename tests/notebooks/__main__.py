@@ -42,7 +42,7 @@ def executed(path: Path) -> str:
 
 
 def lighter(png: str) -> str:
-    """A picture with the 256 colours that it needs most, a third of the size; base64, as given."""
+    """A picture with the 256 colors that it needs most, a third of the size; base64, as given."""
     picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
     buffer = io.BytesIO()
     picture.quantize(256, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)

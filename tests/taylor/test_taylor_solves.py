@@ -1,4 +1,4 @@
-"""Derivatives of any order through linear solves and factorisations."""
+"""Derivatives of any order through linear solves and factorizations."""
 
 import jax
 import jax.numpy as jnp

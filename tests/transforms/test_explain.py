@@ -161,7 +161,7 @@ def test_notebooks_show_a_table_and_the_pattern():
     assert "structured, forward" in html
     svg = ET.fromstring(html).find(".//svg")
     assert svg.get("aria-label") == "sparsity pattern, 4 x 5"
-    assert "color" not in html.replace("currentColor", "").lower(), "the page's own colours do"
+    assert "color" not in html.replace("currentColor", "").lower(), "the page's own colors do"
 
 
 def test_a_picture_stays_small():

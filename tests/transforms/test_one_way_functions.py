@@ -386,7 +386,7 @@ def test_the_hessian_of_an_ode_solver_which_calls_itself_in_its_rule():
     np.testing.assert_allclose(H.todense(), expected, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("loops", [False, True], ids=["transposed", "materialised"])
+@pytest.mark.parametrize("loops", [False, True], ids=["transposed", "materialized"])
 def test_complex_parts_of_a_real_function(loops):
     through = (lambda g: counted(lambda c: c / 2, 4 * g, 2)) if loops else (lambda g: g)
     turn = with_rule(

@@ -65,7 +65,7 @@ def test_an_array_of_steps_is_a_path():
     np.testing.assert_allclose(paths(visual.descent_path(rosenbrock, steps))[0].get_xydata(), steps)
 
 
-def test_several_paths_are_told_apart_without_colour():
+def test_several_paths_are_told_apart_without_color():
     ax = visual.descent_path(bowl, {rate: path(rate) for rate in (0.02, 0.1, 0.2)})
     assert labels(ax) == ["0.02", "0.1", "0.2"]
     looks = {(line.get_marker(), line.get_linestyle()) for line in paths(ax)}

@@ -1,4 +1,4 @@
-"""What notebooks show: small pieces of HTML in the colours of the page, without scripts."""
+"""What notebooks show: small pieces of HTML in the colors of the page, without scripts."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -69,12 +69,12 @@ def test_html_of(name):
     assert not [
         key for key in attributes if key.startswith("on") or key in {"href", "src", "class", "id"}
     ]
-    # the colours are those of the page, light or dark: only greys of lines are set, half transparent
-    colours = re.findall(r"(?:color|background|fill|stroke)[:=] *'?([^;'\"]*)", html)
-    colours += re.findall(r"solid ([^;'\"]*)", html)
-    assert {re.sub(r"rgba\(128,128,128,0.\d\)", "grey", colour) for colour in colours} <= {
+    # the colors are those of the page, light or dark: only grays of lines are set, half transparent
+    colors = re.findall(r"(?:color|background|fill|stroke)[:=] *'?([^;'\"]*)", html)
+    colors += re.findall(r"solid ([^;'\"]*)", html)
+    assert {re.sub(r"rgba\(128,128,128,0.\d\)", "gray", color) for color in colors} <= {
         "currentColor",
-        "grey",
+        "gray",
     }
 
 

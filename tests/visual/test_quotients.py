@@ -39,7 +39,7 @@ def test_secants_have_the_slopes_of_the_quotients_and_meet_the_curve():
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("x", "cubic(x)")
 
 
-def test_secants_are_told_apart_without_colour():
+def test_secants_are_told_apart_without_color():
     drawn = lines(visual.secants(cubic, 2.0))
     dashes = [str(line._unscaled_dash_pattern) + str(line.get_linewidth()) for line in drawn.values()]
     assert len(set(dashes)) == len(dashes) == 5

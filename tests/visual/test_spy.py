@@ -1,4 +1,4 @@
-"""The picture of a pattern: cells where the entries are, in the colours of the structure."""
+"""The picture of a pattern: cells where the entries are, in the colors of the structure."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ def image(ax):
 
 
 def legend(ax):
-    """The colour of each label."""
+    """The color of each label."""
     shown = ax.get_legend()
     if shown is None:
         return {}
@@ -43,7 +43,7 @@ def test_cells_are_where_the_entries_are(shape, rng):
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("input", "output")
 
 
-def test_diagonals_have_colours_that_get_lighter_outwards():
+def test_diagonals_have_colors_that_get_lighter_outwards():
     ax = visual.spy(banded(8, 1, 1))
     colors = legend(ax)
     assert list(colors) == ["main diagonal", "diagonal -1", "diagonal +1"]
@@ -92,7 +92,7 @@ def test_an_arrow_has_three_parts():
         assert len({round(lightness(color), 1) for color in colors.values()}) == 3
 
 
-def test_the_leaves_of_pytrees_are_divided_and_coloured():
+def test_the_leaves_of_pytrees_are_divided_and_colored():
     def residuals(cameras, points):
         return (cameras[:, None] * jnp.sum(points**2, axis=1)).ravel()
 
@@ -156,7 +156,7 @@ def test_patterns_without_entries(shape):
     ax.figure.canvas.draw()
 
 
-def test_dense_ones_have_one_colour():
+def test_dense_ones_have_one_color():
     ax = visual.spy(of_mask(np.ones((3, 4))))
     assert len(np.unique(image(ax).reshape(-1, 4), axis=0)) == 1
     assert legend(ax) == {}

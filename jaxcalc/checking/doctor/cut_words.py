@@ -196,7 +196,7 @@ def _product_or_stationary(
     if event.name in {"mul", "dot_general", "div", "conv_general_dilated"} and others:
         return (
             f"a product with zeros ({event.name})",
-            "the other factor is zero where this one is not: initialise it with other numbers, or look "
+            "the other factor is zero where this one is not: initialize it with other numbers, or look "
             "at the mask.",
             "warning",
         )

@@ -17,8 +17,8 @@ _COMPARABLE = 0.1  # of the largest cotangent that an argument gets
 _SHARE = 0.5  # of the whole scaling, that one equation has at the most
 
 _ADVICE = {
-    "explodes": "scale the weights down, normalise between the layers or steps, or clip the gradient.",
-    "vanishes": "use other initial weights, residual or gated connections, or normalise in between.",
+    "explodes": "scale the weights down, normalize between the layers or steps, or clip the gradient.",
+    "vanishes": "use other initial weights, residual or gated connections, or normalize in between.",
 }
 
 

@@ -40,7 +40,7 @@ def split_digits(seed: int = 0) -> Split:
 
 
 def initial_parameters(seed: int = 0) -> Parameters:
-    """Weights of variance 1 / inputs (LeCun's initialisation), biases zero."""
+    """Weights of variance 1 / inputs (LeCun's initialization), biases zero."""
     rng = np.random.default_rng(seed)
 
     def layer(inputs: int, outputs: int) -> dict[str, Any]:

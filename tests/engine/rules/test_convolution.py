@@ -135,7 +135,7 @@ NETS = {
         ),
         (2, 4),
     ),
-    "an image of one colour": Case(
+    "an image of one color": Case(
         lambda x: conv(kernel(3, 3, 1, 6), feature_group_count=3)(
             jnp.broadcast_to(x[:, None, None], (2, 4, 4, 3))
         ),

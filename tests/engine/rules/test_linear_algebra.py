@@ -1,4 +1,4 @@
-"""Solves, factorisations and transforms: dense within a matrix or a signal, separate in a batch."""
+"""Solves, factorizations and transforms: dense within a matrix or a signal, separate in a batch."""
 
 import jax
 import jax.numpy as jnp

@@ -55,7 +55,7 @@ CASES = {
         4 * 36,
     ),
     "batch norm": Case(lambda x: (x - x.mean(0)) / jnp.sqrt(x.var(0) + 1e-5), (4, 3), 3 * 16),
-    "standardised twice": Case(
+    "standardized twice": Case(
         lambda x: jax.nn.softmax(jax.nn.standardize(x, axis=-1) * 2, -1), (3, 4), 48
     ),
     "trapezoids": Case(lambda x: jnp.trapezoid(x, axis=1), (2, 4), 8),

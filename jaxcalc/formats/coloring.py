@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from jaxcalc.formats.pattern import SparsityPattern
     from jaxcalc.formats.sides import Side
 
-# each is lighter than the one before, so that they are told apart without colour
+# each is lighter than the one before, so that they are told apart without color
 DARK, BLUE, ORANGE, LIGHT = "#1b2a41", "#0072B2", "#E0762B", "#8CC5E8"
 # diagonals, from the nearest to the farthest
 _BELOW = ("#B3541E", "#D9813F", "#EDB27C", "#F6D7B8")
 _ABOVE = ("#0B5C94", "#3A8CC4", "#86BCE2", "#C2DDF1")
 _LISTED = 5  # more diagonals than these are summed up in the legend
 _ALTERNATING = 100  # more blocks than these are too small to alternate
-_LEAVES = 6  # more leaves than these are not coloured
+_LEAVES = 6  # more leaves than these are not colored
 
 
 class Group(NamedTuple):
-    """Entries of one colour.
+    """Entries of one color.
 
     Attributes:
         color: of its cells.
@@ -70,7 +70,7 @@ def _by_diagonal(pattern: SparsityPattern) -> tuple[list[Group], np.ndarray]:
 
 
 def _by_block(pattern: SparsityPattern, structure: Structure) -> tuple[list[Group], np.ndarray]:
-    """Blocks in two colours by turns."""
+    """Blocks in two colors by turns."""
     m, n = structure.block_shape
     label = f"blocks of {m:,} x {n:,}"
     if structure.blocks > _ALTERNATING:

@@ -22,7 +22,7 @@ Product = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
-class Colouring:
+class Coloring:
     """Which seeds share a product.
 
     Attributes:
@@ -36,18 +36,18 @@ class Colouring:
     count: int
 
     @cached_property
-    def colours(self) -> np.ndarray:
+    def colors(self) -> np.ndarray:
         """`[count]` a number for each seed, different for any two that an element has both of."""
-        return colours(self.elements, self.seeds, self.count)
+        return colors(self.elements, self.seeds, self.count)
 
     @property
     def products(self) -> int:
         """How many products it takes."""
-        return int(self.colours.max(initial=-1)) + 1
+        return int(self.colors.max(initial=-1)) + 1
 
     def places(self, size: int) -> np.ndarray:
         """`[nnz]` where each entry is in the results, a row of `size` for each product."""
-        return self.colours[self.seeds].astype(np.int64) * size + self.elements
+        return self.colors[self.seeds].astype(np.int64) * size + self.elements
 
     def entries(self, product: Product, size: int, block: int) -> Any:
         """`[nnz]` the entries, by products with `block` vectors `[count]` of zeros and ones at a time.
@@ -56,7 +56,7 @@ class Colouring:
         """
         turns = max(1, -(-self.products // block))
         numbers = np.arange(turns * block).reshape(turns, block)  # products over the end are zero
-        of_seeds = jnp.asarray(self.colours)
+        of_seeds = jnp.asarray(self.colors)
 
         def one(number: Any) -> Any:
             return product(of_seeds == number)
@@ -99,11 +99,11 @@ def one_product(
     return product
 
 
-def colours(rows: np.ndarray, cols: np.ndarray, seeds: int) -> np.ndarray:
+def colors(rows: np.ndarray, cols: np.ndarray, seeds: int) -> np.ndarray:
     """A number for each seed, different for any two of which some row has both: greedily, in order."""
     order = np.argsort(cols, kind="stable")
     starts = np.searchsorted(cols[order], np.arange(seeds + 1))
-    taken = [0] * (int(rows.max(initial=-1)) + 1)  # for each row, the colours in it as bits
+    taken = [0] * (int(rows.max(initial=-1)) + 1)  # for each row, the colors in it as bits
     found = np.zeros(seeds, np.int64)
     lines = rows[order].tolist()
     for number in range(seeds):
@@ -111,8 +111,8 @@ def colours(rows: np.ndarray, cols: np.ndarray, seeds: int) -> np.ndarray:
         used = 0
         for row in mine:
             used |= taken[row]
-        colour = (~used & (used + 1)).bit_length() - 1  # the lowest bit that is not set
-        found[number] = colour
+        color = (~used & (used + 1)).bit_length() - 1  # the lowest bit that is not set
+        found[number] = color
         for row in mine:
-            taken[row] |= 1 << colour
+            taken[row] |= 1 << color
     return found
