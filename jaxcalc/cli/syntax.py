@@ -43,7 +43,8 @@ def parse(source: str) -> ast.expr:
     dotted = _DOTTED.fullmatch(source)
     if dotted is not None and dotted[1].partition(".")[0] not in MODULES:
         raise UsageError(
-            f"{source} is no expression; for a function in a file write {dotted[1]}:{dotted[2]}"
+            f"attributes such as .{dotted[2]} are not allowed; for a function in a file write "
+            f"{dotted[1]}:{dotted[2]}"
         )
     tree = _parsed(source)
     _require_shallow(tree)
