@@ -21,7 +21,7 @@ from jaxcalc.cli.vocabulary import (
 _LONGEST = 4_000  # characters
 _PRODUCT = re.compile(r"(\d|\))\s*[a-zA-Z(]")  # what 2x and (x+1)(x-1) have in common
 _CALL = re.compile(r"\b([a-z]\w*)\s+([\w.]+)")  # sin x, a function before its argument
-_DOTTED = re.compile(r"((?:[^\W\d]\w*\.)*[^\W\d]\w*)\.([^\W\d]\w*)")  # my_module.loss
+_DOTTED = re.compile(r"((?:[^\W\d]\w*\.)*[^\W\d]\w*)\.([^\W\d_]\w*)")  # my_module.loss
 _DEEPEST = 200  # levels; each is two Python frames when the expression is evaluated
 LARGEST_INTEGER = 2**53  # beyond it a float no longer holds every integer
 
