@@ -51,6 +51,14 @@ _MEANT = [
     (["f"], "fun func function fn"),
     (["loss"], "f fun func function fn loss_fn"),
 ]
+_OF_OTHERS = {  # options that one looks for in the wrong function
+    **dict.fromkeys(
+        ("diagonal", "rows", "columns"),
+        "an option of jaxcalc.jacobian; for a Hessian: jaxcalc.jacobian(jaxcalc.gradient(f), {}=...)",
+    ),
+    **dict.fromkeys(("format", "mode", "memory_limit", "strict"), "an option of jaxcalc.jacobian"),
+    "order": "an option of jaxcalc.derivative; the second one of many variables is jaxcalc.hessian",
+}
 _ALIKE = 0.75  # how much of a name must be there for it to be a slip of the keyboard
 
 
@@ -152,7 +160,14 @@ def _refuse_unknown(api: str, unknown: list[str], known: Iterable[str]) -> None:
     if not unknown:
         return
     meant = _meant(unknown[0], known)
-    advice = f"did you mean {meant}?" if meant else f"it takes {', '.join(known)}."
+    others = _OF_OTHERS.get(unknown[0], "").format(unknown[0])
+    advice = (
+        f"did you mean {meant}?"
+        if meant
+        else f"it is {others}."
+        if others
+        else f"it takes {', '.join(known)}."
+    )
     raise TypeError(f"{api}: unknown keyword {unknown[0]}; {advice}")
 
 

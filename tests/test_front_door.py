@@ -150,6 +150,19 @@ def test_keywords_that_people_type(call, keyword, meant):
     assert found.startswith(f"{start}did you mean {meant}?" if meant else f"{start}it takes f, ")
 
 
+@pytest.mark.parametrize(
+    ("call", "keyword", "where"),
+    [
+        (jaxcalc.hessian, "diagonal", r"jacobian\(jaxcalc.gradient\(f\), diagonal=...\)\.$"),
+        (jaxcalc.gradient, "mode", r"an option of jaxcalc.jacobian\.$"),
+        (jaxcalc.jacobian, "order", "the second one of many variables is jaxcalc.hessian"),
+    ],
+)
+def test_options_of_other_functions(call, keyword, where):
+    text = refused(call, f, **{keyword: True})
+    assert re.match(rf"^{public_name(call)}: unknown keyword {keyword}; it is .*{where}", text), text
+
+
 def test_positions_and_names_in_one_call():
     both = "got both argnums=0 and argnames='x'; give one of them."
     for function in [*TRANSFORMATIONS, *EXAMINATIONS, jaxcalc.partial_derivative]:

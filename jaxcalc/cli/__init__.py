@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from jaxcalc.cli.errors import UsageError
-from jaxcalc.cli.parser import make_parser
+from jaxcalc.cli.parser import make_parser, unknown_command
 
 _MISTAKE = 2
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -34,7 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         0
     """
     words = sys.argv[1:] if argv is None else argv
-    options = make_parser().parse_args([_shielded(word) for word in words])
+    parser = make_parser()
+    unknown = unknown_command(words)
+    if unknown:
+        parser.error(unknown)
+    options = parser.parse_args([_shielded(word) for word in words])
     try:
         code = _run(options)
         sys.stdout.flush()  # a closed pipe shows here, not when the interpreter exits

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 
 import jaxcalc
-from jaxcalc.cli.errors import UsageError, users_mistakes
+from jaxcalc.cli.errors import UsageError, in_shell_words, users_mistakes
 from jaxcalc.cli.output import as_json, by_name, text
+from jaxcalc.cli.remarks import remarks
 from jaxcalc.cli.target import Target, read_target
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command found: for people, for programs, and for the shell."""
+    """What a command found: for people, for programs, and for the shell; remarks go to stderr."""
 
     text: str
     record: dict[str, Any]
     code: int = 0
+    remarks: Sequence[str] = ()
 
 
 def run_command(options: Any) -> int:
@@ -46,7 +49,9 @@ def run_command(options: Any) -> int:
         }
         print(as_json(header | answer.record))
     else:
-        print(answer.text)
+        print(in_shell_words(answer.text))
+    for remark in answer.remarks:
+        print(f"jaxcalc {options.command}: note: {remark}", file=sys.stderr)
     return answer.code
 
 
@@ -117,7 +122,7 @@ def _evaluated(target: Target, result: Any, levels: int) -> Answer:
     value = target.call(*target.values)
     arguments = [target.values[i] for i in target.chosen]
     named = by_name(result, value, arguments, target.chosen_names, levels)
-    return Answer(text(named), {"value": value, "result": named})
+    return Answer(text(named), {"value": value, "result": named}, 0, remarks(target, result))
 
 
 def _explain(target: Target, options: Any) -> Answer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +29,15 @@ RAISED_BY_USERS = (
     ValueError,
 )
 
-_LIBRARIES = tuple(str(Path(module.__file__).parent) for module in (jax, jaxcalc) if module.__file__)
+_LIBRARIES = tuple(
+    str(Path(module.__file__).parent) for module in (jax, jaxcalc, importlib) if module.__file__
+)
+# a call with options of its own, such as jaxcalc.jacobian(f, holomorphic=True), is Python and stays
+_COMMAND = re.compile(
+    r"\bjaxcalc\.(?:partial_)?(classify|derivative|gradient|jacobian|hessian|explain|check|diagnose)\b"
+    r"(?:\(f\))?(?![(=])"
+)
+_OPTION = re.compile(r"\bargnums or argnames\b")
 
 
 class UsageError(Exception):
@@ -48,9 +58,14 @@ def users_mistakes(doing: str) -> Iterator[None]:
     except RAISED_BY_USERS as error:
         text = str(error)
         if text.startswith("jaxcalc."):
-            raise UsageError(text.split(": ", 1)[-1]) from error
+            raise UsageError(in_shell_words(text.split(": ", 1)[-1])) from error
         summary = text.strip().split("\n", 1)[0]
         raise UsageError(f"{doing}: {type(error).__name__}: {summary}{_place(error)}") from error
+
+
+def in_shell_words(text: str) -> str:
+    """A message in which functions of Python are named by the commands that stand for them."""
+    return _OPTION.sub("--wrt", _COMMAND.sub(r"jaxcalc \1", text))
 
 
 def _place(error: BaseException) -> str:

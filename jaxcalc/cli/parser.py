@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from collections.abc import Sequence
+from difflib import get_close_matches
 
 import jaxcalc
 from jaxcalc.planning.memory import in_bytes
@@ -26,6 +28,20 @@ examples:
 
 exit codes: 0 all went well, 1 a check or a diagnosis found a fault, 2 a mistake in what was typed
 """
+
+_MEANT = {  # what people type for a command
+    "grad": "gradient",
+    "jac": "jacobian",
+    "jacfwd": "jacobian",
+    "jacrev": "jacobian",
+    "hess": "hessian",
+    "diff": "derivative",
+    "deriv": "derivative",
+    "d": "derivative",
+    "plan": "explain",
+    "doctor": "diagnose",
+    "kind": "classify",
+}
 
 _TARGET = """\
 TARGET is an expression or module:function.
@@ -67,6 +83,19 @@ def make_parser() -> argparse.ArgumentParser:
     for name, summary in _COMMANDS.items():
         _add_command(commands, name, summary)
     return parser
+
+
+def unknown_command(words: Sequence[str]) -> str:
+    """What to say of a first word that is no command; empty where it is one, or an option."""
+    known = ["tour", *_COMMANDS]
+    if not words or words[0].startswith("-") or words[0] in known:
+        return ""
+    word = words[0]
+    meant = _MEANT.get(word.lower()) or next(iter(get_close_matches(word.lower(), known, 1)), "")
+    start = f"there is no command {word!r}; "
+    if meant:
+        return f"{start}did you mean {meant}?"
+    return f"{start}it can be {', '.join(known)}, as in: jaxcalc derivative '2*x**3 + 5' --at 2"
 
 
 def _add_command(

@@ -20,6 +20,8 @@ from jaxcalc.cli.vocabulary import (
 
 _LONGEST = 4_000  # characters
 _PRODUCT = re.compile(r"(\d|\))\s*[a-zA-Z(]")  # what 2x and (x+1)(x-1) have in common
+_CALL = re.compile(r"\b([a-z]\w*)\s+([\w.]+)")  # sin x, a function before its argument
+_DOTTED = re.compile(r"((?:[^\W\d]\w*\.)*[^\W\d]\w*)\.([^\W\d_]\w*)")  # my_module.loss
 _DEEPEST = 200  # levels; each is two Python frames when the expression is evaluated
 LARGEST_INTEGER = 2**53  # beyond it a float no longer holds every integer
 
@@ -37,6 +39,12 @@ def parse(source: str) -> ast.expr:
         raise UsageError(
             f"the expression has {len(source)} characters and the limit is {_LONGEST}; write a "
             "function in a file and give module:function"
+        )
+    dotted = _DOTTED.fullmatch(source)
+    if dotted is not None and dotted[1].partition(".")[0] not in MODULES:
+        raise UsageError(
+            f"attributes such as .{dotted[2]} are not allowed; for a function in a file write "
+            f"{dotted[1]}:{dotted[2]}"
         )
     tree = _parsed(source)
     _require_shallow(tree)
@@ -64,7 +72,11 @@ def _parsed(source: str) -> ast.expr:
         raise _too_deep() from None
     except ValueError as error:  # a null byte, or an integer of thousands of digits
         raise UsageError(f"cannot read the expression: {error}") from None
-    hint = "; a product is written 2*x" if _PRODUCT.search(source) else ""
+    call = _CALL.search(source)
+    if call is not None and call[1] in FUNCTIONS:
+        hint = f"; write {call[1]}({call[2]})"
+    else:
+        hint = "; a product is written 2*x" if _PRODUCT.search(source) else ""
     raise UsageError(f"cannot read the expression: {message}{hint}{_pointer(source, offset - 1)}")
 
 

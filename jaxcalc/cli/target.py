@@ -128,6 +128,11 @@ def _argument_names(
         try:
             signature.bind(*positional, **named)
         except TypeError as error:
+            if not (positional or named):
+                raise UsageError(
+                    f"no values to call {text}{signature} with; give them, such as --at "
+                    + " ".join(f"{name}=1,2,3" for name in _required(signature))
+                ) from None
             raise UsageError(f"--at does not fit {text}{signature}: {error}") from None
     known = positional_names(f)
     unnamed = [f"argument{i}" for i in range(len(known), len(positional))]
@@ -135,6 +140,15 @@ def _argument_names(
     if not names:
         raise UsageError(f"no values to call {text} with; give them, such as --at 2 or --at x=1,2,3")
     return names
+
+
+def _required(signature: inspect.Signature) -> list[str]:
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [
+        name
+        for name, p in signature.parameters.items()
+        if p.default is inspect.Parameter.empty and p.kind not in variadic
+    ]
 
 
 def _by_position(f: Callable[..., Any], positional: int, names: tuple[str, ...]) -> Callable[..., Any]:

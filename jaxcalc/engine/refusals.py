@@ -14,9 +14,13 @@ from jaxcalc.engine.source import named_with_line
 
 @contextmanager
 def reverse_mode_explained(
-    api: str, name: str, call: Callable[..., tuple[Any, Any]], *arguments: Any
+    api: str,
+    name: str,
+    call: Callable[..., tuple[Any, Any]],
+    *arguments: Any,
+    instead: str = "jaxcalc.jacobian, and jaxcalc.derivative for one scalar argument, go forward",
 ) -> Iterator[None]:
-    """Around a gradient of `call`, which gives output and aux: JAX's refusal says what to use instead.
+    """Around a gradient of `call`, which gives output and aux: JAX's refusal says what to do.
 
     The function is traced again only once JAX has refused it.
 
@@ -32,11 +36,7 @@ def reverse_mode_explained(
         found = obstacles(program, program.invars)
         if "reverse" not in found:
             raise
-        forward = (
-            "jaxcalc.jacobian, and jaxcalc.derivative for one scalar argument, go forward"
-            if "forward" not in found
-            else "forward mode is not there either"
-        )
+        forward = instead if "forward" not in found else "forward mode is not there either"
         raise ValueError(
             f"{api}: {name} has no reverse mode, because of {named_with_line(found['reverse'])} with "
             f"an unknown number of steps; {forward}. A loop of known length, lax.scan or fori_loop "

@@ -141,14 +141,14 @@ class Jacobian:
 
     def __mul__(self, factor: Any) -> Any:
         if np.ndim(factor) != 0 or isinstance(factor, Jacobian):
-            return NotImplemented
+            raise _only("J * c", "a number c; for a product of matrices write J @ v", factor)
         return Jacobian(self.values * factor, self.layout)
 
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: Any) -> Any:
         if np.ndim(divisor) != 0 or isinstance(divisor, Jacobian):
-            return NotImplemented
+            raise _only("J / c", "a number c", divisor)
         return Jacobian(self.values / divisor, self.layout)
 
     def __neg__(self) -> Jacobian:
@@ -156,15 +156,17 @@ class Jacobian:
 
     def __add__(self, other: Any) -> Any:
         if not isinstance(other, Jacobian):
-            return NotImplemented
+            raise _only("J1 + J2", "two Jacobians", other)
         require_same_layout("+", self, other)
         return Jacobian(self.values + other.values, self.layout)
 
     def __sub__(self, other: Any) -> Any:
         if not isinstance(other, Jacobian):
-            return NotImplemented
+            raise _only("J1 - J2", "two Jacobians", other)
         require_same_layout("-", self, other)
         return Jacobian(self.values - other.values, self.layout)
+
+    __radd__, __rsub__ = __add__, __sub__  # of what is no Jacobian, which they refuse
 
     def todense(self) -> Any:
         """What `format="dense"` gives.
@@ -308,6 +310,15 @@ def require_unbatched(name: str, matrix: Jacobian) -> None:
             f"[{matrix.nnz}]: this is a batch of Jacobians, as vmap returns it. Call it for each "
             "one: jax.vmap(lambda J: ...)(J)."
         )
+
+
+def _only(operation: str, operands: str, given: Any) -> TypeError:
+    shape = getattr(given, "shape", ())
+    shown = f"{type(given).__name__}{f' of shape {list(shape)}' if shape else ''}"
+    return TypeError(
+        f"jaxcalc.Jacobian: {operation} takes {operands}, got {shown}; compute with J.matrix() or "
+        "J.to_scipy() instead."
+    )
 
 
 def require_same_layout(sign: str, left: Jacobian, right: Jacobian) -> None:

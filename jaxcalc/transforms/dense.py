@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from math import prod
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from jaxcalc.engine.dense import (
 from jaxcalc.engine.directions import Direction, directions_allowed
 from jaxcalc.engine.failures import Failures
 from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
+from jaxcalc.engine.refusals import reverse_mode_explained
 from jaxcalc.engine.registry import Context
 from jaxcalc.engine.vanishing import is_finite_in_reverse_alone
 from jaxcalc.flat import FlatMap, as_forward_types, require_differentiable_output, require_real_side
@@ -80,7 +82,8 @@ def dense_jacobian(
         return flat.value(values), aux, flat.jacobian(blocks, [jnp.shape(y) for y in values])
 
     if options.mode == "reverse":
-        return run("reverse")
+        with _reverse_explained(flat, options):
+            return run("reverse")
     if options.mode == "forward":
         return _forward(flat, options, lambda wrap: run("forward", wrap), failures)
     output, allowed, rather_reverse = _trace(flat, options, failures, allow_int=True)
@@ -100,6 +103,12 @@ def dense_jacobian(
     direction = next(iter(allowed)) if len(allowed) == 1 else cheaper
     other: Direction = "reverse" if direction == "forward" else "forward"
     return failures.in_turn(lambda way: run(way, None, output), (direction, other))
+
+
+def _reverse_explained(flat: FlatMap, options: Options) -> AbstractContextManager[None]:
+    """Around what was asked to go in reverse."""
+    instead = "leave mode='reverse' out, and it goes forward"
+    return reverse_mode_explained(options.api, "f", flat, flat.leaves, instead=instead)
 
 
 def dense_hessian(
@@ -146,7 +155,8 @@ def dense_hessian(
     if options.mode == "forward":
         return _forward(flat, options, lambda wrap: run(("forward", "forward"), wrap), failures)
     if options.mode == "reverse":
-        return run(("reverse", "reverse"))
+        with _reverse_explained(flat, options):
+            return run(("reverse", "reverse"))
     _, allowed, _ = _trace(flat, options, failures)
     directions, is_replaced = hessian_directions(
         allowed, lambda: _directions_of_gradient(flat, options, failures)

@@ -10,7 +10,7 @@ import pytest
 
 import jaxcalc
 from jaxcalc.cli import main
-from jaxcalc.cli.errors import UsageError
+from jaxcalc.cli.errors import UsageError, in_shell_words
 
 MODULE = """
 import jax
@@ -108,7 +108,6 @@ def mistake(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (["hessian", "4*v[0]**4*v[1]**3", "--at", "[1,2]"], "[[384.0, 192.0],\n [192.0,  48.0]]"),
         (["gradient", "sum(a@a)", "--at", "a=[[1,2],[3,4]]"], "[[ 7.0, 11.0],\n [ 9.0, 13.0]]"),
         (["derivative", "5", "--at", "2"], "0.0"),
-        (["derivative", "log(x)", "--at", "0"], "inf"),
     ],
 )  # fmt: skip
 def test_answers(capsys: pytest.CaptureFixture[str], words: list[str], expected: str) -> None:
@@ -117,7 +116,7 @@ def test_answers(capsys: pytest.CaptureFixture[str], words: list[str], expected:
 
 def test_classify(capsys: pytest.CaptureFixture[str]) -> None:
     shown = answer(capsys, "classify", "[x[0]*x[1], x[2]]", "--at", "1,2,3", "--dtype", "float32")
-    assert shown == "Jacobian: float32[3] -> float32[2] (R^3 -> R^2), shape [2,3]: use jaxcalc.jacobian"
+    assert shown == "Jacobian: float32[3] -> float32[2] (R^3 -> R^2), shape [2,3]: use jaxcalc jacobian"
     found = record(capsys, "classify", "x*z", "--at", "x=1", "z=2", "--wrt", "x")
     assert (found["name"], found["spaces"], found["shapes"]) == ("partial derivative", "R -> R", [[]])
 
@@ -134,8 +133,56 @@ def test_json_holds_the_question_and_the_answer(capsys: pytest.CaptureFixture[st
     }
 
 
+@pytest.mark.parametrize(
+    ("words", "notes"),
+    [
+        (["derivative", "abs(x)", "--at", "0"], ["x = 0 is a kink: slopes -1 and 1"]),
+        (["derivative", "3*t + maximum(t, 2*t)", "--at", "0"], ["t = 0 is a kink: slopes 4 and 5"]),
+        (["gradient", "relu(x - 2)", "--at", "2"], ["x = 2 is a kink: slopes 0 and 1"]),
+        (["hessian", "where(x > 0, x, 2*x)", "--at", "0"], ["x = 0 is a kink: slopes 2 and 1"]),
+        (["derivative", "1/x", "--at", "0"], ["x = 0: division by zero gives an infinity"]),
+        (["derivative", "x**x", "--at", "0"], ["x = 0: x**0.0 at 0: its derivative is"]),
+        (["derivative", "log(x)", "--at", "x=-1"], ["x = -1: log of -1, below 0, is NaN"]),
+        (["derivative", "x**1.5", "--at", "0", "--order", "2"], ["x = 0: the result is not finite"]),
+        (
+            ["gradient", "sum(abs(x))", "--at", "0,1"],
+            ["this point: abs at 0 has a kink here: the slop"],
+        ),
+        (["gradient", "sqrt(x)*z", "--at", "x=0", "z=2"], ["x = 0, z = 2: sqrt has an infinite deri"]),
+        (["derivative", "x*abs(x)", "--at", "0"], []),
+        (["derivative", "1/x", "--at", "1"], []),
+        (["derivative", "log(x)", "--at", "0"], ["x = 0: log(0) is -inf"]),
+    ],
+)
+def test_kinks_poles_and_nan_are_noted(
+    capsys: pytest.CaptureFixture[str], words: list[str], notes: list[str]
+) -> None:
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert len(lines) == len(notes), err
+    for line, note in zip(lines, notes, strict=True):
+        assert line.startswith(f"jaxcalc {words[0]}: note: {note}")
+    assert "note" not in out
+    assert main([*words, "--json"]) == 0
+    json.loads(capsys.readouterr().out)
+
+
+def test_commands_are_named_in_messages() -> None:
+    for python, shell in (
+        ("use jaxcalc.jacobian.", "use jaxcalc jacobian."),
+        ("jaxcalc.jacobian(f) goes", "jaxcalc jacobian goes"),
+        ("use jaxcalc.partial_derivative", "use jaxcalc derivative"),
+        ("choose others with argnums or argnames, or", "choose others with --wrt, or"),
+        ("jaxcalc.jacobian(f, holomorphic=True)", "jaxcalc.jacobian(f, holomorphic=True)"),
+        ("jaxcalc.sparsity", "jaxcalc.sparsity"),
+    ):
+        assert in_shell_words(python) == shell
+
+
 def test_json_without_what_json_lacks(capsys: pytest.CaptureFixture[str]) -> None:
-    found = record(capsys, "derivative", "[log(x), sqrt(x - 1)]", "--at", "0")
+    assert main(["derivative", "[log(x), sqrt(x - 1)]", "--at", "0", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert found["value"] == ["-inf", "nan"]
     assert found["result"] == ["inf", "nan"]
 
@@ -223,7 +270,8 @@ def test_check_is_not_fooled_where_quotients_say_nothing(capsys: pytest.CaptureF
         (["derivative", "x", "--at", "1", "--wrt", "y"], "--wrt: no argument 'y'; it can be x"),
         (["derivative", "x", "--at", "1", "--order", "0"], "order must be an integer of 1 or more"),
         (["derivative", "x", "--at", "1", "--order", "two"], "invalid int value: 'two'"),
-        (["derivative", "x", "--at", "1,2"], "its derivative is a Jacobian; use jaxcalc.jacobian"),
+        (["derivative", "x", "--at", "1,2"], "its derivative is a Jacobian; use jaxcalc jacobian"),
+        (["jacobian", "x", "--args", "int32[3]"], "is a shape; jaxcalc jacobian needs values"),
         (["gradient", "x", "--at", "1,2"], "a gradient needs a scalar output"),
         (["gradient", "x", "--at", "1", "--dtype", "int8"], "choose from"),
         (["gradient", "x", "--at", "1", "--mode", "forward"], "unrecognized arguments"),
@@ -231,11 +279,19 @@ def test_check_is_not_fooled_where_quotients_say_nothing(capsys: pytest.CaptureF
         (["gradient", "x[7]", "--at", "1,2"], "index 7 is out of bounds"),
         (["gradient", "a @ [1,2,3]", "--at", "a=1,2"], "the function raised"),
         (["hessian", "x", "--at", "1", "--mode", "sideways"], "invalid choice: 'sideways'"),
-        (["nosuch"], "invalid choice: 'nosuch'"),
+        (["nosuch"], "jaxcalc: error: there is no command 'nosuch'; it can be tour, classify, deri"),
+        (["grad", "x", "--at", "1"], "there is no command 'grad'; did you mean gradient?"),
+        (["hesian", "x", "--at", "1"], "there is no command 'hesian'; did you mean hessian?"),
+        (["x**2", "--at", "1"], "as in: jaxcalc derivative '2*x**3 + 5' --at 2"),
+        (["derivative", "sin x", "--at", "1"], "invalid syntax; write sin(x)"),
+        (["derivative", "2 + exp 3.5", "--at", "1"], "write exp(3.5)"),
+        (["derivative", "2 x", "--at", "1"], "a product is written 2*x"),
+        (["gradient", "my_module.loss", "--at", "1"], "for a function in a file write my_module:loss"),
+        (["gradient", "a.b.loss", "--at", "1"], "write a.b:loss"),
         (["--nosuch"], "--nosuch"),
         (
             ["gradient", "no_such_module:f", "--at", "1"],
-            "cannot import no_such_module: ModuleNotFoundError",
+            "cannot import no_such_module: ModuleNotFoundError: No module named 'no_such_module'\n",
         ),
         (["gradient", "math:no_such", "--at", "1"], "math has no function 'no_such'; it has acos"),
         (["gradient", "math:pi", "--at", "1"], "math:pi is a float, not a function"),
@@ -256,6 +312,7 @@ def test_mistakes_in_a_module(module: str, tmp_path: Path, capsys: pytest.Captur
         capsys, "gradient", f"{module}:power", "--at", "1"
     )
     assert "no values to call" in mistake(capsys, "gradient", f"{module}:total")
+    assert "such as --at x=1,2,3 exponent=1,2,3" in mistake(capsys, "explain", f"{module}:power")
     assert "int" in mistake(capsys, "gradient", f"{module}:integer", "--at", "1.5")
     (tmp_path / f"{module}_b.py").write_text("def f(:\n")
     assert "SyntaxError" in mistake(capsys, "gradient", f"{module}_b:f", "--at", "1")

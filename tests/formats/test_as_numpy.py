@@ -90,6 +90,25 @@ def test_traced_values_are_refused_with_what_to_use():
     np.testing.assert_array_equal(found, structured(jnp.ones(4)))
 
 
+def test_operations_that_are_not_there_say_what_is():
+    J, dense = structured(jnp.ones(4)), np.ones((3, 4))
+    for operation, text in (
+        (lambda: J + 1, r"J1 \+ J2 takes two Jacobians, got int; compute with J.matrix\(\)"),
+        (lambda: 1 + J, r"J1 \+ J2 takes two Jacobians, got int"),
+        (lambda: J - dense, r"J1 - J2 takes two Jacobians, got ndarray of shape \[3, 4\]"),
+        (lambda: dense - J, r"J1 - J2 takes two Jacobians, got ndarray of shape \[3, 4\]"),
+        (lambda: jnp.asarray(dense) + J, r"J1 \+ J2 takes two Jacobians, got ArrayImpl of shape"),
+        (
+            lambda: J * J,
+            r"J \* c takes a number c; for a product of matrices write J @ v, got Jac",
+        ),
+        (lambda: dense * J, r"J \* c takes a number c; .* got ndarray of shape \[3, 4\]"),
+        (lambda: J / dense, r"J / c takes a number c, got ndarray of shape \[3, 4\]"),
+    ):
+        with pytest.raises(TypeError, match=rf"^jaxcalc.Jacobian: {text}"):
+            operation()
+
+
 def test_a_batch_and_an_element_are_refused():
     J = jax.vmap(structured)(jnp.ones((2, 4)))
     with pytest.raises(ValueError, match=r"^jaxcalc.Jacobian.toarray: .* this is a batch of Jacobians"):
