@@ -10,6 +10,7 @@ from tests.checking import (
     faults_in_values,
     faults_of_lookups,
     faults_of_missing_data,
+    faults_of_mutable_arrays,
     faults_of_overflow,
     faults_of_scale,
     faults_of_spectra,
@@ -23,6 +24,7 @@ HEALTHY = (
     | faults_in_one_direction.HEALTHY
     | faults_of_lookups.HEALTHY
     | faults_of_missing_data.HEALTHY
+    | faults_of_mutable_arrays.HEALTHY
     | faults_of_overflow.HEALTHY
     | faults_of_spectra.HEALTHY
 )
@@ -36,6 +38,7 @@ __all__ = [
     "faults_in_values",
     "faults_of_lookups",
     "faults_of_missing_data",
+    "faults_of_mutable_arrays",
     "faults_of_overflow",
     "faults_of_scale",
     "faults_of_spectra",

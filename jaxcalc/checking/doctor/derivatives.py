@@ -18,6 +18,7 @@ from jaxcalc.checking.doctor.derivative_causes import (
 )
 from jaxcalc.checking.doctor.forward import Forward
 from jaxcalc.checking.doctor.pullback import Pullback, local_pullback
+from jaxcalc.checking.doctor.refs import WRITES
 from jaxcalc.checking.doctor.runner import Where, run_inside
 from jaxcalc.checking.doctor.sample import Sample, sample_at
 from jaxcalc.checking.doctor.tape import JOIN, Event, Tape, finite, not_finite
@@ -288,7 +289,7 @@ def _refusals(tape: Tape, pullback: Pullback) -> list[Finding]:
 
 
 def _derivative(event: Event) -> str:
-    return "reverse mode" if event.name == "custom_jvp_call" else "derivative"
+    return "reverse mode" if event.name in {"custom_jvp_call", *WRITES} else "derivative"
 
 
 def _without_derivative(event: Event) -> str:
@@ -299,6 +300,8 @@ def _without_derivative(event: Event) -> str:
             "iterative solver, a callback): differentiate forward (jaxcalc.jacobian, jax.jacfwd), or "
             "give the function a jax.custom_vjp."
         )
+    if event.name in WRITES:
+        return "use x.at[i].set(number) in the place of a mutable array, or differentiate forward."
     if event.name.startswith("custom_vjp_call"):
         return "look at its backward rule, which raises this."
     return "give the function around it a jax.custom_jvp, or keep it out of what is differentiated."

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
+from jaxcalc.checking.doctor import refs
 from jaxcalc.checking.doctor.tape import GATHER_STEPS, JOIN, SPLIT, Event, Tape, is_key
 from jaxcalc.engine import bodies, equations
 from jaxcalc.engine.source import Place, source_place
@@ -33,10 +35,13 @@ class Runner:
     Attributes:
         tape: what is written.
         budget: how many more equations of loops may be run one by one.
+        contents: for each mutable array, by its number, the number of what it holds.
     """
 
     tape: Tape = field(default_factory=Tape)
     budget: int = field(default_factory=lambda: _LONGEST)
+    contents: dict[int, int] = field(default_factory=dict)
+    _pure: dict[int, JaxprEqn] = field(default_factory=dict)  # by the id of the equation
 
     def start(self, closed: ClosedJaxpr, leaves: Sequence[Any]) -> Tape:
         """Evaluate a program whose inputs are the leaves that the derivative is taken by."""
@@ -48,7 +53,7 @@ class Runner:
     def run(self, closed: ClosedJaxpr, operands: Sequence[int], where: Where) -> list[int]:
         """The numbers of the results of a program, for the numbers of its operands."""
         jaxpr = closed.jaxpr
-        known = [self.tape.constant(x) for x in closed.consts]
+        known = [self._constant(x) for x in closed.consts]
         numbers: dict[Any, int] = dict(zip(jaxpr.constvars, known, strict=True))
         numbers.update(zip(jaxpr.invars, operands, strict=True))
 
@@ -78,8 +83,42 @@ class Runner:
         event = Event(eqn.primitive.name, eqn, tuple(operands), (), place, where.calls, where.step)
         if event.name in {"scan", "while"}:
             self.tape.cut_short.append(event)
+        if event.name in {refs.MAKES, refs.HANDS_OUT, refs.ENDS} or any(
+            i in self.contents for i in operands
+        ):
+            return self._mutable(event, eqn)
         values = [self.tape.values[i] for i in operands]
         return self.tape.record(event, equations.bind(eqn, values))
+
+    def _constant(self, x: Any) -> int:
+        if not isinstance(x, jax.ref.Ref):
+            return self.tape.constant(x)
+        return self._holder(self.tape.constant(x[...]))
+
+    def _holder(self, content: int) -> int:
+        """The number of a mutable array that holds a value."""
+        number = self.tape.constant(np.zeros(0, bool))
+        self.contents[number] = content
+        return number
+
+    def _mutable(self, event: Event, eqn: JaxprEqn) -> Sequence[int]:
+        """An equation with mutable arrays: an event that reads and makes what these hold."""
+        held = [i for i in event.inputs if i in self.contents]
+        if event.name == refs.MAKES:
+            return [self._holder(event.inputs[0])]
+        if event.name == refs.HANDS_OUT:
+            return [self.contents[event.inputs[0]]]
+        if event.name == refs.ENDS:
+            return []
+        mutable = [i in self.contents for i in event.inputs]
+        event.inputs = tuple(self.contents.get(i, i) for i in event.inputs)
+        values = [self.tape.values[i] for i in event.inputs]
+        if id(eqn) not in self._pure:
+            self._pure[id(eqn)] = refs.pure(eqn, values, mutable)
+        event.eqn = self._pure[id(eqn)]
+        results = self.tape.record(event, equations.bind(event.eqn, values))
+        self.contents.update(zip(held, results[len(eqn.outvars) :], strict=True))
+        return results[: len(eqn.outvars)]
 
     def _affords(self, eqn: JaxprEqn, steps: int) -> bool:
         return steps * equations.count(equations.scan(eqn).body.jaxpr) <= self.budget
