@@ -25,6 +25,7 @@ from jaxcalc.checking.doctor.casts import cast_findings
 from jaxcalc.checking.doctor.derivatives import derivative_findings
 from jaxcalc.checking.doctor.forward import Forward
 from jaxcalc.checking.doctor.kinks import kink_findings
+from jaxcalc.checking.doctor.out_of_bounds import bounds_findings
 from jaxcalc.checking.doctor.paths import zero_findings
 from jaxcalc.checking.doctor.precision import precision_findings
 from jaxcalc.checking.doctor.pullback import pull_back
@@ -127,6 +128,7 @@ def _findings(tape: Tape, flat: FlatMap, closed: ClosedJaxpr) -> list[Finding]:
         *value_findings(tape, names),
         *derivative_findings(tape, pullback, forward, names),
         *spectrum_findings(tape, pullback),
+        *bounds_findings(tape, pullback),
         *zero_findings(tape, pullback, names),
         *scale_findings(tape, pullback, names),
         *precision_findings(tape, pullback),

@@ -8,6 +8,7 @@ from tests.checking import (
     faults_in_derivatives,
     faults_in_one_direction,
     faults_in_values,
+    faults_of_indices,
     faults_of_lookups,
     faults_of_missing_data,
     faults_of_mutable_arrays,
@@ -22,6 +23,7 @@ from tests.checking.faults import FAULTS, matches
 HEALTHY = (
     healthy.functions()
     | faults_in_one_direction.HEALTHY
+    | faults_of_indices.HEALTHY
     | faults_of_lookups.HEALTHY
     | faults_of_missing_data.HEALTHY
     | faults_of_mutable_arrays.HEALTHY
@@ -36,6 +38,7 @@ __all__ = [
     "faults_in_derivatives",
     "faults_in_one_direction",
     "faults_in_values",
+    "faults_of_indices",
     "faults_of_lookups",
     "faults_of_missing_data",
     "faults_of_mutable_arrays",

@@ -18,7 +18,7 @@ from jaxcalc.checking.doctor.derivative_causes import (
 )
 from jaxcalc.checking.doctor.forward import Forward
 from jaxcalc.checking.doctor.pullback import Pullback, local_pullback
-from jaxcalc.checking.doctor.refs import WRITES
+from jaxcalc.checking.doctor.refusals import refusal_findings
 from jaxcalc.checking.doctor.runner import Where, run_inside
 from jaxcalc.checking.doctor.sample import Sample, sample_at
 from jaxcalc.checking.doctor.tape import JOIN, Event, Tape, finite, not_finite
@@ -59,7 +59,7 @@ def derivative_findings(
     ]
     # a chain that overflows does so in both directions, at other equations
     found += [f for f in in_forward if not (found and is_overflow(f.cause))]
-    return [*_once(found)[:_MOST], *_refusals(tape, pullback)]
+    return [*_once(found)[:_MOST], *refusal_findings(tape, pullback)]
 
 
 def _in_reverse(
@@ -269,39 +269,3 @@ def _inside_rule(tape: Tape, event: Event) -> tuple[Why, Place | None] | None:
         jax.make_jaxpr(rule)(*chosen), chosen, Where(event.place, event.calls, event.step)
     )
     return first_maker(inside, inside.outputs)
-
-
-def _refusals(tape: Tape, pullback: Pullback) -> list[Finding]:
-    return [
-        Finding(
-            "error",
-            "derivative",
-            f"JAX has no {_derivative(event)} of {event.name}: {said}",
-            _without_derivative(event),
-            *(event.place or ("", 0)),
-            "",
-            event.name,
-            event.step,
-        )
-        for event, said in list(pullback.refused.items())[:_MOST]
-        if event not in tape.cut_short
-    ]
-
-
-def _derivative(event: Event) -> str:
-    return "reverse mode" if event.name in {"custom_jvp_call", *WRITES} else "derivative"
-
-
-def _without_derivative(event: Event) -> str:
-    """What to do about an event that JAX cannot differentiate in reverse."""
-    if event.name == "custom_jvp_call":
-        return (
-            "what its rule does to the tangents has no transpose (a loop of unknown length, an "
-            "iterative solver, a callback): differentiate forward (jaxcalc.jacobian, jax.jacfwd), or "
-            "give the function a jax.custom_vjp."
-        )
-    if event.name in WRITES:
-        return "use x.at[i].set(number) in the place of a mutable array, or differentiate forward."
-    if event.name.startswith("custom_vjp_call"):
-        return "look at its backward rule, which raises this."
-    return "give the function around it a jax.custom_jvp, or keep it out of what is differentiated."

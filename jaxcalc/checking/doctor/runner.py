@@ -210,8 +210,10 @@ def run_inside(closed: ClosedJaxpr, values: Sequence[Any], where: Where) -> Tape
 
 
 def of_call(event: Event) -> ClosedJaxpr | None:
-    """The program of a `custom_jvp` function and its kin; None for other events."""
+    """The program of a `custom_jvp` or `custom_vmap` function and its kin; None for other events."""
     if event.eqn is None:
         return None
+    if event.name == "custom_vmap_call":
+        return ClosedJaxpr(equations.programs(event.eqn)[0], ())
     inner = equations.linear_map(event.eqn)
     return None if inner is None or len(inner.operands) != len(event.inputs) else inner.program

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxcalc.checking.doctor.runner import Where, of_call, run_inside
 from jaxcalc.checking.doctor.sample import sample_at
-from jaxcalc.checking.doctor.tape import Event, Tape, finite, not_finite
+from jaxcalc.checking.doctor.tape import MOVES, Event, Tape, finite, not_finite
 from jaxcalc.checking.doctor.value_causes import Why, why_constant, why_value
 from jaxcalc.checking.findings import Finding
 from jaxcalc.engine.source import Place
@@ -92,6 +92,11 @@ class _Origins:
         if not self.constants or self.leaves or self.makers or self.turned:
             return None
         reader = self.readers.get(self.constants[0])
+        last = reader
+        while last is not None and last.name in MOVES | {"convert_element_type"}:
+            last = self.readers.get(last.outputs[0])
+        if last is not None and last.name.startswith("scatter"):
+            reader = last
         why = why_constant(reader, _has_nan(self.tape, self.constants[0]))
         return why, None if reader is None else reader.place
 
