@@ -37,7 +37,7 @@ from jaxcalc.checking.doctor.values import value_findings
 from jaxcalc.checking.findings import Diagnosis, Finding, in_order
 from jaxcalc.concrete import UNTRACEABLE, require_values
 from jaxcalc.drop_in import require_booleans
-from jaxcalc.engine.source import raised_at
+from jaxcalc.engine.source import NOWHERE, raised_at
 from jaxcalc.flat import FlatMap
 
 _API = "jaxcalc.diagnose"
@@ -146,7 +146,7 @@ def _loops_cut_short(tape: Tape) -> list[Finding]:
             f"this {event.name} has too many steps to be run equation by equation: it was run as one, "
             "and nothing inside of it was looked at",
             "diagnose it with fewer steps, or diagnose its body alone.",
-            *(event.place or ("", 0)),
+            *(event.place or NOWHERE),
             "",
             event.name,
             event.step,

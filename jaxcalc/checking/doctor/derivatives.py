@@ -26,7 +26,7 @@ from jaxcalc.checking.doctor.value_causes import Why
 from jaxcalc.checking.doctor.values import first_maker, held_by
 from jaxcalc.checking.findings import Finding
 from jaxcalc.engine import equations
-from jaxcalc.engine.source import Place
+from jaxcalc.engine.source import NOWHERE, Place
 
 _MOST = 8  # findings of one kind
 _FAR = 200  # events after an equation that are searched for the branch it is in
@@ -147,7 +147,7 @@ def _finding(
         "derivative",
         f"{why.cause} (derivative with respect to {some}{alone})",
         why.advice,
-        *(place or ("", 0)),
+        *(place or NOWHERE),
         reached[0] if len(reached) == 1 else "",
         event.name,
         event.step,
@@ -180,7 +180,7 @@ def _finding_forward(
         "derivative",
         f"{why.cause}{zero} (in forward mode alone; no cotangent carries it back to an argument)",
         f"{why.advice.rstrip('.')}; or differentiate in reverse, as jaxcalc.gradient does.",
-        *(place or ("", 0)),
+        *(place or NOWHERE),
         "",
         event.name,
         event.step,

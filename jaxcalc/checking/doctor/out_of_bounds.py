@@ -11,6 +11,7 @@ from jaxcalc.checking.doctor.pullback import Pullback
 from jaxcalc.checking.doctor.tape import Event, Tape
 from jaxcalc.checking.findings import Finding
 from jaxcalc.engine import layouts
+from jaxcalc.engine.source import NOWHERE
 
 
 def bounds_findings(tape: Tape, pullback: Pullback) -> list[Finding]:
@@ -61,7 +62,7 @@ def _finding(event: Event, index: int, length: int) -> Finding:
         f"an index is out of bounds: of {length} elements JAX reads number {nearest} for {index}, and "
         "says nothing",
         "look at the indices, or choose what stands there with x.at[i].get(mode='fill', fill_value=0).",
-        *(event.place or ("", 0)),
+        *(event.place or NOWHERE),
         "",
         event.name,
         event.step,

@@ -6,6 +6,7 @@ from jaxcalc.checking.doctor.pullback import Pullback
 from jaxcalc.checking.doctor.refs import WRITES
 from jaxcalc.checking.doctor.tape import Event, Tape
 from jaxcalc.checking.findings import Finding
+from jaxcalc.engine.source import NOWHERE
 
 _MOST = 8
 _PYTHON = "it calls a function of Python, which JAX does not see into"
@@ -51,7 +52,7 @@ def refusal_findings(tape: Tape, pullback: Pullback) -> list[Finding]:
             "derivative",
             f"JAX has no {_derivative(event)} of {event.name}: {_CAUSES.get(event.name, said)}",
             _ADVICE.get(event.name, _RULE),
-            *(event.place or ("", 0)),
+            *(event.place or NOWHERE),
             "",
             event.name,
             event.step,

@@ -66,8 +66,7 @@ class Runner:
         return [number(v) for v in jaxpr.outvars]
 
     def _equation(self, eqn: JaxprEqn, operands: list[int], where: Where) -> Sequence[int]:
-        # what JAX traces inside a function of its own knows no line: that of the call holds
-        place = source_place(eqn) or where.place
+        place = source_place(eqn, where.place)
         here = Where(place, where.calls, where.step)
         called = equations.called(eqn)
         if called is not None:
