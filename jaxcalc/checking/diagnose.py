@@ -25,6 +25,7 @@ from jaxcalc.checking.doctor.casts import cast_findings
 from jaxcalc.checking.doctor.derivatives import derivative_findings
 from jaxcalc.checking.doctor.forward import Forward
 from jaxcalc.checking.doctor.kinks import kink_findings
+from jaxcalc.checking.doctor.out_of_bounds import bounds_findings
 from jaxcalc.checking.doctor.paths import zero_findings
 from jaxcalc.checking.doctor.precision import precision_findings
 from jaxcalc.checking.doctor.pullback import pull_back
@@ -36,7 +37,7 @@ from jaxcalc.checking.doctor.values import value_findings
 from jaxcalc.checking.findings import Diagnosis, Finding, in_order
 from jaxcalc.concrete import UNTRACEABLE, require_values
 from jaxcalc.drop_in import require_booleans
-from jaxcalc.engine.source import raised_at
+from jaxcalc.engine.source import NOWHERE, raised_at
 from jaxcalc.flat import FlatMap
 from jaxcalc.front_door import examination
 
@@ -129,6 +130,7 @@ def _findings(tape: Tape, flat: FlatMap, closed: ClosedJaxpr) -> list[Finding]:
         *value_findings(tape, names),
         *derivative_findings(tape, pullback, forward, names),
         *spectrum_findings(tape, pullback),
+        *bounds_findings(tape, pullback),
         *zero_findings(tape, pullback, names),
         *scale_findings(tape, pullback, names),
         *precision_findings(tape, pullback),
@@ -146,7 +148,7 @@ def _loops_cut_short(tape: Tape) -> list[Finding]:
             f"this {event.name} has too many steps to be run equation by equation: it was run as one, "
             "and nothing inside of it was looked at",
             "diagnose it with fewer steps, or diagnose its body alone.",
-            *(event.place or ("", 0)),
+            *(event.place or NOWHERE),
             "",
             event.name,
             event.step,

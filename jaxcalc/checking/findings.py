@@ -29,6 +29,7 @@ class Finding:
         advice: what to do about it, in one sentence.
         file: the file of the user's line; empty where no line makes it, such as a NaN in an argument.
         line: its number, 0 where there is none.
+        inside: the line of a package that the user's line calls, such as `norms.py:7`; may be empty.
         argument: the argument that it is about, such as `parameters['w']`; may be empty.
         operation: the primitive of JAX that does it; may be empty.
         step: which step of which loop it happens in; empty outside of loops.
@@ -40,14 +41,15 @@ class Finding:
     advice: str
     file: str = ""
     line: int = 0
+    inside: str = ""
     argument: str = ""
     operation: str = ""
     step: str = ""
 
     @property
     def place(self) -> str:
-        """The file or cell, a colon and the line, such as `model.py:41` or `In[3]:2`; may be empty."""
-        return str(Place(self.file, self.line)) if self.file else ""
+        """The user's line, such as `model.py:41` or `In[3]:2`, then that of a package; may be empty."""
+        return str(Place(self.file, self.line, self.inside)) if self.file else ""
 
     def __str__(self) -> str:
         where = ", ".join(filter(None, (self.place, self.step)))

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from jaxcalc.engine.program import Step
-from jaxcalc.engine.source import source_line
 from jaxcalc.formats.lanes import Lanes
 
 Observer = Callable[[Step, Sequence[Any]], None]
@@ -31,7 +30,7 @@ class Meeting:
             return
         for value in outputs:
             if isinstance(value, Lanes) and self._meet(value):
-                self.place = source_line(step.eqn) or None
+                self.place = step.line or None
 
     def _meet(self, value: Lanes) -> bool:
         first, second = (self._elements(value, number) for number in self._inputs)

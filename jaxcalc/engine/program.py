@@ -16,6 +16,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
 from jaxcalc.engine import bodies, equations, rows, static
 from jaxcalc.engine.constants import constant_outputs
+from jaxcalc.engine.source import source_place
 from jaxcalc.engine.static import Static
 
 
@@ -34,11 +35,20 @@ Atom = Slot | Static
 
 @dataclass(frozen=True)
 class Step:
-    """One equation with its operands and results."""
+    """One equation with its operands and results; `calls` are those that it is in, outermost first."""
 
     eqn: JaxprEqn
     inputs: tuple[Atom, ...]
     outputs: tuple[Slot, ...]
+    calls: tuple[JaxprEqn, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """The user's line, as `file.py:12`; empty where JAX does not know it."""
+        place = None
+        for eqn in (*self.calls, self.eqn):
+            place = source_place(eqn, place)
+        return "" if place is None else str(place)
 
 
 @dataclass
@@ -118,7 +128,12 @@ def flatten_call(
     return program
 
 
-def _inline(program: Program, closed: ClosedJaxpr, arguments: Sequence[Atom]) -> list[Atom]:
+def _inline(
+    program: Program,
+    closed: ClosedJaxpr,
+    arguments: Sequence[Atom],
+    calls: tuple[JaxprEqn, ...] = (),
+) -> list[Atom]:
     jaxpr = closed.jaxpr
     environment: dict[Any, Atom] = dict(zip(jaxpr.invars, arguments, strict=True))
     for v, value in zip(jaxpr.constvars, closed.consts, strict=True):
@@ -129,7 +144,7 @@ def _inline(program: Program, closed: ClosedJaxpr, arguments: Sequence[Atom]) ->
 
     for eqn in jaxpr.eqns:
         for part in _separated(eqn, [read(v) for v in eqn.invars]):
-            results = _equation(program, part, [read(v) for v in part.invars])
+            results = _equation(program, part, [read(v) for v in part.invars], calls)
             environment.update(zip(part.outvars, results, strict=True))
     return [read(v) for v in jaxpr.outvars]
 
@@ -152,30 +167,33 @@ def _captured(program: Program, aval: Any, value: Any) -> Atom:
     return slot
 
 
-def _equation(program: Program, eqn: JaxprEqn, inputs: list[Atom]) -> Sequence[Atom]:
+def _equation(
+    program: Program, eqn: JaxprEqn, inputs: list[Atom], calls: tuple[JaxprEqn, ...]
+) -> Sequence[Atom]:
+    inside = (*calls, eqn)
     depends = [isinstance(atom, Slot) and atom.is_tangent for atom in inputs]
     inner = equations.called(eqn)
     if inner is not None:
-        return _inline(program, inner, inputs)
+        return _inline(program, inner, inputs, inside)
     if eqn.primitive.name == "cond" and isinstance(inputs[0], Static):  # the branch is known
         branches = equations.branches(eqn)
         taken = int(np.clip(np.asarray(inputs[0].array), 0, len(branches) - 1))
-        return _inline(program, branches[taken], inputs[1:])
+        return _inline(program, branches[taken], inputs[1:], inside)
     decided = _decided(program, eqn, inputs)
     if decided is not None:
         return decided
     is_solve = eqn.primitive.name == "custom_linear_solve"
     linear = equations.linear_map(eqn) if any(depends) and not is_solve else None
     if linear is not None:
-        return _inline(program, linear.program, [inputs[i] for i in linear.operands])
+        return _inline(program, linear.program, [inputs[i] for i in linear.operands], inside)
     if any(depends) and inputs[1:2] and inputs[1] in program.joined:
         split = rows.by_row(eqn, program.joined[inputs[1]])
         if split is not None:
             columns = [x for x in program.joined[inputs[1]] if x is not split.counted]
-            return _inline(program, split.program, [inputs[0], *columns, *inputs[2:]])
+            return _inline(program, split.program, [inputs[0], *columns, *inputs[2:]], inside)
     flags = outputs_depend(eqn, depends) if any(depends) else [False] * len(eqn.outvars)
     slots = [Slot(v.aval, is_tangent=on) for v, on in zip(eqn.outvars, flags, strict=True)]
-    program.add(Step(eqn, tuple(inputs), tuple(slots)))
+    program.add(Step(eqn, tuple(inputs), tuple(slots), calls))
     if rows.joins_columns(eqn):
         program.joined[slots[0]] = tuple(inputs)
     known = constant_outputs(eqn, inputs)

@@ -20,17 +20,27 @@ _TRACES = ("trace_to_jaxpr", "trace_to_jaxpr_dynamic")
 _OWN = f"{PurePath(__file__).parents[1]}{os.sep}"
 _PACKAGES = PurePath(str(jax.__file__)).parents[1]
 _JAX = tuple(f"{_PACKAGES / name}{os.sep}" for name in ("jax", "jaxlib"))
+_SITE = tuple({f"{sysconfig.get_path(name)}{os.sep}" for name in ("purelib", "platlib")})
 _INSTALLED = tuple({f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "purelib", "platlib")})
 
 
 class Place(NamedTuple):
-    """A line of the user's code; `str` gives it as `file.py:12`, in a notebook as `In[3]:12`."""
+    """A line of the user's code; `str` gives it as `file.py:12`, in a notebook as `In[3]:12`.
+
+    Attributes:
+        file: the file.
+        line: the number of the line.
+        inside: the line of a package that the user's line calls, as `norms.py:7`; empty where it calls
+            none, or JAX itself. `str` puts it behind, as `file.py:12 (norms.py:7)`.
+    """
 
     file: str
     line: int
+    inside: str = ""
 
     def __str__(self) -> str:
-        return f"{_cell(self.file) or PurePath(self.file).name}:{self.line}"
+        own = f"{_cell(self.file) or PurePath(self.file).name}:{self.line}"
+        return f"{own} ({self.inside})" if self.inside else own
 
 
 def _cell(file: str) -> str | None:
@@ -44,10 +54,24 @@ def _cell(file: str) -> str | None:
     return known[1] if known is not None else None
 
 
-def source_place(eqn: JaxprEqn) -> Place | None:
-    """Where the user's code made this equation; None when JAX does not know."""
-    frame = _user_frame(eqn)
-    return None if frame is None else Place(frame.file_name, frame.line_num)
+NOWHERE = Place("", 0)
+
+
+def source_place(eqn: JaxprEqn, caller: Place | None = None) -> Place | None:
+    """Where the user's code made this equation; None when JAX does not know.
+
+    `caller` is where the function that the equation is in was called: JAX keeps no line of a call for
+    what it, or a package, has compiled.
+    """
+    frames = [f for f in _frames_outside_of_jax(eqn) if _is_of_user(f.file_name)]
+    if not frames:
+        return caller
+    innermost = Place(frames[0].file_name, frames[0].line_num)
+    written = next((f for f in frames if not f.file_name.startswith(_INSTALLED)), None)
+    inside = str(innermost) if innermost.file.startswith(_SITE) else ""
+    if written is not None:
+        return Place(written.file_name, written.line_num, inside)
+    return innermost if caller is None else caller._replace(inside=inside or caller.inside)
 
 
 def raised_at(error: BaseException) -> Place | None:
@@ -74,13 +98,6 @@ def is_own(eqn: JaxprEqn) -> bool:
     """Whether this library made the equation, rather than the user's code by way of JAX."""
     made_by = next(_frames_outside_of_jax(eqn), None)
     return made_by is not None and made_by.file_name.startswith(_OWN)
-
-
-def _user_frame(eqn: JaxprEqn) -> Any:
-    """The innermost frame of a file that the user wrote, or else of a library such as optax."""
-    frames = [f for f in _frames_outside_of_jax(eqn) if _is_of_user(f.file_name)]
-    written = (f for f in frames if not f.file_name.startswith(_INSTALLED))
-    return next(written, frames[0] if frames else None)
 
 
 def _frames_outside_of_jax(eqn: JaxprEqn) -> Iterator[Any]:

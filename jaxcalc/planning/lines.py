@@ -12,7 +12,6 @@ from jax.extend.core import Jaxpr
 
 from jaxcalc.engine import cost, equations
 from jaxcalc.engine.program import Step
-from jaxcalc.engine.source import source_line
 from jaxcalc.formats.lanes import Lanes
 from jaxcalc.planning.branches import branches
 from jaxcalc.planning.explanation import Branch, Line
@@ -39,7 +38,7 @@ class LineCosts:
         """Add one step."""
         made = [x for x in outputs if isinstance(x, Lanes)]
         lanes = max((x.lanes for x in made), default=0)
-        place = source_line(step.eqn)
+        place = step.line
         before = self._lines.get(place, Line(place, (), 0, 0, 0.0))
         name = step.eqn.primitive.name
         self._lines[place] = Line(

@@ -8,8 +8,10 @@ from tests.checking import (
     faults_in_derivatives,
     faults_in_one_direction,
     faults_in_values,
+    faults_of_indices,
     faults_of_lookups,
     faults_of_missing_data,
+    faults_of_mutable_arrays,
     faults_of_overflow,
     faults_of_scale,
     faults_of_spectra,
@@ -21,8 +23,10 @@ from tests.checking.faults import FAULTS, matches
 HEALTHY = (
     healthy.functions()
     | faults_in_one_direction.HEALTHY
+    | faults_of_indices.HEALTHY
     | faults_of_lookups.HEALTHY
     | faults_of_missing_data.HEALTHY
+    | faults_of_mutable_arrays.HEALTHY
     | faults_of_overflow.HEALTHY
     | faults_of_spectra.HEALTHY
 )
@@ -34,8 +38,10 @@ __all__ = [
     "faults_in_derivatives",
     "faults_in_one_direction",
     "faults_in_values",
+    "faults_of_indices",
     "faults_of_lookups",
     "faults_of_missing_data",
+    "faults_of_mutable_arrays",
     "faults_of_overflow",
     "faults_of_scale",
     "faults_of_spectra",

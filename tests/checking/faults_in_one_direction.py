@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from tests.checking.faults import fault, vector
+from tests.checking.faults import FAULTS, fault, vector
 
 FORWARD = "and times a tangent of zero it is NaN (in forward mode alone"
 ROOT = f"sqrt has an infinite derivative at 0, {FORWARD}"
@@ -67,6 +67,9 @@ def tangent_overflows(x):
     y = x * 1e30
     z = y * 1e30  # <-
     return jnp.sum(z * 1e-35)
+
+
+FAULTY = [f for f in FAULTS if f.function.__module__ == __name__]
 
 
 def _safe_norms(x):

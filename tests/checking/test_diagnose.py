@@ -12,6 +12,8 @@ from jaxcalc.checking.doctor import runner
 from jaxcalc.checking.doctor.pullback import pull_back, push_forward
 from jaxcalc.checking.doctor.runner import Runner
 from jaxcalc.checking.doctor.tape import Tape
+from tests.checking import faults_in_one_direction
+from tests.checking.faults import Fault
 
 
 def run(f, *args) -> Tape:
@@ -304,3 +306,46 @@ def test_a_gradient_whose_parts_cancel_is_one() -> None:
     report = jaxcalc.diagnose(lambda x: x - x, 2.0)
     assert report.healthy
     assert "underflows" not in str(report)
+
+
+def test_a_constant_written_into_a_mutable_array_is_refused_where_jax_fails() -> None:
+    def f(t):
+        held = jax.new_ref(jnp.ones(2) * t)
+        held[0] = 0.0
+        return jnp.sum(held[...])
+
+    found = jaxcalc.diagnose(f, 2.0)
+    try:
+        jax.grad(f)(2.0)
+    except AttributeError:  # JAX 0.9 to 0.11
+        (finding,) = found.findings
+        assert finding.cause.startswith(
+            "JAX has no reverse mode of swap: a number that does not depend"
+        )
+        assert finding.line == f.__code__.co_firstlineno + 2
+    else:
+        assert found.healthy
+
+
+def test_a_mutable_array_from_outside_keeps_what_it_holds() -> None:
+    held = jax.new_ref(jnp.ones(2))
+
+    def f(t):
+        held[0] = t
+        return jnp.sum(jnp.log(held[...]))
+
+    assert [x.operation for x in jaxcalc.diagnose(f, 0.0).findings] == ["log"]
+    np.testing.assert_array_equal(held[...], jnp.ones(2))
+
+
+@pytest.mark.parametrize("f", faults_in_one_direction.FAULTY, ids=lambda f: f.name)
+def test_the_direction_that_is_named_is_the_one_that_jax_has_no_number_in(f: Fault) -> None:
+    finding = jaxcalc.diagnose(f.function, *f.args).findings[0]
+    forward, reverse = (
+        bool(np.isfinite(derivative(f.function)(*f.args)).all())
+        for derivative in (jax.jacfwd, jax.jacrev)
+    )
+    assert (forward, reverse) == (
+        "reverse mode alone" in finding.cause,
+        "forward mode alone" in finding.cause,
+    )

@@ -1,6 +1,7 @@
 """The line of the user's code that an equation or an error belongs to."""
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -11,7 +12,8 @@ import optax
 import pytest
 from jax.extend.core import ClosedJaxpr, JaxprEqn
 
-from jaxcalc.engine import bodies, equations
+import jaxcalc
+from jaxcalc.engine import bodies, equations, source
 from jaxcalc.engine.source import Place, raised_at, source_place
 
 _CODE = """\
@@ -24,6 +26,10 @@ def f(x):
 
 def fails(x):
     return float(x)
+
+
+def g(x):
+    return jnp.sqrt(x)
 """
 
 
@@ -53,7 +59,30 @@ def test_the_line_of_a_user_comes_before_that_of_an_installed_library() -> None:
     first = f.__code__.co_firstlineno
     places = [source_place(eqn) for eqn in jax.make_jaxpr(f)(jnp.ones(2)).eqns]
     assert len(places) > 2
-    assert set(places) == {Place(__file__, first + 1)}
+    assert {place[:2] for place in places} == {(__file__, first + 1)}
+    assert {place.inside.split(":")[0] for place in places[1:]} == {"_tree_math.py"}
+    assert str(places[-1]).startswith(f"test_source.py:{first + 1} (_tree_math.py:")
+
+
+def test_the_line_of_a_call_comes_before_that_of_what_a_package_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = imported(tmp_path / "package")
+    package = f"{tmp_path / 'package'}{os.sep}"
+    monkeypatch.setattr(source, "_INSTALLED", (package,))
+    monkeypatch.setattr(source, "_SITE", (package,))
+    compiled = jax.jit(module.f)
+    compiled(jnp.ones(2))  # its equations know no other line from now on than the package's
+
+    def f(x):
+        return jnp.sqrt(jnp.pad(compiled(x), 1))
+
+    line = f"test_source.py:{f.__code__.co_firstlineno + 1}"
+    lines = jaxcalc.explain(f, jnp.ones(2)).lines
+    assert [x.place for x in lines] == [f"{line} (model_of_a_user.py:5)", line]
+    assert jaxcalc.diagnose(f, jnp.zeros(2)).findings[0].place == line
+    (finding,) = jaxcalc.diagnose(lambda x: 2.0 * module.g(x), jnp.zeros(2)).findings
+    assert finding.place == f"test_source.py:{f.__code__.co_firstlineno + 7} (model_of_a_user.py:13)"
 
 
 @pytest.mark.parametrize("of_jax", [jax.nn.softplus, jax.nn.relu, jax.scipy.special.entr])

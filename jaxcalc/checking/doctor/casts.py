@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxcalc.arguments import dtype_of
 from jaxcalc.checking.doctor.tape import Event, Tape, is_inexact
 from jaxcalc.checking.findings import Finding
+from jaxcalc.engine.source import NOWHERE
 
 
 def cast_findings(tape: Tape, given: Sequence[tuple[str, Any]]) -> list[Finding]:
@@ -57,7 +58,7 @@ def _finding(tape: Tape, event: Event) -> Finding:
     before, after = tape.values[event.inputs[0]], tape.values[event.outputs[0]]
     cast = f"{jnp.result_type(before)} -> {jnp.result_type(after)}"
     assert event.eqn is not None
-    place = event.place or ("", 0)
+    place = event.place or NOWHERE
     if getattr(event.eqn.invars[0].aval, "weak_type", False):
         return Finding(
             "note",

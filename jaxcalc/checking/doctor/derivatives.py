@@ -18,6 +18,7 @@ from jaxcalc.checking.doctor.derivative_causes import (
 )
 from jaxcalc.checking.doctor.forward import Forward
 from jaxcalc.checking.doctor.pullback import Pullback, local_pullback
+from jaxcalc.checking.doctor.refusals import refusal_findings
 from jaxcalc.checking.doctor.runner import Where, run_inside
 from jaxcalc.checking.doctor.sample import Sample, sample_at
 from jaxcalc.checking.doctor.tape import JOIN, Event, Tape, finite, not_finite
@@ -25,7 +26,7 @@ from jaxcalc.checking.doctor.value_causes import Why
 from jaxcalc.checking.doctor.values import first_maker, held_by
 from jaxcalc.checking.findings import Finding
 from jaxcalc.engine import equations
-from jaxcalc.engine.source import Place
+from jaxcalc.engine.source import NOWHERE, Place
 
 _MOST = 8  # findings of one kind
 _FAR = 200  # events after an equation that are searched for the branch it is in
@@ -58,7 +59,7 @@ def derivative_findings(
     ]
     # a chain that overflows does so in both directions, at other equations
     found += [f for f in in_forward if not (found and is_overflow(f.cause))]
-    return [*_once(found)[:_MOST], *_refusals(tape, pullback)]
+    return [*_once(found)[:_MOST], *refusal_findings(tape, pullback)]
 
 
 def _in_reverse(
@@ -146,7 +147,7 @@ def _finding(
         "derivative",
         f"{why.cause} (derivative with respect to {some}{alone})",
         why.advice,
-        *(place or ("", 0)),
+        *(place or NOWHERE),
         reached[0] if len(reached) == 1 else "",
         event.name,
         event.step,
@@ -179,7 +180,7 @@ def _finding_forward(
         "derivative",
         f"{why.cause}{zero} (in forward mode alone; no cotangent carries it back to an argument)",
         f"{why.advice.rstrip('.')}; or differentiate in reverse, as jaxcalc.gradient does.",
-        *(place or ("", 0)),
+        *(place or NOWHERE),
         "",
         event.name,
         event.step,
@@ -268,37 +269,3 @@ def _inside_rule(tape: Tape, event: Event) -> tuple[Why, Place | None] | None:
         jax.make_jaxpr(rule)(*chosen), chosen, Where(event.place, event.calls, event.step)
     )
     return first_maker(inside, inside.outputs)
-
-
-def _refusals(tape: Tape, pullback: Pullback) -> list[Finding]:
-    return [
-        Finding(
-            "error",
-            "derivative",
-            f"JAX has no {_derivative(event)} of {event.name}: {said}",
-            _without_derivative(event),
-            *(event.place or ("", 0)),
-            "",
-            event.name,
-            event.step,
-        )
-        for event, said in list(pullback.refused.items())[:_MOST]
-        if event not in tape.cut_short
-    ]
-
-
-def _derivative(event: Event) -> str:
-    return "reverse mode" if event.name == "custom_jvp_call" else "derivative"
-
-
-def _without_derivative(event: Event) -> str:
-    """What to do about an event that JAX cannot differentiate in reverse."""
-    if event.name == "custom_jvp_call":
-        return (
-            "what its rule does to the tangents has no transpose (a loop of unknown length, an "
-            "iterative solver, a callback): differentiate forward (jaxcalc.jacobian, jax.jacfwd), or "
-            "give the function a jax.custom_vjp."
-        )
-    if event.name.startswith("custom_vjp_call"):
-        return "look at its backward rule, which raises this."
-    return "give the function around it a jax.custom_jvp, or keep it out of what is differentiated."

@@ -19,6 +19,7 @@ from jaxcalc.checking.doctor.selections import Kink, branch_kinks, is_bent_back
 from jaxcalc.checking.doctor.tape import Event, Tape
 from jaxcalc.checking.findings import Finding
 from jaxcalc.engine import equations
+from jaxcalc.engine.source import NOWHERE
 
 _COMPONENTWISE = frozenset({"abs", "max", "min", "clamp", "custom_jvp_call"})
 _MOST = 20  # findings
@@ -60,7 +61,7 @@ def _finding(event: Event, kink: Kink) -> Finding:
         f"{kink.name} has a kink here{many}: the slopes on its two sides are {shown(kink.below)} and "
         f"{shown(kink.above)}, and JAX takes {shown(kink.taken)}",
         "this is no fault; use a smooth function in its place where the value in between matters.",
-        *(event.place or ("", 0)),
+        *(event.place or NOWHERE),
         "",
         event.name,
         event.step,

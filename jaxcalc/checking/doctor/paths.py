@@ -12,6 +12,7 @@ from jaxcalc.checking.doctor.cut_words import Cut, ends_at
 from jaxcalc.checking.doctor.pullback import Pullback, direction, local_pullback, push_forward
 from jaxcalc.checking.doctor.tape import CONSTANT, JOIN, Event, Tape, is_zero, magnitude
 from jaxcalc.checking.findings import Finding, Severity
+from jaxcalc.engine.source import NOWHERE
 
 _NAMED = 3  # cuts that one finding names
 
@@ -92,7 +93,7 @@ def _too_small(name: str, event: Event, size: float, dtype: Any) -> Finding:
         f"hands on is too small for {dtype}",
         "multiply the loss by a large number and divide the gradient by it (loss scaling), or use a "
         f"dtype of a wider range than {dtype}.",
-        *(event.place or ("", 0)),
+        *(event.place or NOWHERE),
         name,
         event.name,
         event.step,
@@ -118,7 +119,7 @@ def _of_cuts(name: str, cuts: Sequence[Cut]) -> Finding:
         "zero gradient",
         cause,
         worst.advice,
-        *(worst.place or ("", 0)),
+        *(worst.place or NOWHERE),
         name,
         worst.operation,
         worst.step,

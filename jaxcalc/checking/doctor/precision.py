@@ -13,6 +13,7 @@ from jaxcalc.checking.doctor.pullback import Pullback
 from jaxcalc.checking.doctor.runner import Where, of_call, run_inside
 from jaxcalc.checking.doctor.tape import GATHER_STEPS, JOIN, SPLIT, Event, Tape, is_inexact, not_finite
 from jaxcalc.checking.findings import Finding
+from jaxcalc.engine.source import NOWHERE
 from jaxcalc.engine.widened import bind_widened, wide
 
 _GROWTH = 8.0  # an equation that multiplies the relative error by more than this has made it
@@ -134,7 +135,7 @@ def _finding(tape: Tape, shadows: dict[int, Any], event: Event) -> Finding:
         "precision",
         f"loss of significance in {event.name}: {what} left of the {dtype} (compared with float64)",
         _advice(tape, event),
-        *(event.place or ("", 0)),
+        *(event.place or NOWHERE),
         "",
         event.name,
         event.step,

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcalc.checking.doctor import refs
 from jaxcalc.checking.doctor.tape import CONSTANT, GATHER_STEPS, JOIN, SPLIT, Event, Tape
 from jaxcalc.engine import equations
 
@@ -55,6 +56,11 @@ def pull_back(tape: Tape, seeds: Mapping[int, Any]) -> Pullback:
             pulled = _pulled(tape, event, cotangents, often, compiled)
         except (TypeError, ValueError, NotImplementedError) as error:
             found.refused[event] = str(error).split("\n", maxsplit=1)[0]
+            continue
+        except AttributeError:  # JAX up to 0.12: a constant written into an array that has a cotangent
+            if event.name not in refs.WRITES:
+                raise
+            found.refused[event] = refs.REFUSED
             continue
         found.of_operand[event] = pulled
         for number, cotangent in zip(event.inputs, pulled, strict=True):

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
+from jaxcalc.checking.doctor import refs
 from jaxcalc.checking.doctor.tape import GATHER_STEPS, JOIN, SPLIT, Event, Tape, is_key
 from jaxcalc.engine import bodies, equations
 from jaxcalc.engine.source import Place, source_place
@@ -33,10 +35,13 @@ class Runner:
     Attributes:
         tape: what is written.
         budget: how many more equations of loops may be run one by one.
+        contents: for each mutable array, by its number, the number of what it holds.
     """
 
     tape: Tape = field(default_factory=Tape)
     budget: int = field(default_factory=lambda: _LONGEST)
+    contents: dict[int, int] = field(default_factory=dict)
+    _pure: dict[int, JaxprEqn] = field(default_factory=dict)  # by the id of the equation
 
     def start(self, closed: ClosedJaxpr, leaves: Sequence[Any]) -> Tape:
         """Evaluate a program whose inputs are the leaves that the derivative is taken by."""
@@ -48,7 +53,7 @@ class Runner:
     def run(self, closed: ClosedJaxpr, operands: Sequence[int], where: Where) -> list[int]:
         """The numbers of the results of a program, for the numbers of its operands."""
         jaxpr = closed.jaxpr
-        known = [self.tape.constant(x) for x in closed.consts]
+        known = [self._constant(x) for x in closed.consts]
         numbers: dict[Any, int] = dict(zip(jaxpr.constvars, known, strict=True))
         numbers.update(zip(jaxpr.invars, operands, strict=True))
 
@@ -61,8 +66,7 @@ class Runner:
         return [number(v) for v in jaxpr.outvars]
 
     def _equation(self, eqn: JaxprEqn, operands: list[int], where: Where) -> Sequence[int]:
-        # what JAX traces inside a function of its own knows no line: that of the call holds
-        place = source_place(eqn) or where.place
+        place = source_place(eqn, where.place)
         here = Where(place, where.calls, where.step)
         called = equations.called(eqn)
         if called is not None:
@@ -78,8 +82,42 @@ class Runner:
         event = Event(eqn.primitive.name, eqn, tuple(operands), (), place, where.calls, where.step)
         if event.name in {"scan", "while"}:
             self.tape.cut_short.append(event)
+        if event.name in {refs.MAKES, refs.HANDS_OUT, refs.ENDS} or any(
+            i in self.contents for i in operands
+        ):
+            return self._mutable(event, eqn)
         values = [self.tape.values[i] for i in operands]
         return self.tape.record(event, equations.bind(eqn, values))
+
+    def _constant(self, x: Any) -> int:
+        if not isinstance(x, jax.ref.Ref):
+            return self.tape.constant(x)
+        return self._holder(self.tape.constant(x[...]))
+
+    def _holder(self, content: int) -> int:
+        """The number of a mutable array that holds a value."""
+        number = self.tape.constant(np.zeros(0, bool))
+        self.contents[number] = content
+        return number
+
+    def _mutable(self, event: Event, eqn: JaxprEqn) -> Sequence[int]:
+        """An equation with mutable arrays: an event that reads and makes what these hold."""
+        held = [i for i in event.inputs if i in self.contents]
+        if event.name == refs.MAKES:
+            return [self._holder(event.inputs[0])]
+        if event.name == refs.HANDS_OUT:
+            return [self.contents[event.inputs[0]]]
+        if event.name == refs.ENDS:
+            return []
+        mutable = [i in self.contents for i in event.inputs]
+        event.inputs = tuple(self.contents.get(i, i) for i in event.inputs)
+        values = [self.tape.values[i] for i in event.inputs]
+        if id(eqn) not in self._pure:
+            self._pure[id(eqn)] = refs.pure(eqn, values, mutable)
+        event.eqn = self._pure[id(eqn)]
+        results = self.tape.record(event, equations.bind(event.eqn, values))
+        self.contents.update(zip(held, results[len(eqn.outvars) :], strict=True))
+        return results[: len(eqn.outvars)]
 
     def _affords(self, eqn: JaxprEqn, steps: int) -> bool:
         return steps * equations.count(equations.scan(eqn).body.jaxpr) <= self.budget
@@ -171,8 +209,10 @@ def run_inside(closed: ClosedJaxpr, values: Sequence[Any], where: Where) -> Tape
 
 
 def of_call(event: Event) -> ClosedJaxpr | None:
-    """The program of a `custom_jvp` function and its kin; None for other events."""
+    """The program of a `custom_jvp` or `custom_vmap` function and its kin; None for other events."""
     if event.eqn is None:
         return None
+    if event.name == "custom_vmap_call":
+        return ClosedJaxpr(equations.programs(event.eqn)[0], ())
     inner = equations.linear_map(event.eqn)
     return None if inner is None or len(inner.operands) != len(event.inputs) else inner.program

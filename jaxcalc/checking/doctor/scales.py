@@ -11,6 +11,7 @@ import numpy as np
 from jaxcalc.checking.doctor.pullback import Pullback
 from jaxcalc.checking.doctor.tape import Event, Tape, is_zero, magnitude, not_finite
 from jaxcalc.checking.findings import Finding
+from jaxcalc.engine.source import NOWHERE
 
 _LINKS = 10  # a chain has at least this many equations that scale in the same direction
 _COMPARABLE = 0.1  # of the largest cotangent that an argument gets
@@ -87,7 +88,7 @@ def _along(chain: Sequence[tuple[Event, float]], name: str, dtype: Any) -> Findi
         f"the gradient by {name} {what}: its scale changes by a factor of {10.0**total:.0e} along "
         f"{len(chain)} equations, most of it in {len(worst)} on this line, each by {each:.2g}",
         _ADVICE[what],
-        *(event.place or ("", 0)),
+        *(event.place or NOWHERE),
         name,
         event.name,
     )

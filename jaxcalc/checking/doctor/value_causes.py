@@ -92,9 +92,20 @@ def _determinant(event: Event) -> Why | None:
     )
 
 
+def _unwritten(event: Event) -> Why | None:
+    if not event.name.startswith("scatter"):
+        return None
+    return Why(
+        f"{event.name} keeps the infinity or NaN that the array began with wherever nothing is written",
+        "look at the indices (a segment may be empty), or put a number there with jnp.where("
+        "jnp.isfinite(y), y, 0).",
+    )
+
+
 def why_constant(reader: Event | None, is_nan: bool) -> Why:
     """The cause where a constant that is not finite comes through, which `reader` reads first."""
-    found = None if reader is None else _determinant(reader)  # of a pivot that is 0, it takes -inf
+    # of a pivot that is 0, slogdet takes -inf
+    found = None if reader is None else _determinant(reader) or _unwritten(reader)
     return found or Why(
         f"a constant that is {'NaN' if is_nan else 'an infinity'} reaches the output",
         "put a finite number in its place, or keep it from the output.",
@@ -253,6 +264,14 @@ def _gather(tape: Tape, event: Event, sample: Sample) -> Why | None:
     )
 
 
+def _callback(tape: Tape, event: Event, sample: Sample) -> Why | None:
+    del tape
+    return Why(
+        f"the function of Python that {event.name} calls returns {_kind(sample)}",
+        "look at that function: JAX does not see into it.",
+    )
+
+
 def _cast(tape: Tape, event: Event, sample: Sample) -> Why | None:
     assert event.eqn is not None
     dtype = np.dtype(equations.new_dtype(event.eqn))
@@ -361,5 +380,7 @@ _RULES: dict[str, _Rule] = {
     "digamma": _gamma,
     "convert_element_type": _cast,
     "gather": _gather,
+    "pure_callback": _callback,
+    "io_callback": _callback,
 }
 """By primitive: a cause where the numbers fit, None where it must be something else."""

@@ -10,10 +10,10 @@ import numpy as np
 
 from jaxcalc.checking.doctor.runner import Where, of_call, run_inside
 from jaxcalc.checking.doctor.sample import sample_at
-from jaxcalc.checking.doctor.tape import Event, Tape, finite, not_finite
+from jaxcalc.checking.doctor.tape import MOVES, Event, Tape, finite, not_finite
 from jaxcalc.checking.doctor.value_causes import Why, why_constant, why_value
 from jaxcalc.checking.findings import Finding
-from jaxcalc.engine.source import Place
+from jaxcalc.engine.source import NOWHERE, Place
 
 _MOST = 8  # findings of one kind
 
@@ -79,7 +79,7 @@ class _Origins:
         found += [_finding(tape, event) for event in makers[:_MOST]]
         if not found and (constant := self.constant()) is not None:
             why, place = constant
-            found = [Finding("error", "value", why.cause, why.advice, *(place or ("", 0)))]
+            found = [Finding("error", "value", why.cause, why.advice, *(place or NOWHERE))]
         return found
 
     def maker(self) -> tuple[Why, Place | None] | None:
@@ -92,6 +92,11 @@ class _Origins:
         if not self.constants or self.leaves or self.makers or self.turned:
             return None
         reader = self.readers.get(self.constants[0])
+        last = reader
+        while last is not None and last.name in MOVES | {"convert_element_type"}:
+            last = self.readers.get(last.outputs[0])
+        if last is not None and last.name.startswith("scatter"):
+            reader = last
         why = why_constant(reader, _has_nan(self.tape, self.constants[0]))
         return why, None if reader is None else reader.place
 
@@ -133,7 +138,7 @@ def _has_nan(tape: Tape, number: int) -> bool:
 def _finding(tape: Tape, event: Event) -> Finding:
     why, place = explained(tape, event)
     return Finding(
-        "error", "value", why.cause, why.advice, *(place or ("", 0)), "", event.name, event.step
+        "error", "value", why.cause, why.advice, *(place or NOWHERE), "", event.name, event.step
     )
 
 
