@@ -39,8 +39,9 @@ def derivative(
             control flow and numpy work, outside `jit`.
         argnum: position of the argument to differentiate by; the others are held constant.
         has_aux: whether f returns `(output, aux)`.
-        step: the largest step to try. The default is 0.37 max(1, |x|); give a smaller one when f
-            varies on a much smaller scale than 1, or is costly to leave x by that much.
+        step: the largest step to try. The default is 0.37 max(1, |x|), and for |x| below 1e-3 one
+            half of the steps starts at 0.37 |x|; give a smaller one when f varies on a much smaller
+            scale, or is costly to leave x by that much.
 
     Returns:
         A function of the same arguments as f that returns an `Estimate(value, error)`; both have
