@@ -68,14 +68,17 @@ def falls(x: Any, ladder: Ladder) -> Any:
     the second half for the other.
     """
     size = jnp.abs(x)
-    is_known = (size > jnp.finfo(size.dtype).tiny * 2.0**24) & jnp.isfinite(size)
+    has_two = ladder.rows >= _ROWS_OF_TWO_SCALES
+    # steps on the scale of a number that is smaller still would round to zero
+    least = float(jnp.finfo(dtype_of(x)).tiny) * (2.0 ** (ladder.below + 5) if has_two else 1.0)
+    is_known = (size > least) & jnp.isfinite(size)
     # not jnp.log2, which forgets that x is weakly typed
     octaves = lax.log(jnp.where(is_known, size, lax.full_like(size, 1))) * (1 / log(2))
     far = jnp.clip(jnp.abs(octaves) + ladder.below, ladder.octaves, ladder.most_octaves)
     one = lax.full_like(lax.broadcast(size, (ladder.rows,)), 1)
     row = lax.cumsum(one) - one
     evenly = row * (lax.broadcast(far, (ladder.rows,)) * (1.0 / (ladder.rows - 1)))
-    if ladder.rows < _ROWS_OF_TWO_SCALES:
+    if not has_two:
         return evenly
     half = ladder.rows // 2
     first = row * (jnp.clip(-octaves - 2, 1, ladder.octaves) / (half - 1))
