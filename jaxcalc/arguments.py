@@ -105,15 +105,34 @@ def choose(
         places, bare = _places_by_number(api, f, argnums, args, option)
     else:
         places, bare, kwargs = _places_by_name(api, f, argnames, args, kwargs)
-    values = tuple(args[place] if isinstance(place, int) else kwargs[place] for place in places)
+    return chosen_at(api, f, places, args, kwargs, bare=bare)
+
+
+def chosen_at(
+    api: str,
+    f: Callable[..., Any],
+    places: Sequence[int | str],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    bare: bool,
+    split: Callable[[int | str, Any], tuple[Any, Callable[[Any], Any]]] = lambda _, x: (x, lambda y: y),
+) -> Chosen:
+    """The arguments at these positions and of these names.
+
+    `split` gives what is chosen of an argument, and what puts the rest beside it again.
+    """
+    parts = [split(p, args[p] if isinstance(p, int) else kwargs[p]) for p in places]
+    values = tuple(value for value, _ in parts)
 
     def call(primal: Any) -> Any:
         new_args, new_kwargs = list(args), dict(kwargs)
-        for place, value in zip(places, (primal,) if bare else primal, strict=True):
+        given = (primal,) if bare else primal
+        for place, value, (_, whole) in zip(places, given, parts, strict=True):
             if isinstance(place, int):
-                new_args[place] = value
+                new_args[place] = whole(value)
             else:
-                new_kwargs[place] = value
+                new_kwargs[place] = whole(value)
         with explained(api, function_name(f)):
             return f(*new_args, **new_kwargs)
 

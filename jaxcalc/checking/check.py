@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -13,14 +14,17 @@ import numpy as np
 from jaxcalc.arguments import (
     Argnames,
     Argnums,
-    choose,
+    Chosen,
     dtype_of,
+    function_name,
     is_inexact,
     require_callable,
     require_differentiable,
 )
+from jaxcalc.checking.every_argument import choose_every
 from jaxcalc.checking.examination import Examination, Settings
 from jaxcalc.checking.holomorphic import cauchy_riemann
+from jaxcalc.checking.pointer import choice, pointer
 from jaxcalc.checking.reals import RealMap
 from jaxcalc.checking.report import CheckReport
 from jaxcalc.checking.second import gradient_map, symmetry
@@ -38,7 +42,7 @@ _API = "jaxcalc.check"
 def check(
     f: Callable[..., Any],
     *args: Any,
-    argnums: Argnums = 0,
+    argnums: Argnums | None = None,
     argnames: Argnames | None = None,
     order: int = 1,
     tolerance: float | None = None,
@@ -61,7 +65,8 @@ def check(
         f: the function, of any pytrees. A function that JAX cannot trace will do, as long as JAX
             can differentiate it.
         *args: its arguments, with values.
-        argnums: position or positions of the arguments to differentiate by.
+        argnums: position or positions of the arguments to look at. The default is all arguments that
+            hold real or complex numbers; their other leaves are held constant.
         argnames: a name or names, instead of `argnums`.
         order: 1 for the first derivative; 2 for the Hessian as well, and its symmetry.
         tolerance: the relative difference to tolerate, beside three estimated errors. The default is
@@ -108,14 +113,20 @@ def check(
     _require_options(f, order, tolerance)
     require_booleans(_API, has_aux=has_aux, holomorphic=holomorphic, raises=raises)
     settings = _settings(entries, seed)
-    given = choose(_API, f, argnums, argnames, args, kwargs)
+
+    def choose(args: Any, kwargs: Any) -> Chosen:
+        return choose_every(_API, f, argnums, argnames, args, kwargs, holomorphic=holomorphic)
+
+    given = choose(args, kwargs)
     has_inexact = _has_inexact(given.primal)
     require_differentiable(given, holomorphic=holomorphic, allow_int=has_inexact, has_allow_int=False)
     require_values(_API, args, kwargs)
 
     def examined(args: Any, kwargs: Any, label: str) -> tuple[FlatMap, list[Examination]]:
-        flat = FlatMap(choose(_API, f, argnums, argnames, args, kwargs), has_aux)
-        return flat, _examine(flat, order, holomorphic, tolerance, settings, label)
+        flat = FlatMap(choose(args, kwargs), has_aux)
+        chosen = choice(given.names, f, argnums, argnames, has_aux=has_aux)
+        doctors = partial(pointer, function_name(f), chosen)
+        return flat, _examine(flat, order, holomorphic, tolerance, settings, label, doctors)
 
     flat, found = examined(args, kwargs, "")
     if any(jnp.finfo(dtype_of(leaf)).bits < 32 for leaf in flat.leaves):
@@ -125,7 +136,7 @@ def check(
     findings = [finding for each in found for finding in each.findings]
     findings.sort(key=lambda finding: (not finding.fails, -finding.times))
     comparisons = [comparison for each in found for comparison in each.comparisons]
-    report = CheckReport(kind.name, kind.map, tuple(comparisons), tuple(findings))
+    report = CheckReport(kind.name, kind.map, tuple(comparisons), tuple(findings), given.names)
     return report.raise_if_failed() if raises else report
 
 
@@ -136,13 +147,14 @@ def _examine(
     tolerance: float | None,
     settings: tuple[bool | None, np.random.Generator],
     label: str,
+    doctors: Callable[[str], str],
 ) -> list[Examination]:
     real = RealMap.of(flat)
     if holomorphic:
         outputs = flat(flat.leaves)[0]
         require_differentiable_output(_API, outputs, flat.treedef, holomorphic=True)
     within = real.epsilon**0.5 if tolerance is None else tolerance
-    first = Examination(real, "derivative", Settings(within, *settings), label)
+    first = Examination(real, "derivative", Settings(within, *settings), label, doctors(""))
     first.run(lambda: jacobian(real.call, format="structured")(real.leaves))
     if holomorphic:
         cauchy_riemann(first, flat, settings[1])
@@ -152,7 +164,9 @@ def _examine(
     if slope is None:
         first.note("Hessian", "f has no reverse mode, and many inputs")
         return [first]
-    second = Examination(slope, "Hessian", Settings(within, *settings), f"{label}Hessian: ")
+    is_scalar = [place.shape for place in real.outputs] == [()]
+    doctor = doctors("jaxcalc.gradient" if is_scalar else "jaxcalc.jacobian")
+    second = Examination(slope, "Hessian", Settings(within, *settings), f"{label}Hessian: ", doctor)
     second.run(hessian_of)
     symmetry(second, settings[1])
     return [first, second]

@@ -107,10 +107,10 @@ def measure(
     return Measured(exact, value, error, jump, found[3] > 0, allowed)
 
 
-def rounding(f: RealMap, products: np.ndarray) -> float:
-    """How far numbers among these may be off for being made by sums that cancel."""
-    finite = np.abs(products[np.isfinite(products)])
-    return _DIGITS * f.epsilon * float(np.max(finite, initial=0.0))
+def rounding(f: RealMap, products: np.ndarray) -> np.ndarray:
+    """How far the numbers of each product may be off for being made by sums that cancel, `[d, 1]`."""
+    finite = np.where(np.isfinite(products), np.abs(products), 0.0)
+    return _DIGITS * f.epsilon * np.max(finite, axis=1, initial=0.0, keepdims=True)
 
 
 def exact_slopes(f: RealMap, rows: np.ndarray) -> np.ndarray | None:
@@ -268,11 +268,12 @@ def _spread(
 
 def _displaced(f: RealMap, rng: np.random.Generator, steps: float) -> list[Any]:
     """A point at random around x, at least so many of the smallest steps away from it."""
-    moved = []
+    moved, scale, start = [], scales(f), 0
     for leaf in f.leaves:
         x = np.asarray(leaf).astype(np.float64)
-        smallest = smallest_step(leaf.dtype, f.bits)
+        smallest = smallest_step(leaf.dtype, f.bits) * scale[start : start + x.size].reshape(x.shape)
+        start += x.size
         by = np.where(x == 0, _STEPS * smallest, _DISTANCE * np.abs(x))
-        by = np.maximum(by, steps * smallest * np.maximum(1.0, np.abs(x)))
+        by = np.maximum(by, steps * smallest)
         moved.append(jnp.asarray((x + by * signs(rng, *x.shape)).astype(leaf.dtype)))
     return moved

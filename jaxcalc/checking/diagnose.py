@@ -14,7 +14,6 @@ from jaxcalc.arguments import (
     Argnames,
     Argnums,
     Chosen,
-    choose,
     dtype_of,
     function_name,
     is_inexact,
@@ -34,6 +33,7 @@ from jaxcalc.checking.doctor.scales import scale_findings
 from jaxcalc.checking.doctor.spectra import spectrum_findings
 from jaxcalc.checking.doctor.tape import Tape
 from jaxcalc.checking.doctor.values import value_findings
+from jaxcalc.checking.every_argument import choose_every
 from jaxcalc.checking.findings import Diagnosis, Finding, in_order
 from jaxcalc.concrete import UNTRACEABLE, require_values
 from jaxcalc.drop_in import require_booleans
@@ -48,7 +48,7 @@ _API = "jaxcalc.diagnose"
 def diagnose(
     f: Callable[..., Any],
     *args: Any,
-    argnums: Argnums = 0,
+    argnums: Argnums | None = None,
     argnames: Argnames | None = None,
     has_aux: bool = False,
     **kwargs: Any,
@@ -70,7 +70,8 @@ def diagnose(
     Args:
         f: a function that JAX can trace, of any pytrees, with outputs of any shape.
         *args: where to look at it: arrays, numbers or pytrees of them.
-        argnums: positions of the arguments to differentiate by, as in `jax.grad`.
+        argnums: positions of the arguments to look at. The default is all arguments that hold real or
+            complex numbers; their other leaves are held constant.
         argnames: their names, in the place of `argnums`.
         has_aux: f returns `(output, aux)`; aux is not looked at.
         **kwargs: arguments passed by keyword.
@@ -102,7 +103,7 @@ def diagnose(
     """
     require_callable(_API, f)
     require_booleans(_API, has_aux=has_aux)
-    call = choose(_API, f, argnums, argnames, args, kwargs)
+    call = choose_every(_API, f, argnums, argnames, args, kwargs)
     require_values(_API, args, kwargs)
     require_differentiable(call, holomorphic=False, allow_int=True)
     flat = FlatMap(call, has_aux)
@@ -112,11 +113,11 @@ def diagnose(
         except UNTRACEABLE as error:
             # an array of numpy cannot be indexed by a tracer, but the same of JAX can
             args, kwargs = jax.tree.map(_of_jax, (args, kwargs))
-            flat = FlatMap(choose(_API, f, argnums, argnames, args, kwargs), has_aux)
+            flat = FlatMap(choose_every(_API, f, argnums, argnames, args, kwargs), has_aux)
             closed = _traced_again(flat, function_name(f), error)
         tape = _evaluated(flat, closed, function_name(f))
         findings = _findings(tape, flat, closed)
-    return Diagnosis(function_name(f), in_order(findings), len(tape.events))
+    return Diagnosis(function_name(f), in_order(findings), len(tape.events), call.names)
 
 
 def _findings(tape: Tape, flat: FlatMap, closed: ClosedJaxpr) -> list[Finding]:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxcalc.checking.reals import Place, RealMap, flattened, unflattened
 
 _MOST_GROUPS = 12
+_TINY = 2.0**10  # times smaller than 1: such a number has a scale of its own
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def point(f: RealMap) -> np.ndarray:
 def random_directions(f: RealMap, rng: np.random.Generator, each: int) -> Directions:
     """Random directions, `each` for each input array, or for each of a dozen groups of many.
 
-    An element is moved in proportion to max(1, |x|), which is how steps are chosen as well. Where one
+    An element is moved in proportion to its own scale, as steps are chosen as well. Where one
     element moves alone there is one direction, the unit vector: others are multiples of it.
     """
     rows = []
@@ -66,21 +67,39 @@ def with_unit_directions(f: RealMap, random: Directions) -> Directions:
 
 
 def scales(f: RealMap) -> np.ndarray:
-    """By how much each element is moved, relative to the others, `[n]`."""
+    """By how much each element is moved, relative to the others, `[n]`.
+
+    As much as it is large, or 1 where it is a little less; a tiny one has a scale of its own, and a
+    zero that of its neighbors.
+    """
     x = np.abs(point(f))
-    return np.maximum(np.where(np.isfinite(x), x, 0.0), 1.0)
+    x = np.where(np.isfinite(x), x, 0.0)
+    own = np.maximum(x, np.minimum(1.0, _TINY * x))
+    start = 0
+    for place in f.inputs:
+        part = own[start : start + place.size]
+        known = part[part > 0]
+        part[part == 0] = np.median(known) if known.size else 1.0
+        start += place.size
+    return own
 
 
 def scaled(f: RealMap, rows: np.ndarray) -> Directions:
-    """Directions from the relative movement of each element, `[d, n]`."""
-    x = np.abs(point(f))
+    """Directions from the relative movement of each element, `[d, n]`; one alone moves by 1."""
+    x, scale = np.abs(point(f)), scales(f)
     x = np.where(np.isfinite(x), x, 0.0)
     moves = rows != 0
     counts = np.maximum(moves.sum(axis=1), 1)
-    sizes = np.sqrt(((x**2) * moves).sum(axis=1) / counts)
-    rows = rows * scales(f) / np.maximum(sizes, 1.0)[:, None]
+    typical = np.sqrt(((scale**2) * moves).sum(axis=1) / counts)
+    digits = np.max(np.where(moves, x / scale, 0.0), axis=1, initial=0.0)  # of x, in terms of steps
+    sizes = np.where(typical > 1, typical, digits)
+    rows = rows * scale / np.maximum(typical, 1.0)[:, None]
+    single = moves.sum(axis=1) == 1
+    elements = np.where(single, moves.argmax(axis=1) if f.size else 0, -1)
+    rows = np.where(single[:, None], np.sign(rows), rows)
+    if f.size:
+        sizes = np.where(single, x[elements], sizes)
     exact = flattened(unflattened(rows, f.inputs), len(rows))  # as the dtypes of x can hold it
-    elements = np.where(moves.sum(axis=1) == 1, moves.argmax(axis=1) if f.size else 0, -1)
     return Directions(exact, sizes, tuple(_coarsest(f, row) for row in moves), elements)
 
 

@@ -52,8 +52,11 @@ class Examination:
         verdicts: what was found.
     """
 
-    def __init__(self, f: RealMap, subject: str, settings: Settings, label: str = "") -> None:
+    def __init__(
+        self, f: RealMap, subject: str, settings: Settings, label: str = "", doctor: str = ""
+    ) -> None:
         self.f = f
+        self._doctor = doctor
         self.comparisons: list[Comparison] = []
         self._settings = settings
         self._label = label
@@ -100,6 +103,14 @@ class Examination:
 
     def numerical(self, g: RealMap, directions: Directions, forward: np.ndarray | None = None) -> None:
         """Exact slopes against those of the values of f; g is f, perhaps with its outputs summed up."""
+        drawn = [name for name, draws in zip(g.inputs, g.draws, strict=True) if draws]
+        if drawn:
+            self.note("exact against numerical", _SAMPLERS + ", ".join(place.name for place in drawn))
+            steady = np.flatnonzero(~(directions.rows[:, g.draws_by_element] != 0).any(axis=1))
+            directions = directions.only(steady)
+            forward = None if forward is None else forward[steady]
+            if not len(directions):
+                return
         measured = measure(g, directions, self.tolerance, forward)
         if measured is None:
             self.note("exact against numerical", "f has no forward mode, and many outputs")
@@ -141,7 +152,7 @@ class Examination:
         if forward is None:
             return
         pairs = forward_and_reverse(
-            forward, reverse, directions.rows, weights, self.tolerance, rounding(g, forward)
+            forward, reverse, directions.rows, weights, self.tolerance, _lost(g, forward, reverse)
         )
         self.compared(name, pairs)
         if (pairs.times > 1).any():
@@ -178,7 +189,8 @@ class Examination:
         self.verdicts.pairs("modes disagree", worst, [place], _MODES)
 
     def _linearity(self, reverse: np.ndarray) -> None:
-        pairs = linear(reverse[:_WEIGHTS], self.tolerance)
+        parts = reverse[:_WEIGHTS]
+        pairs = linear(parts, self.tolerance, rounding(self.f, parts))
         self.compared("reverse mode is linear", pairs)
         if (pairs.times > 1).any():
             places = [Entry(-1, j) for j in range(self.f.size)]
@@ -239,7 +251,7 @@ class Examination:
             moved,
             (value, nan, nan),
             float("inf"),
-            f"{self.verdicts.heading(output, moved)} is {value}{more}, {reason}; jaxcalc.diagnose says "
+            f"{self.verdicts.heading(output, moved)} is {value}{more}, {reason}; {self._doctor} says "
             "where it comes from",
         )
 
@@ -256,6 +268,10 @@ class Examination:
         self.comparisons.append(Comparison(self._label + name, 0, note=note))
 
 
+_SAMPLERS = (
+    "left out: jax.random.gamma and its kin have the derivative of the distribution, not that of one "
+    "sample, with respect to "
+)
 _MODES = "by forward mode, and by reverse mode"
 
 
@@ -272,8 +288,12 @@ def _disagreement(g: RealMap, rows: np.ndarray, weights: np.ndarray, tolerance: 
     forward, reverse = g.forward(rows), g.reverse(weights)
     if forward is None or reverse is None:
         return np.zeros((len(weights), len(rows)))
-    lost = rounding(g, forward)
+    lost = _lost(g, forward, reverse)
     return forward_and_reverse(forward, reverse, rows, weights, tolerance, lost).times
+
+
+def _lost(g: RealMap, forward: np.ndarray, reverse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return rounding(g, forward), rounding(g, reverse)
 
 
 def _reason(error: Exception) -> str:

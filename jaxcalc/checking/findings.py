@@ -70,11 +70,13 @@ class Diagnosis:
         function: the name of f.
         findings: errors first, then warnings, then notes; in each, in the order in which f runs.
         equations: how many equations of f were run, the steps of loops counted one by one.
+        arguments: the names of the arguments that were looked at.
     """
 
     function: str
     findings: Sequence[Finding]
     equations: int
+    arguments: Sequence[str] = ()
 
     @property
     def healthy(self) -> bool:
@@ -90,6 +92,7 @@ class Diagnosis:
             "function": self.function,
             "healthy": self.healthy,
             "equations": self.equations,
+            "arguments": list(self.arguments),
             "findings": [asdict(finding) for finding in self.findings],
         }
 
@@ -103,6 +106,8 @@ class Diagnosis:
 
     def _summary(self) -> str:
         run = f"{self.equations:,} equation{'' if self.equations == 1 else 's'} run"
+        if len(self.arguments) > 1:
+            run += f", with respect to {', '.join(self.arguments)}"
         if not self.findings:
             return f"{self.function}: healthy, nothing found ({run})"
         counts = [

@@ -64,21 +64,24 @@ def forward_and_reverse(
     rows: np.ndarray,
     weights: np.ndarray,
     tolerance: float,
-    rounding: float,
+    lost: tuple[np.ndarray, np.ndarray],
 ) -> Pairs:
     """u (J v) and (u J) v for all pairs, `[k, d]`, from `J v [d, m]` and `u J [k, n]`.
 
-    What is tolerated is relative to the sums of absolute values; `rounding` is what an element of
-    a product may be off in any case.
+    What is tolerated is relative to the sums of absolute values; `lost` is what an element of each
+    product may be off in any case, `[d, 1]` and `[k, 1]`.
     """
     with np.errstate(invalid="ignore"):
         scale = np.abs(weights) @ np.abs(forward).T + np.abs(reverse) @ np.abs(rows).T
-        lost = rounding * (np.sum(np.abs(weights), axis=1)[:, None] + np.sum(np.abs(rows), axis=1))
-        return Pairs(weights @ forward.T, reverse @ rows.T, tolerance * scale + lost)
+        ahead, back = lost
+        beside = np.sum(np.abs(weights), axis=1)[:, None] * ahead.T + back * np.sum(
+            np.abs(rows), axis=1
+        )
+        return Pairs(weights @ forward.T, reverse @ rows.T, tolerance * scale + beside)
 
 
 def structured_products(
-    matrix: Any, rows: np.ndarray, forward: np.ndarray, tolerance: float, rounding: float
+    matrix: Any, rows: np.ndarray, forward: np.ndarray, tolerance: float, lost: np.ndarray
 ) -> Pairs:
     """J v by the entries of a sparse matrix, and by forward mode, `[d, m]`."""
     values = np.asarray(matrix.values).astype(np.float64)
@@ -87,7 +90,7 @@ def structured_products(
         terms = values * rows[:, matrix.cols]
         one = _summed(matrix.rows, terms, m)
         scale = _summed(matrix.rows, np.abs(terms), m) + np.abs(forward)
-    return Pairs(one, forward, tolerance * scale + rounding)
+    return Pairs(one, forward, tolerance * scale + lost)
 
 
 def _summed(rows: np.ndarray, terms: np.ndarray, m: int) -> np.ndarray:
@@ -95,8 +98,7 @@ def _summed(rows: np.ndarray, terms: np.ndarray, m: int) -> np.ndarray:
     return np.stack(sums) if sums else np.zeros((0, m))
 
 
-def linear(parts: np.ndarray, tolerance: float) -> Pairs:
+def linear(parts: np.ndarray, tolerance: float, lost: np.ndarray) -> Pairs:
     """The product with a sum and the sum of the products, from those of a, b and a + b, `[3, n]`."""
     a, b, both = parts
-    scale = np.max(np.abs(parts), axis=0) + np.max(np.abs(parts), initial=0.0)
-    return Pairs(both, a + b, tolerance * scale)
+    return Pairs(both, a + b, 2 * tolerance * np.max(np.abs(parts), axis=0) + np.sum(lost))

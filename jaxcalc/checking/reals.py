@@ -16,6 +16,7 @@ from jax.tree_util import keystr, tree_flatten_with_path
 from jaxcalc.arguments import dtype_of, is_inexact
 from jaxcalc.checking.backward_rules import not_linear
 from jaxcalc.checking.digits import MOST, mantissa_bits
+from jaxcalc.checking.samplers import is_drawn
 from jaxcalc.concrete import PERHAPS_UNTRACEABLE, UNTRACEABLE
 from jaxcalc.engine.directions import REFUSALS, Direction
 from jaxcalc.engine.failures import Failures
@@ -70,6 +71,7 @@ class RealMap:
         allowed: the modes that f has; those that JAX lacks but jaxcalc has are among them.
         is_traceable: whether f can be traced.
         bits: of the shortest mantissa that f or its derivative computes with, inputs and outputs apart.
+        draws: for each input array, whether f draws random numbers by it, as `jax.random.gamma` does.
         refused: the modes among those allowed that JAX refused all the same.
     """
 
@@ -82,6 +84,7 @@ class RealMap:
     allowed: set[Direction]
     is_traceable: bool
     bits: int = MOST
+    draws: tuple[bool, ...] = ()
     refused: set[Direction] = field(default_factory=set)
 
     @classmethod
@@ -127,12 +130,14 @@ class RealMap:
         except PERHAPS_UNTRACEABLE:
             is_traceable = False
         failures.tell()
-        bits = MOST
+        bits, draws = MOST, [False] * len(leaves)
         if is_traceable:
             bits = _bits_inside(call, leaves, allowed)
+            program = jax.make_jaxpr(call)(leaves).jaxpr
+            draws = [is_drawn(program, i) for i in range(len(leaves))]
             call = jax.jit(call)  # one program, rather than one for each operation
         places = tuple(inputs), tuple(outputs)
-        return cls(api, call, leaves, *places, center, set(allowed), is_traceable, bits)
+        return cls(api, call, leaves, *places, center, set(allowed), is_traceable, bits, tuple(draws))
 
     @property
     def epsilon(self) -> float:
@@ -174,6 +179,7 @@ class RealMap:
             self.allowed,
             self.is_traceable,
             self.bits,
+            self.draws,
         )
 
     def moved_to(self, leaves: Leaves) -> RealMap:
@@ -188,7 +194,13 @@ class RealMap:
             self.allowed,
             self.is_traceable,
             self.bits,
+            self.draws,
         )
+
+    @property
+    def draws_by_element(self) -> np.ndarray:
+        """`draws` for each input element, `[n]`."""
+        return np.repeat(np.array(self.draws, bool), [place.size for place in self.inputs])
 
     @property
     def size(self) -> int:

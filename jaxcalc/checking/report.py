@@ -107,12 +107,14 @@ class CheckReport:
         map: what it maps, such as "float32[3] -> float32[2]".
         comparisons: what was compared with what.
         findings: where it did not agree, worst first; empty when all is well.
+        arguments: the names of the arguments that were looked at.
     """
 
     term: str
     map: str
     comparisons: Sequence[Comparison]
     findings: Sequence[CheckFinding]
+    arguments: Sequence[str] = ()
 
     @property
     def passed(self) -> bool:
@@ -138,6 +140,7 @@ class CheckReport:
             "passed": self.passed,
             "term": self.term,
             "map": self.map,
+            "arguments": list(self.arguments),
             "comparisons": [asdict(comparison) for comparison in self.comparisons],
             "findings": [asdict(finding) | {"fails": finding.fails} for finding in self.findings],
         }
@@ -157,7 +160,8 @@ class CheckReport:
             verdict = "passed, with remarks"
         else:
             verdict = "passed"
-        return f"{self.term}: {self.map}: {verdict}"
+        arguments = f" (with respect to {', '.join(self.arguments)})" if self.arguments else ""
+        return f"{self.term}: {self.map}: {verdict}{arguments}"
 
     def _table(self) -> Table:
         rows = []

@@ -61,8 +61,8 @@ def symmetry(examination: Examination, rng: np.random.Generator) -> None:
     table = directions.rows @ products.T
     with np.errstate(invalid="ignore"):
         scale = np.abs(directions.rows) @ np.abs(products).T
-    lost = rounding(g, products) * np.sum(np.abs(directions.rows), axis=1)
-    allowed = examination.tolerance * (scale + scale.T) + lost + lost[:, None]
+    lost = rounding(g, products).T * np.sum(np.abs(directions.rows), axis=1)[:, None]
+    allowed = examination.tolerance * (scale + scale.T) + lost + lost.T
     pairs = Pairs(table, table.T, allowed)
     examination.compared("symmetry", pairs)
     if (pairs.times > 1).any():

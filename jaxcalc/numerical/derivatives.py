@@ -50,8 +50,9 @@ def derivative(
         argnum: position of the argument to differentiate by; the others are held constant. The first
             one without it.
         has_aux: whether f returns `(output, aux)`.
-        step: the largest step to try. The default is 0.37 max(1, |x|); give a smaller one when f
-            varies on a much smaller scale than 1, or is costly to leave x by that much.
+        step: the largest step to try. The default is 0.37 max(1, |x|), and for |x| below 1e-3 one
+            half of the steps starts at 0.37 |x|; give a smaller one when f varies on a much smaller
+            scale, or is costly to leave x by that much.
         argnums: the same as `argnum`, under the name that it has everywhere else.
         argnames: its name, in the place of its position.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxcalc.numerical.columns import Row, Slope, slope
 from jaxcalc.numerical.sampling import Samples
-from jaxcalc.numerical.steps import Ladder, falling_steps, ladder_for, octaves
+from jaxcalc.numerical.steps import Ladder, falling_steps, falls, ladder_for
 
 
 def slopes(
@@ -69,6 +69,6 @@ def _moved(leaf: Any, direction: Any, offset: Any) -> Any:
 @partial(jax.jit, static_argnums=(1, 2))
 def _steps(sizes: Any, ladder: Ladder, largest: float | None) -> Any:
     def falling(size: Any) -> Any:
-        return falling_steps(size, ladder, octaves(size, ladder), largest)
+        return falling_steps(size, falls(size, ladder), largest)
 
     return jax.vmap(falling)(sizes)

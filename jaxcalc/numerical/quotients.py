@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxcalc.numerical.columns import Row, central, curvature, mixed
 from jaxcalc.numerical.sampling import Group, Samples
-from jaxcalc.numerical.steps import Ladder, Order, falling_steps, ladder_for, octaves
+from jaxcalc.numerical.steps import Ladder, Order, falling_steps, falls, ladder_for
 
 
 def first_order(samples: Samples, largest: float | None) -> tuple[Any, Any]:
@@ -55,7 +55,7 @@ def _numbers(group: Group) -> np.ndarray:
 def _two_sided(samples: Samples, group: Group, order: Order, largest: float | None) -> tuple[Any, Any]:
     """Derivatives by each element alone, from points on both sides of x."""
     x, ladder = group.elements, ladder_for(group.dtype, order)
-    steps = _steps(x, _octaves(x, ladder), ladder, largest)
+    steps = _steps(x, _falls(x, ladder), largest)
     wide = (steps.astype(samples.dtype),), (jnp.abs(x).astype(samples.dtype),)
     row = Row(jnp.concatenate([steps, -steps], axis=1), *wide)
 
@@ -76,8 +76,8 @@ def _crossed(
     # the coarser ladder of the two; both elements fall by the same octaves, to keep h / k constant
     ladder = min((ladder_for(group.dtype, 2) for group in groups), key=lambda known: known.rows)
     x, y = (group.elements[place] for group, place in zip(groups, places, strict=True))
-    fall = jnp.maximum(*(_octaves(z, ladder).astype(samples.dtype) for z in (x, y)))
-    h, k = (_steps(z, fall.astype(z.dtype), ladder, largest) for z in (x, y))
+    fall = jnp.maximum(*(_falls(z, ladder).astype(samples.dtype) for z in (x, y)))
+    h, k = (_steps(z, fall.astype(z.dtype), largest) for z in (x, y))
     row = Row(
         (jnp.concatenate([h, h, -h, -h], axis=1), jnp.concatenate([k, -k, k, -k], axis=1)),
         tuple(step.astype(samples.dtype) for step in (h, k)),
@@ -94,10 +94,10 @@ def _crossed(
 
 
 @partial(jax.jit, static_argnums=1)
-def _octaves(x: Any, ladder: Ladder) -> Any:
-    return octaves(x, ladder)
+def _falls(x: Any, ladder: Ladder) -> Any:
+    return jax.vmap(lambda x: falls(x, ladder))(x)
 
 
-@partial(jax.jit, static_argnums=(2, 3))
-def _steps(x: Any, fall: Any, ladder: Ladder, largest: float | None) -> Any:
-    return jax.vmap(lambda x, fall: falling_steps(x, ladder, fall, largest))(x, fall)
+@partial(jax.jit, static_argnums=2)
+def _steps(x: Any, fall: Any, largest: float | None) -> Any:
+    return jax.vmap(lambda x, fall: falling_steps(x, fall, largest))(x, fall)

@@ -16,6 +16,8 @@ Order = Literal[1, 2]
 # The largest step as a share of max(1, |x|). Neither this nor the ratio of steps is a round number:
 # a periodic function would look constant to steps that all are multiples of its period.
 _LARGEST = 0.37
+_TINY = -10.0  # log2 of the size below which a number has a scale of its own
+_ROWS_OF_TWO_SCALES = 11  # steps that suffice for both scales
 
 
 @dataclass(frozen=True)
@@ -58,26 +60,41 @@ def smallest_step(dtype: Any, most: int | None = None) -> float:
     return float(_LARGEST * 2.0 ** -ladder_for(dtype, 1, most).octaves)
 
 
-def octaves(x: Any, ladder: Ladder) -> Any:
-    """How far the steps fall at a scalar x: further when x is far from 1, but not when it is zero."""
+def falls(x: Any, ladder: Ladder) -> Any:
+    """How many octaves each step is below the largest one at a scalar x, `[rows]`, rising from zero.
+
+    They fall further when x is far from 1, but not when it is zero. Where x is tiny, functions vary on
+    the scale of 1 or on that of x, and hardly between: the first half of the steps is for the one and
+    the second half for the other.
+    """
     size = jnp.abs(x)
+    has_two = ladder.rows >= _ROWS_OF_TWO_SCALES
+    # steps on the scale of a number that is smaller still would round to zero
+    least = float(jnp.finfo(dtype_of(x)).tiny) * (2.0 ** (ladder.below + 5) if has_two else 1.0)
+    is_known = (size > least) & jnp.isfinite(size)
     # not jnp.log2, which forgets that x is weakly typed
-    distance = jnp.abs(lax.log(jnp.where(size == 0, lax.full_like(size, 1), size))) * (1 / log(2))
-    return jnp.clip(distance + ladder.below, ladder.octaves, ladder.most_octaves)
+    octaves = lax.log(jnp.where(is_known, size, lax.full_like(size, 1))) * (1 / log(2))
+    far = jnp.clip(jnp.abs(octaves) + ladder.below, ladder.octaves, ladder.most_octaves)
+    one = lax.full_like(lax.broadcast(size, (ladder.rows,)), 1)
+    row = lax.cumsum(one) - one
+    evenly = row * (lax.broadcast(far, (ladder.rows,)) * (1.0 / (ladder.rows - 1)))
+    if not has_two:
+        return evenly
+    half = ladder.rows // 2
+    first = row * (jnp.clip(-octaves - 2, 1, ladder.octaves) / (half - 1))
+    second = (row - half) * ((ladder.below + 3) / (ladder.rows - half - 1)) - octaves
+    return jnp.where(octaves < _TINY, jnp.where(row < half, first, second), evenly)
 
 
-def falling_steps(x: Any, ladder: Ladder, fall: Any, largest: float | None) -> Any:
-    """The steps at a scalar x, `[rows]`, falling by `fall` octaves in all; weakly typed where x is.
+def falling_steps(x: Any, falls: Any, largest: float | None) -> Any:
+    """The steps at a scalar x, `[rows]`, falling by so many octaves; weakly typed where x is.
 
     Each is changed a little so that x + h and x - h are floating point numbers, not rounded ones:
     what is rounded there is as large an error as that of f itself.
     """
-    size = lax.broadcast(jnp.abs(x), (ladder.rows,))
-    one = lax.full_like(size, 1)
-    row = lax.cumsum(one) - one
-    rate = lax.broadcast(fall, (ladder.rows,)) * (1.0 / (ladder.rows - 1))
+    size = lax.broadcast(jnp.abs(x), falls.shape)
     start = jnp.maximum(size, 1.0) * _LARGEST if largest is None else lax.full_like(size, largest)
-    steps = start * jnp.exp2(-row * rate)
+    steps = start * jnp.exp2(-falls)
     # x + h is rounded to its own grid, so the difference is exact; x - h lies on that grid too.
     # A step above |x| is left as it is: its rounding is within the last digit of h.
     measured = to_dtype(size + steps) - size

@@ -281,6 +281,72 @@ def test_bad_calls(call: object, error: type, text: str) -> None:
         call()  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("at", [[1e-10, 2e-10], [1e12, 3e12], [1e-7, 1e5], [1e-12, 1.0, 1e10]])
+def test_elements_have_their_own_scales(at: list[float], dtype: str) -> None:
+    wrong = jax.custom_jvp(lambda x: 1 / x)
+    wrong.defjvp(lambda x, t: (wrong(*x), -1.01 / x[0] ** 2 * t[0]))
+    with jax.enable_x64(True):
+        here = jnp.asarray(at, dtype)
+        assert not jaxcalc.check(lambda x: 1 / x, here).findings
+        accused = {found.input for found in jaxcalc.check(wrong, here).findings if found.fails}
+        assert accused == {f"argument 0[{i}]" for i in range(len(at))}
+
+
+def test_every_argument_is_looked_at_unless_told_otherwise() -> None:
+    product = jax.custom_vjp(lambda x, y: x * y)
+    product.defvjp(lambda x, y: (x * y, (x, y)), lambda r, ct: (ct * r[1], 2 * ct * r[0]))
+
+    def f(x: jax.Array, options: dict, count: int, name: str, *, scale: float = 1.0) -> jax.Array:
+        assert name == "sum"
+        return product(x, options["y"]) * count * scale
+
+    call = x, {"y": x + 1, "kind": "dense"}, 3, "sum"
+    report = jaxcalc.check(f, *call, scale=2.0)
+    assert report.arguments == ("x", "options", "scale")
+    assert "FAILED (with respect to x, options, scale)" in str(report)
+    assert {found.input[:12] for found in report.findings if found.fails} == {"options['y']"}
+    assert jaxcalc.check(f, *call, argnums=0).passed
+    static = jax.jit(lambda x, p: x**p, static_argnums=1)
+    assert jaxcalc.check(static, x, 2.0).arguments == ("x",)
+    assert jaxcalc.diagnose(lambda x, y: jnp.sin(x) * y, x, 2.0).arguments == ("x", "y")
+
+
+def test_samplers_with_implicit_derivatives_are_noted() -> None:
+    key = jax.random.key(3)
+    wrong = jax.custom_jvp(jnp.sin)
+    wrong.defjvp(lambda x, t: (wrong(*x), 1.1 * jnp.cos(x[0]) * t[0]))
+    draw = lambda shape, scale: scale * jax.random.gamma(key, shape)  # noqa: E731
+    report = jaxcalc.check(draw, x, 2.0)
+    assert report.passed
+    notes = [comparison.note for comparison in report.comparisons]
+    assert any("jax.random.gamma" in note and "with respect to shape" in note for note in notes)
+    report = jaxcalc.check(lambda shape, scale: draw(shape, wrong(scale)), x, 2.0)
+    assert {found.input for found in report.findings if found.fails} == {"scale"}
+
+
+@pytest.mark.parametrize(
+    ("f", "args", "options", "call"),
+    [
+        (lambda x: x**1.5, (0.0,), {"order": 2}, "diagnose(jaxcalc.gradient(f), ...)"),
+        (
+            lambda a, b: (a * b**1.5, a),
+            (1.0, 0.0),
+            {"order": 2, "argnums": 1},
+            "diagnose(jaxcalc.jacobian(f, argnums=1), ..., argnums=1)",
+        ),
+        (lambda a, b: a * jnp.sqrt(b), (1.0, 0.0), {}, "diagnose(f, ..., argnames=('a', 'b'))"),
+    ],
+)
+def test_the_call_that_it_points_to_finds_the_cause(
+    f: object, args: tuple, options: dict, call: str
+) -> None:
+    found = next(g for g in jaxcalc.check(f, *args, **options).findings if g.kind == "not finite")
+    assert f"jaxcalc.{call} says where" in found.message
+    words = call.replace("...", ", ".join(map(str, args)))
+    assert not eval("jaxcalc." + words, {"jaxcalc": jaxcalc, "f": f}).healthy
+
+
 def test_digits_that_are_lost_inside_widen_what_is_tolerated() -> None:
     def worst_sharpness(f: object) -> float:
         report = jaxcalc.check(f, x)

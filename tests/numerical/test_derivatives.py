@@ -303,3 +303,21 @@ def test_the_error_names_the_right_call():
         numerical.gradient(jnp.sin)(jnp.ones(3))
     with pytest.raises(TypeError, match=r"gradient: the output of f is complex64.*jacobian"):
         numerical.gradient(lambda x: x * 1j)(1.0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1e-30, 1e-17, 1e-10, 1e-5, 1e5, 1e12])
+def test_the_error_is_honest_far_from_one(x64, dtype, size):
+    """For functions on the scale of x, with their closed forms, and on the scale of 1 for small x."""
+    x = jnp.asarray(size, dtype)
+    cases = [
+        (lambda v: x / v, -1 / size),
+        (lambda v: jnp.sin(v / x), float(np.cos(1)) / size),
+        (jnp.log, 1 / size),
+    ]
+    if size < 1:
+        cases.append((lambda v: jnp.sin(v) + 3, float(np.cos(size))))
+    for f, true in cases:
+        found = numerical.derivative(f)(x)
+        assert abs(float(found.value) - true) <= float(found.error)
+        assert float(found.error) <= (1e-10 if dtype == "float64" else 2e-3) * abs(true)
