@@ -1,4 +1,4 @@
-"""The arguments that a derivative is taken by: positions, names, leaves, and what is refused."""
+"""The arguments to differentiate with respect to: positions, names, leaves, and what is refused."""
 
 from functools import partial
 
@@ -164,7 +164,7 @@ def test_an_integer_leaf_is_the_same_error_in_every_mode(name, jit):
     transformed = TRANSFORMS[name](loss)
     p = {"w": jnp.ones(2), "n": [jnp.arange(2)]}
     api = "jaxcalc." + name.split(",")[0]
-    text = rf"^{api}: p\['n'\]\[0\] is int32, and a derivative by an integer .* allow_int=True"
+    text = rf"^{api}: p\['n'\]\[0\] is int32, and a derivative with respect to .* allow_int=True"
     with pytest.raises(TypeError, match=text):
         (jax.jit(transformed) if jit else transformed)(p)
 
@@ -210,6 +210,6 @@ def test_random_keys_may_be_among_the_arguments():
     sparse = jaxcalc.jacobian(noisy, format="structured")(x, key)
     np.testing.assert_array_equal(sparse.todense(), diagonal)
     with pytest.raises(
-        TypeError, match="key is key<fry>, and a derivative by a random key does not exist"
+        TypeError, match="key is key<fry>, and a derivative with respect to a random key does not exist"
     ):
         jaxcalc.jacobian(noisy, 1)(x, key)

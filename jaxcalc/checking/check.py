@@ -59,7 +59,7 @@ def check(
         f: the function, of any pytrees. A function that JAX cannot trace will do, as long as JAX
             can differentiate it.
         *args: its arguments, with values.
-        argnums: position or positions of the arguments to differentiate by.
+        argnums: position or positions of the arguments to differentiate with respect to.
         argnames: a name or names, instead of `argnums`.
         order: 1 for the first derivative; 2 for the Hessian as well, and its symmetry.
         tolerance: the relative difference to tolerate, beside three estimated errors. The default is
@@ -181,7 +181,7 @@ def _settings(entries: bool | None, seed: int) -> tuple[bool | None, np.random.G
 
 
 def _has_inexact(primal: Any) -> bool:
-    """Whether a leaf can be differentiated by; integer leaves beside it are held constant."""
+    """Whether f can be differentiated with respect to a leaf; integer leaves are held constant."""
     leaves = [leaf for leaf in jax.tree.leaves(primal) if hasattr(leaf, "dtype")]
     return any(map(is_inexact, leaves)) or any(
         isinstance(leaf, float | complex) for leaf in jax.tree.leaves(primal)

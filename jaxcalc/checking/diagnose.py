@@ -63,7 +63,7 @@ def diagnose(
     Args:
         f: a function that JAX can trace, of any pytrees, with outputs of any shape.
         *args: where to look at it: arrays, numbers or pytrees of them.
-        argnums: positions of the arguments to differentiate by, as in `jax.grad`.
+        argnums: positions of the arguments to differentiate with respect to, as in `jax.grad`.
         argnames: their names, in the place of `argnums`.
         has_aux: f returns `(output, aux)`; aux is not looked at.
         **kwargs: arguments passed by keyword.
@@ -211,8 +211,9 @@ def _integers(chosen: Chosen) -> list[Finding]:
         Finding(
             "warning",
             "zero gradient",
-            f"{name} is {dtype_of(leaf)}: there is no derivative by an integer, a boolean or a key",
-            "convert it to a floating dtype, or leave it out of what is differentiated by.",
+            f"{name} is {dtype_of(leaf)}: there is no derivative with respect to an integer, a boolean "
+            "or a key",
+            "convert it to a floating dtype, or do not differentiate with respect to it.",
             argument=name,
         )
         for name, leaf in chosen.leaves()

@@ -244,8 +244,8 @@ class Examination:
             moved,
             (value, nan, nan),
             float("inf"),
-            f"{subject} of {output} by {moved} is {value}{more}, {reason}; jaxcalc.diagnose says "
-            "where it comes from",
+            f"{subject} of {output} with respect to {moved} is {value}{more}, {reason}; "
+            "jaxcalc.diagnose says where it comes from",
         )
 
     def compared(self, name: str, pairs: Pairs) -> None:

@@ -43,7 +43,7 @@ def gradient_map(f: RealMap, rng: np.random.Generator) -> tuple[RealMap | None, 
     def call(leaves: Leaves) -> Leaves:
         return [g.astype(x.dtype) for g, x in zip(gradient(leaves), leaves, strict=True)]
 
-    outputs = [replace(place, name=f"gradient by {place.name}") for place in f.inputs]
+    outputs = [replace(place, name=f"gradient with respect to {place.name}") for place in f.inputs]
     slope = RealMap.at(f.api, call, f.leaves, f.inputs, outputs, call(f.leaves))
     return slope, lambda: hessian(total, format="structured")(f.leaves)
 

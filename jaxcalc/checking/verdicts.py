@@ -133,9 +133,9 @@ class Verdicts:
             moved,
             (exact, value, error),
             times,
-            f"{self.subject} of {output} by {moved}: {exact:.6g}, but the values of f say {value:.6g} "
-            f"± {error:.1g}: off by {abs(exact - value):.3g}{relative}, {times:.2g} times what is "
-            "tolerated, here and around x",
+            f"{self.subject} of {output} with respect to {moved}: {exact:.6g}, but the values of f say "
+            f"{value:.6g} ± {error:.1g}: off by {abs(exact - value):.3g}{relative}, {times:.2g} times "
+            "what is tolerated, here and around x",
         )
 
     def _entry(self, g: RealMap, entry: Entry) -> Entry:
@@ -186,7 +186,7 @@ class Verdicts:
             *names,
             (exact, value, half),
             times,
-            f"{self.subject} of {names[0]} by {names[1]}{others}: {shown}{reason}",
+            f"{self.subject} of {names[0]} with respect to {names[1]}{others}: {shown}{reason}",
         )
 
     def pairs(self, kind: FindingKind, pairs: Pairs, places: Sequence[Entry], words: str) -> None:
@@ -201,8 +201,8 @@ class Verdicts:
                 moved,
                 (one, other, 0.0),
                 times,
-                f"{self.subject} of {output} by {moved}: {one:.6g} {words} {other:.6g}: off by "
-                f"{abs(one - other):.3g}, {times:.2g} times what is tolerated",
+                f"{self.subject} of {output} with respect to {moved}: {one:.6g} {words} {other:.6g}: "
+                f"off by {abs(one - other):.3g}, {times:.2g} times what is tolerated",
             )
 
 

@@ -116,7 +116,7 @@ class Samples:
         return jnp.concatenate(pieces)
 
     def columns(self, *groups: Group) -> Column:
-        """What is known of each output element, for a derivative by elements of these groups."""
+        """What is known of each output, for derivatives with respect to elements of these groups."""
         inputs = max(float(jnp.finfo(group.dtype).eps) for group in groups)
         epsilon, floor = (np.zeros(self.center.shape, self.dtype) for _ in range(2))
         for part in self.parts:

@@ -1,4 +1,4 @@
-"""The derivative of a function of one number, and partial derivatives by one number at a time."""
+"""Derivatives with respect to a scalar argument, of any order, and partial derivatives."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from jaxcalc.kinds import kind_of
 def derivative(
     f: Callable[..., Any], argnum: int = 0, *, order: int = 1, has_aux: bool = False
 ) -> Callable[..., Any]:
-    """The derivative of `f` by one number, of any order.
+    """The derivative of `f` with respect to a scalar argument, of any order.
 
     Args:
         f: a function whose argument `argnum` is a real scalar (a float or an array of shape `()`).
             Its output may be a number, an array of any shape, or a pytree: a curve R -> R^3 has a
             derivative too.
-        argnum: position of the argument to differentiate by; the others are held constant.
+        argnum: position of the argument to differentiate with respect to; the others are held constant.
         order: how many times to differentiate, 1 or more.
         has_aux: whether f returns `(output, aux)`.
 
@@ -88,12 +88,12 @@ def _is_integer(x: Any) -> bool:
 def partial_derivative(
     f: Callable[..., Any], wrt: int | str | Sequence[int | str], *, has_aux: bool = False
 ) -> Callable[..., Any]:
-    """The partial derivative of `f` by one number, the other arguments held constant.
+    """The partial derivative of `f` with respect to a scalar argument, the others held constant.
 
     Args:
         f: a function of several arguments, any output.
-        wrt: the argument to differentiate by: its position or its name. A sequence gives the mixed
-            partial derivative: `("x", "z")` is d/dz of d/dx, `("x", "x")` the second derivative.
+        wrt: the argument to differentiate with respect to: its position or its name. A sequence gives
+            the mixed partial derivative: `("x", "z")` is d/dz of d/dx, `("x", "x")` the second one.
         has_aux: whether f returns `(output, aux)`.
 
     Returns:
@@ -136,7 +136,7 @@ def partial_derivative(
 def _mixed(
     api: str, f: Callable[..., Any], layers: list[tuple[int | str, int]], has_aux: bool
 ) -> Callable[..., Any]:
-    """Differentiate by each `(argument, order)` in turn."""
+    """Differentiate with respect to each `(argument, order)` in turn."""
     for place, order in layers:
         f = _layer(api, f, place, order, has_aux)
     return f
@@ -172,7 +172,7 @@ def _require_scalar(chosen: Chosen, f: Callable[..., Any], has_aux: bool) -> Non
     if not leaves:
         raise TypeError(
             f"{chosen.api}: {chosen.names[0]} is {chosen.primal!r}, which holds no number to "
-            "differentiate by."
+            "differentiate with respect to."
         )
     if len(leaves) != 1 or leaves[0][1] is not chosen.primal or jnp.ndim(chosen.primal) != 0:
         raise TypeError(_not_by_a_scalar(chosen, f, has_aux))
@@ -187,12 +187,12 @@ def _not_by_a_scalar(chosen: Chosen, f: Callable[..., Any], has_aux: bool) -> st
     def output(primal: Any) -> Any:
         return split_aux(chosen.api, chosen.call(primal), has_aux)[0]
 
-    start = f"{chosen.api}: needs a scalar to differentiate by, but"
+    start = f"{chosen.api}: needs a scalar to differentiate with respect to, but"
     try:
         kind = kind_of(chosen.primal, jax.eval_shape(output, chosen.primal), bare=False)
     except PERHAPS_UNTRACEABLE:  # f needs concrete values: what it maps to is not known
         return f"{start} {chosen.names[0]} is none; use jaxcalc.gradient or jaxcalc.jacobian."
     return (
-        f"{start} {function_name(f)} maps {kind.map} ({kind.spaces}) by {chosen.names[0]}: its "
+        f"{start} {function_name(f)} maps {kind.map} ({kind.spaces}) for {chosen.names[0]}: its "
         f"derivative is a {kind.name}; use {kind.call}."
     )

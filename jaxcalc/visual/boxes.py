@@ -52,7 +52,7 @@ def shapes(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, ax: Any = No
     Args:
         f: any function that JAX can trace, of any pytrees.
         *args: its arguments: arrays, numbers, or `jax.ShapeDtypeStruct`s in their place.
-        argnums: position or positions of the arguments to differentiate by.
+        argnums: position or positions of the arguments to differentiate with respect to.
         ax: matplotlib axes to draw on; those of a new figure without it.
 
     Returns:

@@ -81,7 +81,7 @@ def zeroth_power(x):
 @fault(
     "error",
     "derivative",
-    "the derivative by the exponent",
+    "the derivative with respect to the exponent",
     np.float32(-2.0),
     np.float32(2.0),
     argnums=(0, 1),

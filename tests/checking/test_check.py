@@ -40,14 +40,14 @@ def test_a_finding_says_where_by_how_much_and_how_sure(failed: CheckReport) -> N
 def test_a_report_prints_and_converts(failed: CheckReport) -> None:
     text = str(failed)
     assert "Jacobian: float32[3] -> float32[3]: FAILED" in text
-    assert "output[1] by x[1]" in text
+    assert "output[1] with respect to x[1]" in text
     assert "0.01 of it" in text
     record = json.loads(json.dumps(failed.to_dict()))
     assert record["passed"] is False
     assert record["findings"][0]["input"] == "x[1]"
     html = failed._repr_html_()
     assert "<td style='text-align:left" in html
-    assert "output[1] by x[1]" in html
+    assert "output[1] with respect to x[1]" in html
     good = jaxcalc.check(jnp.sin, x)
     assert str(good).startswith("Jacobian: float32[3] -> float32[3]: passed")
     names = " ".join(comparison.name for comparison in good.comparisons)
@@ -57,7 +57,7 @@ def test_a_report_prints_and_converts(failed: CheckReport) -> None:
 
 
 def test_a_failure_raises_when_asked(failed: CheckReport) -> None:
-    with pytest.raises(AssertionError, match=r"output\[1\] by x\[1\]") as raised:
+    with pytest.raises(AssertionError, match=r"output\[1\] with respect to x\[1\]") as raised:
         failed.raise_if_failed()
     assert isinstance(raised.value, DerivativeError)
     assert raised.value.report is failed

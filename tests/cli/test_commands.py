@@ -180,7 +180,10 @@ def test_check_finds_a_wrong_derivative(module: str, capsys: pytest.CaptureFixtu
     assert main(["check", f"{module}:wrong", "--args", "1,2"]) == 1
     shown = capsys.readouterr().out
     assert "FAILED" in shown
-    assert "wrong derivative: derivative of output by x[1]: 6, but the values of f say 4 " in shown
+    assert (
+        "wrong derivative: derivative of output with respect to x[1]: 6, but the values of f say 4 "
+        in shown
+    )
     assert main(["check", f"{module}:wrong", "--args", "1,2", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert found["passed"] is False
@@ -358,7 +361,7 @@ def test_explain_within_memory(capsys: pytest.CaptureFixture[str]) -> None:
             ["--args", "float64[3]", "--dtype", "float32"],
             "float64[3]: float64 goes with --dtype float64",
         ),
-        (["--args", "int32[3]"], "x is int32, and a derivative by an integer"),
+        (["--args", "int32[3]"], "x is int32, and a derivative with respect to an integer"),
         (["--args", "float32[3]", "--order", "2"], "needs a scalar output"),
     ],
 )

@@ -279,7 +279,7 @@ def test_wrong_indices(given, error, text, transform, kind):
 def test_traced_indices_and_leaves_without_a_derivative():
     with pytest.raises(TypeError, match=r"jaxcalc.jacobian: rows must be known when"):
         jax.jit(lambda i: jaxcalc.jacobian(jnp.sin, rows=i)(jnp.ones(3)))(jnp.arange(2))
-    with pytest.raises(TypeError, match="x is int32, and a derivative by an integer"):
+    with pytest.raises(TypeError, match="x is int32, and a derivative with respect to an integer"):
         jaxcalc.jacobian(lambda x: x * 2.0, rows=[0])(jnp.arange(3))
     with pytest.raises(TypeError, match=r"output.* is int32"):
         jaxcalc.jacobian(jnp.argmax, rows=[0])(jnp.ones(3))

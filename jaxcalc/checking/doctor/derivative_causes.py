@@ -150,7 +150,8 @@ def _power(tape: Tape, event: Event, slot: int, sample: Sample) -> Why | None:
         return Why("a negative power has no derivative at 0", "keep the base away from 0.")
     if slot == 1:
         return Why(
-            f"{shown(x)} to a power: the derivative by the exponent takes the logarithm of the base",
+            f"{shown(x)} to a power: the derivative with respect to the exponent takes the logarithm "
+            "of the base",
             "keep the base positive, or hold the exponent constant with jax.lax.stop_gradient.",
         )
     if x != 0:
@@ -231,7 +232,7 @@ def _product(tape: Tape, event: Event, slot: int, sample: Sample) -> Why | None:
         return None
     del sample
     return Why(
-        "0 * inf: a product with an infinity, which has no derivative by the other factor",
+        "0 * inf: a product with an infinity, which has no derivative with respect to the other factor",
         "put a large finite number in the place of the infinity.",
     )
 

@@ -123,7 +123,9 @@ def _finding(
         branch = _branch(tape, event)
         if branch is not None:
             why = masked(why, branch)
-    whose = f" (derivative by {', '.join(reached[:3])}{', ...' if len(reached) > 3 else ''})"
+    whose = (
+        f" (derivative with respect to {', '.join(reached[:3])}{', ...' if len(reached) > 3 else ''})"
+    )
     return Finding(
         "error",
         "derivative",

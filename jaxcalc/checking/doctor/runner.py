@@ -39,7 +39,7 @@ class Runner:
     budget: int = field(default_factory=lambda: _LONGEST)
 
     def start(self, closed: ClosedJaxpr, leaves: Sequence[Any]) -> Tape:
-        """Evaluate a program whose inputs are the leaves that the derivative is taken by."""
+        """Evaluate a program whose inputs are the leaves to differentiate with respect to."""
         tape = self.tape
         tape.leaves = [tape.add(x, active=True) for x in leaves]
         tape.outputs = self.run(closed, tape.leaves, Where())
