@@ -122,7 +122,7 @@ def _derivatives() -> list[Rung]:
 
 
 def _partials() -> list[Rung]:
-    """The surface at (1, 2), by x, by z, and mixed."""
+    """The surface at (1, 2), with respect to x, to z, and mixed."""
     x, z = jnp.asarray(1.0), jnp.asarray(2.0)
     by_x = jaxcalc.partial_derivative(surface, "x")
     by_z = jaxcalc.partial_derivative(surface, "z")
