@@ -1,4 +1,4 @@
-"""Which arguments a derivative is taken by: `argnums`, `argnames`, and the leaves inside them.
+"""The arguments to differentiate with respect to: `argnums`, `argnames`, and the leaves inside them.
 
 Every transformation turns `f(*args, **kwargs)` into a function of one pytree, the chosen
 arguments; the others are held constant. From there on, JAX's own transformations apply.
@@ -33,7 +33,7 @@ class ArgumentError(TypeError, ValueError):
 
 @dataclass(frozen=True)
 class Chosen:
-    """The arguments that a call differentiates by, apart from those held constant.
+    """The arguments that a call differentiates with respect to, apart from those held constant.
 
     Attributes:
         api: the public name to begin error messages with, e.g. `"jaxcalc.gradient"`.
@@ -91,7 +91,7 @@ def choose(
     kwargs: dict[str, Any],
     option: str = "argnums",
 ) -> Chosen:
-    """Split a call of f into the arguments to differentiate by and the ones held constant.
+    """Split a call of f into the arguments to differentiate with respect to and those held constant.
 
     `argnames` count where they are given. `option` is what the public function calls `argnums`, for
     messages.
@@ -303,8 +303,8 @@ def _default(
         parameter.kind is inspect.Parameter.POSITIONAL_ONLY
     ):
         raise ValueError(
-            f"{api}: this call leaves out the argument {name!r} that the derivative is taken by; "
-            "pass it by position or by keyword."
+            f"{api}: this call leaves out the argument {name!r} that the derivative is taken "
+            "with respect to; pass it by position or by keyword."
         )
     return parameter.default
 
@@ -320,7 +320,7 @@ def dtype_of(leaf: Any) -> Any:
 
 
 def is_inexact(leaf: Any) -> bool:
-    """Whether a leaf is real or complex, so that a derivative by it exists."""
+    """Whether a leaf is real or complex, so that a derivative with respect to it exists."""
     return jnp.issubdtype(dtype_of(leaf), jnp.inexact)
 
 
@@ -332,7 +332,7 @@ def require_differentiable(
     allow_complex: bool = True,
     has_allow_int: bool = True,
 ) -> None:
-    """Refuse chosen arguments that no derivative can be taken by, naming the leaf.
+    """Refuse chosen arguments that no derivative can be taken with respect to, naming the leaf.
 
     `has_allow_int` says whether the public function has that option, which the message then names.
 

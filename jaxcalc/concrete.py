@@ -32,7 +32,7 @@ def explained(api: str, name: str) -> Iterator[None]:
             error.add_note(
                 f"{api}: {name} needs the value of an argument, for which a tracer stands. Functions "
                 "of numpy and math, float(), int(), .item() and branches on values need it: use "
-                "jax.numpy, jnp.where or lax.cond, or choose other arguments to differentiate by."
+                "jax.numpy, jnp.where or lax.cond, or differentiate with respect to other arguments."
             )
         raise
 

@@ -60,8 +60,8 @@ class FlatMap:
     def inputs(self, blocks: Sequence[Any], shape: tuple[int, ...] = ()) -> Any:
         """One block for each inexact leaf, as the chosen arguments' pytree.
 
-        An integer leaf gets float0 zeros of `shape + leaf.shape`: the derivative by an integer is
-        zero in a space of dimension zero, which is what `jax.grad` returns there.
+        An integer leaf gets float0 zeros of `shape + leaf.shape`: the derivative with respect to an
+        integer is zero in a space of dimension zero, which is what `jax.grad` returns there.
         """
         return self._rebuild(
             blocks, integer=lambda leaf: np.zeros(shape + jnp.shape(leaf), dtypes.float0)

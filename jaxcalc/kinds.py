@@ -91,7 +91,7 @@ def classify(
     Args:
         f: any function that JAX can trace, of any pytrees.
         *args: its arguments: arrays, numbers, or `jax.ShapeDtypeStruct`s in their place.
-        argnums: position or positions of the arguments to differentiate by.
+        argnums: position or positions of the arguments to differentiate with respect to.
         argnames: a name or names, instead of `argnums`.
         has_aux: f returns `(output, aux)`; aux is not looked at.
         **kwargs: keyword arguments of f.
@@ -217,7 +217,8 @@ def not_scalar(api: str, f: Callable[..., Any], primal: Any, output: Any) -> Typ
         if len(leaves) == 1 and is_scalar(leaves[0])
         else f"its derivative is a {kind.name}; use {kind.call}"
         if kind.name.endswith("Jacobian")
-        else f"its derivative by one number is a {kind.name}; use {kind.call} or jaxcalc.jacobian"
+        else f"its derivative with respect to a scalar is a {kind.name}; "
+        f"use {kind.call} or jaxcalc.jacobian"
     )
     return TypeError(
         f"{api}: a gradient needs a scalar output, but {function_name(f)} maps {kind.map} "

@@ -1,4 +1,4 @@
-"""The arguments that a derivative is taken by: positions, names, leaves, and what is refused."""
+"""The arguments to differentiate with respect to: positions, names, leaves, and what is refused."""
 
 from functools import partial
 

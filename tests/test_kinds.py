@@ -23,7 +23,7 @@ CASES = {
     ),
     "partial derivative": (lambda x, z: x * z, (1.0, 2.0), {}, "float32 -> float32", "R -> R", [()]),
     "gradient": (jnp.sum, (jnp.ones(3),), {}, "float32[3] -> float32", "R^3 -> R", [(3,)]),
-    "gradient by two": (
+    "gradient with respect to two": (
         lambda x, z: x * z,
         (1.0, 2.0),
         {"argnums": (0, 1)},
@@ -31,7 +31,7 @@ CASES = {
         "R x R -> R",
         [(), ()],
     ),
-    "gradient by a matrix": (
+    "gradient with respect to a matrix": (
         jnp.sum,
         (jnp.ones((2, 3)),),
         {},
@@ -167,6 +167,6 @@ def test_a_gradient_of_what_is_no_scalar_names_the_right_term(output, text):
 
 def test_a_curve_is_told_about_the_derivative():
     with pytest.raises(
-        TypeError, match=r"its derivative by one number is a derivative; use jaxcalc.deriv"
+        TypeError, match=r"its derivative with respect to a scalar is a derivative; use jaxcalc.deriv"
     ):
         jaxcalc.gradient(lambda t: jnp.stack([t, t**2]))(1.0)

@@ -197,7 +197,7 @@ def _settings(entries: bool | None, seed: int) -> tuple[bool | None, np.random.G
 
 
 def _has_inexact(primal: Any) -> bool:
-    """Whether a leaf can be differentiated by; integer leaves beside it are held constant."""
+    """Whether f can be differentiated with respect to a leaf; integer leaves are held constant."""
     leaves = [leaf for leaf in jax.tree.leaves(primal) if hasattr(leaf, "dtype")]
     return any(map(is_inexact, leaves)) or any(
         isinstance(leaf, float | complex) for leaf in jax.tree.leaves(primal)

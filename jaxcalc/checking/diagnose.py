@@ -222,8 +222,9 @@ def _integers(chosen: Chosen) -> list[Finding]:
         Finding(
             "warning",
             "zero gradient",
-            f"{name} is {dtype_of(leaf)}: there is no derivative by an integer, a boolean or a key",
-            "convert it to a floating dtype, or leave it out of what is differentiated by.",
+            f"{name} is {dtype_of(leaf)}: there is no derivative with respect to an integer, a boolean "
+            "or a key",
+            "convert it to a floating dtype, or do not differentiate with respect to it.",
             argument=name,
         )
         for name, leaf in chosen.leaves()

@@ -17,7 +17,7 @@ _FEW = 32
 
 
 def cauchy_riemann(examination: Examination, flat: FlatMap, rng: np.random.Generator) -> None:
-    """Note whether the derivative by i v is i times that by v, along real random v, or each element.
+    """Note whether the derivative along i v is i times that along v, for random v or each element.
 
     Cost: 4 Jacobian-vector products; two for each input element, where there are up to 32.
     """
@@ -35,7 +35,7 @@ def cauchy_riemann(examination: Examination, flat: FlatMap, rng: np.random.Gener
     if (pairs.times > 1).any():
         d, i = np.unravel_index(pairs.worst_place, pairs.one.shape)
         j = int(np.flatnonzero(_as(rows, f.inputs, 1)[d])[0]) if size <= _FEW else -1
-        words = "by i times a real step, and i times the derivative by the real step is"
+        words = "along i times a real step, and i times the derivative along the real step is"
         examination.verdicts.pairs("not holomorphic", pairs.worst(), [Entry(int(i), j)], words)
 
 

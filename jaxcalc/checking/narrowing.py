@@ -15,7 +15,7 @@ _PARTS = 16
 
 
 class Entry(NamedTuple):
-    """An entry of a derivative by its output and input element; an element is -1 if none stands out."""
+    """An entry of a derivative: its output and input element; an element is -1 if none stands out."""
 
     output: int
     input: int

@@ -18,8 +18,8 @@ def by_name(
 ) -> Any:
     """A derivative with its tuples of arguments turned into dictionaries by name.
 
-    `output` has the structure of f's output, `arguments` those of the arguments differentiated by;
-    `order` is how many times. One bare argument adds no level.
+    `output` has the structure of f's output, `arguments` those of the arguments to differentiate with
+    respect to; `order` is how many times. One bare argument adds no level.
     """
 
     def level(tree: Any, remaining: int) -> Any:

@@ -56,12 +56,12 @@ for classify and explain, a shape such as float32[1000] will do.
 
 _COMMANDS = {
     "classify": "say which kind of derivative a function has, without evaluating it",
-    "derivative": "derivative by one number; a partial one when there are other arguments",
-    "gradient": "gradient of a number by many",
-    "jacobian": "Jacobian of many numbers by many, of any shape",
-    "hessian": "second derivatives of a number by many",
+    "derivative": "derivative with respect to a scalar; a partial one when there are other arguments",
+    "gradient": "gradient of a scalar function",
+    "jacobian": "Jacobian, for outputs and inputs of any shape",
+    "hessian": "second derivatives of a scalar function",
     "explain": "say how a derivative is computed, what it costs, and which line of the source costs it",
-    "check": "check the derivative by the values of f and in both modes; exit code 1 if it is wrong",
+    "check": "compare the derivative with finite differences, in both modes; exit code 1 if wrong",
     "diagnose": "say which line makes NaN, inf or a zero gradient; exit code 1 if one does",
 }
 
@@ -125,7 +125,9 @@ def _add_command(
         help="where: 2, x=2, x=1,2,3, x=1 z=2",
     )
     command.add_argument(
-        "--wrt", metavar="NAMES", help="arguments to differentiate by, x or x,z (default: all)"
+        "--wrt",
+        metavar="NAMES",
+        help="arguments to differentiate with respect to, x or x,z (default: all)",
     )
     command.add_argument(
         "--dtype",

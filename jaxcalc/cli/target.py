@@ -29,7 +29,7 @@ class Target:
         call: the function, of exactly the arguments in `names`, by position.
         names: the arguments' names.
         values: their values.
-        chosen: positions of the arguments to differentiate by.
+        chosen: positions of the arguments to differentiate with respect to.
     """
 
     text: str
@@ -40,7 +40,7 @@ class Target:
 
     @property
     def chosen_names(self) -> tuple[str, ...]:
-        """The names of the arguments to differentiate by."""
+        """The names of the arguments to differentiate with respect to."""
         return tuple(self.names[i] for i in self.chosen)
 
 

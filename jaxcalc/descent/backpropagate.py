@@ -1,4 +1,4 @@
-"""Backpropagation: one sweep gives the gradients of a loss by its parameters and by its inputs."""
+"""Backpropagation: one pass yields a loss's gradients with respect to parameters and inputs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MISSING: Any = object()
 
 @transformation("loss", "parameters, inputs")
 def backpropagate(loss: Callable[..., Any], *, has_aux: bool = False) -> Callable[..., Any]:
-    """The loss and its gradients by the parameters and by the inputs, from one backward sweep.
+    """The loss and its gradients with respect to parameters and inputs, from one backward pass.
 
     Args:
         loss: a function `loss(parameters, inputs, *rest)` whose output is one real number.

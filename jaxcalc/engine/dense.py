@@ -155,7 +155,7 @@ def refuses(
 ) -> bool:
     """Whether JAX has no derivative of a flat function, as it says while it is traced.
 
-    `flat_at(inputs)` is the function, with the `leaves` that it is differentiated by.
+    `flat_at(inputs)` is the function, with the `leaves` that it is differentiated with respect to.
     """
 
     def product(inputs: Leaves) -> Any:

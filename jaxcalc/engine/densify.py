@@ -20,7 +20,7 @@ _LARGEST_MASK = 1 << 20  # elements of a comparison, which is known beforehand a
 
 
 def densify(value: Lanes, n: int, *, inputs_first: bool) -> Any:
-    """The derivative of a value by `n` inputs, `[n, *shape]` or `[*shape, n]`.
+    """The derivative of a value with respect to `n` inputs, `[n, *shape]` or `[*shape, n]`.
 
     A group whose index is uniform is a transpose; one whose lanes are consecutive inputs, as in a
     block diagonal, is written block by block; a few lanes are compared with the input numbers; and

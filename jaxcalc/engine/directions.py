@@ -24,7 +24,7 @@ def directions_allowed(jaxpr: Jaxpr, differentiated: Sequence[Var]) -> set[Direc
     """The directions that JAX can differentiate a traced function in.
 
     A `custom_vjp` function has no forward mode, and a `while_loop` no reverse mode, but only where
-    they depend on the inputs that the derivative is taken by.
+    they depend on the inputs that the derivative is taken with respect to.
     """
     both: set[Direction] = {"forward", "reverse"}
     return both - obstacles(jaxpr, differentiated).keys()

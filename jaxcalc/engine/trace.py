@@ -91,7 +91,7 @@ def linearize(
     given a forward mode, or forward over forward where f has no reverse mode.
 
     Args:
-        build: makes the flat function, and the leaves it is differentiated by, out of `inputs`.
+        build: makes the flat function, and the leaves to differentiate with respect to, from `inputs`.
         inputs: everything that is traced: arrays, numbers, or their shapes.
         way: which linear map to trace.
         holomorphic: f is holomorphic, which the gradient inside a Hessian must know.

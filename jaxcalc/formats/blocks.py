@@ -144,5 +144,5 @@ def _no_blocks(layout: Layout) -> ValueError:
     return ValueError(
         f"{_CALL}: this {m} x {n} matrix is not made of equal blocks along its diagonal, and its "
         f"leaves share no leading axis (output {layout.output_side}, input {layout.input_side}). Use "
-        "matrix() for the whole, block(output_path, input_path) for one leaf by another, or count=1."
+        "matrix() for the whole, block(output_path, input_path) for a pair of leaves, or count=1."
     )

@@ -55,7 +55,7 @@ class Layout:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """The shape (M, N), output elements by input elements."""
+        """The shape (M, N): output elements, input elements."""
         return self.output_side.size, self.input_side.size
 
     @property
@@ -74,7 +74,7 @@ class Layout:
         return promoted(chosen[self.dtype_from])
 
     def block_dtype(self, output_leaf: int, input_leaf: int) -> np.dtype[Any]:
-        """The dtype of the derivative of one output leaf by one input leaf."""
+        """The dtype of the derivative of one output leaf with respect to one input leaf."""
         given = self.output_side.dtypes[output_leaf], self.input_side.dtypes[input_leaf]
         chosen = {"both": list(given), "input": [given[1]], "output": [given[0]]}
         return promoted(chosen[self.dtype_from])

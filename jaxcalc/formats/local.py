@@ -1,7 +1,7 @@
 """Products with the Jacobian of one operation: entries go through it one by one.
 
-The Jacobian of an operation by one operand is what its rule makes of the identity: a tangent whose
-inputs are the elements of that operand.
+The Jacobian of an operation with respect to one operand is what its rule makes of the identity: a
+tangent whose inputs are the elements of that operand.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ __all__ = ["Jacobian", "Layout", "Side"]
 @jax.tree_util.register_pytree_with_keys_class
 @dataclass(frozen=True, eq=False, repr=False)
 class Jacobian:
-    """The derivative of all outputs by all chosen arguments, as an M x N sparse matrix.
+    """The derivative of all outputs with respect to all chosen arguments, as an M x N sparse matrix.
 
     Rows number the outputs and columns the inputs in the order of
     `jax.flatten_util.ravel_pytree`; the pytrees of both sides are remembered. Only the values are
@@ -84,7 +84,7 @@ class Jacobian:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """The shape (M, N), output elements by input elements; batched values do not change it."""
+        """The shape (M, N): output elements, input elements; batched values do not change it."""
         return self.layout.shape
 
     @property
@@ -251,7 +251,7 @@ class Jacobian:
         return batched_blocks(self.values, self.layout, count)
 
     def block(self, output_path: Any = None, input_path: Any = None) -> Jacobian:
-        """The derivative of one output leaf by one input leaf.
+        """The derivative of one output leaf with respect to one input leaf.
 
         Args:
             output_path: which output leaf: `"['w'][0]"` as `jax.tree_util.keystr` writes it,

@@ -18,7 +18,7 @@ Selection = slice | np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class LeafPair:
-    """The derivative of one output leaf by one input leaf, or of a whole side.
+    """The derivative of one output leaf with respect to one input leaf, or of a whole side.
 
     Attributes:
         key: names the pair among those of its layout.

@@ -41,14 +41,14 @@ def derivative(
     argnums: int | None = None,
     argnames: str | None = None,
 ) -> Callable[..., Any]:
-    """The derivative of `f` by one number, from values of f alone.
+    """The derivative of `f` with respect to a scalar argument, from values of f alone.
 
     Args:
         f: a function whose argument `argnum` is a real scalar. Its output may be a number, an array
             of any shape, or a pytree. It need not be differentiable by JAX, nor traceable: Python
             control flow and numpy work, outside `jit`.
-        argnum: position of the argument to differentiate by; the others are held constant. The first
-            one without it.
+        argnum: position of the argument to differentiate with respect to; the others are held
+            constant. The first one without it.
         has_aux: whether f returns `(output, aux)`.
         step: the largest step to try. The default is 0.37 max(1, |x|), and for |x| below 1e-3 one
             half of the steps starts at 0.37 |x|; give a smaller one when f varies on a much smaller
@@ -113,7 +113,7 @@ def gradient(
     Args:
         f: a function of arrays or pytrees whose output is one real number. It need not be
             differentiable by JAX, nor traceable.
-        argnums: position or positions of the arguments to differentiate by.
+        argnums: position or positions of the arguments to differentiate with respect to.
         argnames: a name, or a sequence of names, instead of `argnums`.
         has_aux: whether f returns `(output, aux)`.
         step: the largest step to try for each element; the default is 0.37 max(1, |x|).
@@ -172,7 +172,7 @@ def jacobian(
     Args:
         f: a function of arrays, tensors or pytrees of them, whose output is any of these. It need
             not be differentiable by JAX, nor traceable.
-        argnums: position or positions of the arguments to differentiate by.
+        argnums: position or positions of the arguments to differentiate with respect to.
         argnames: a name, or a sequence of names, instead of `argnums`.
         has_aux: whether f returns `(output, aux)`.
         step: the largest step to try for each element; the default is 0.37 max(1, |x|).
@@ -222,7 +222,7 @@ def hessian(
     Args:
         f: a function of arrays or pytrees whose output is one number; other outputs work too and
             give the second derivative of each of their elements.
-        argnums: position or positions of the arguments to differentiate by.
+        argnums: position or positions of the arguments to differentiate with respect to.
         argnames: a name, or a sequence of names, instead of `argnums`.
         has_aux: whether f returns `(output, aux)`.
         step: the largest step to try for each element; the default is 0.37 max(1, |x|).
@@ -320,14 +320,15 @@ def _require_scalar_input(chosen: Chosen, f: Callable[..., Any]) -> None:
     if not leaves:
         raise TypeError(
             f"{chosen.api}: {chosen.names[0]} is {chosen.primal!r}, which holds no number to "
-            "differentiate by."
+            "differentiate with respect to."
         )
     if len(leaves) == 1 and leaves[0][1] is chosen.primal and jnp.shape(chosen.primal) == ():
         return
     listed = ", ".join(f"{name}: {dtype_of(leaf)}{list(jnp.shape(leaf))}" for name, leaf in leaves[:4])
     raise TypeError(
-        f"{chosen.api}: needs a scalar to differentiate {function_name(f)} by, but got {listed}; use "
-        "jaxcalc.numerical.gradient for a scalar output, and jaxcalc.numerical.jacobian for any other."
+        f"{chosen.api}: needs a scalar to differentiate {function_name(f)} with respect to, but got "
+        f"{listed}; use jaxcalc.numerical.gradient for a scalar output, and jaxcalc.numerical.jacobian "
+        "for any other."
     )
 
 

@@ -71,7 +71,7 @@ def pack(value: Any, error: Any, part: Part, dtype: Any) -> Estimate:
 
 
 def row(samples: Samples, value: Any, error: Any, part: Part, axis: int) -> list[Estimate]:
-    """The estimates for one output leaf by each input leaf, from tables with elements on `axis`."""
+    """The estimates for one output leaf and each input leaf, from tables with elements on `axis`."""
     columns = by_leaf(samples, value, error, axis=axis)
     return [pack(v, e, part, part.dtype) for v, e in columns]
 

@@ -20,7 +20,7 @@ _STEADY = 0.7
 
 
 class Quotients(NamedTuple):
-    """Difference quotients of one output element by one input element, for falling steps: `[rows]`.
+    """Difference quotients of one output element in one input element, for falling steps: `[rows]`.
 
     Attributes:
         central: the quotients D(h), with an expansion in h^2.

@@ -1,4 +1,4 @@
-"""Derivatives of first and second order by all input elements: where to sample f, and in what order."""
+"""First and second derivatives with respect to all input elements: where to sample f, in what order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jaxcalc.numerical.steps import Ladder, Order, falling_steps, falls, ladder_
 
 
 def first_order(samples: Samples, largest: float | None) -> tuple[Any, Any]:
-    """The derivative of each output by each input element, and its error: both `[n, m]`.
+    """The derivative of each output with respect to each input element, and its error: both `[n, m]`.
 
     Elements are in the order of `samples.groups`.
     """
@@ -25,7 +25,7 @@ def first_order(samples: Samples, largest: float | None) -> tuple[Any, Any]:
 
 
 def second_order(samples: Samples, largest: float | None) -> tuple[Any, Any]:
-    """The second derivative by each pair of input elements, and its error: both `[n, n, m]`."""
+    """The second derivative for each pair of input elements, and its error: both `[n, n, m]`."""
     n = sum(group.count for group in samples.groups)
     limits = [_two_sided(samples, group, 2, largest) for group in samples.groups]
     place = np.zeros((n, n), np.int32)  # where a pair is found in the joined limits
@@ -53,7 +53,7 @@ def _numbers(group: Group) -> np.ndarray:
 
 
 def _two_sided(samples: Samples, group: Group, order: Order, largest: float | None) -> tuple[Any, Any]:
-    """Derivatives by each element alone, from points on both sides of x."""
+    """Derivatives with respect to each element alone, from points on both sides of x."""
     x, ladder = group.elements, ladder_for(group.dtype, order)
     steps = _steps(x, _falls(x, ladder), largest)
     wide = (steps.astype(samples.dtype),), (jnp.abs(x).astype(samples.dtype),)
@@ -72,7 +72,7 @@ def _crossed(
     places: tuple[np.ndarray, np.ndarray],
     largest: float | None,
 ) -> tuple[Any, Any]:
-    """Mixed derivatives by pairs of elements, from the four corners around x."""
+    """Mixed derivatives for pairs of elements, from the four corners around x."""
     # the coarser ladder of the two; both elements fall by the same octaves, to keep h / k constant
     ladder = min((ladder_for(group.dtype, 2) for group in groups), key=lambda known: known.rows)
     x, y = (group.elements[place] for group, place in zip(groups, places, strict=True))

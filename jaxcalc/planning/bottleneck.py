@@ -46,7 +46,7 @@ def cut(equations_: Sequence[JaxprEqn], inputs: Sequence[Var], outputs: Sequence
 
     Args:
         equations_: a program that is flat: its calls are inlined.
-        inputs: what it is differentiated by.
+        inputs: what it is differentiated with respect to.
         outputs: its results.
     """
     whole = Part(tuple(equations_), tuple(inputs), tuple(outputs))

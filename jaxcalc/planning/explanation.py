@@ -98,7 +98,7 @@ class Branch:
 
 @dataclass(frozen=True)
 class Block:
-    """The derivative of one output leaf by one input leaf.
+    """The derivative of one output leaf with respect to one input leaf.
 
     Attributes:
         output: the path of the output leaf, such as "['a']".
@@ -153,7 +153,7 @@ class Explanation:
         pattern: which entries there are; None where it is not known.
         ways: the ways that were compared; the chosen one first, impossible ones last.
         parts: the pieces of f, in order, where it can be cut at bottlenecks.
-        blocks: the derivative of each output leaf by each input leaf, where there are several.
+        blocks: the derivative of each output leaf with respect to each input leaf, if several.
         lines: one for each line of the source, in the order in which they run.
         lines_of: the name of the way that they belong to.
         branches: what branches and loops of the chosen way hold at a time.

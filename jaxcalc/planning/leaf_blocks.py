@@ -11,7 +11,7 @@ from jaxcalc.planning.explanation import Block
 
 
 def blocks_of(layout: Layout) -> list[Block]:
-    """The derivative of each output leaf by each input leaf; nothing where there is one of each."""
+    """The derivative of each output leaf with respect to each input leaf; none for a single pair."""
     outputs, inputs = (
         [number for number, varies in enumerate(side.varies) if varies]
         for side in (layout.output_side, layout.input_side)

@@ -21,7 +21,7 @@ _MOST_LEAVES = 32
 
 
 class Share(NamedTuple):
-    """Output leaves that are differentiated in one direction, by the input leaves they depend on."""
+    """Output leaves that are differentiated in one direction; they depend on these input leaves."""
 
     direction: Direction
     outputs: list[int]
@@ -43,7 +43,7 @@ def shares(program: Jaxpr, variables: Sequence[Var], outputs: int) -> list[Share
 
     Args:
         program: f, as a program.
-        variables: those of its inputs that it is differentiated by.
+        variables: those of its inputs that it is differentiated with respect to.
         outputs: how many of its first outputs are differentiated.
     """
     rows, columns = (

@@ -3,7 +3,7 @@
 Nested `jax.jvp` applies the rule of such a function once: the next one differentiates the value that
 the rule returned. That value is the function itself as a rule, `return f(x), ...`, and so each order
 meets the same rule. It may also be an expression of its own, as in a straight-through estimator; then
-the derivatives of one quantity by the nested directions differ, and no Taylor series has them.
+the derivatives of one quantity along the nested directions differ, and no Taylor series has them.
 """
 
 from __future__ import annotations

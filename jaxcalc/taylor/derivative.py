@@ -47,8 +47,8 @@ def nth_derivative(api: str, call: Callable[[Any], Any], x: Any, order: int) -> 
 
 _NO_FORWARD_MODE = (
     "{api}: the function calls one with a rule for reverse mode alone (jax.custom_vjp), and a "
-    "derivative by one number is taken in forward mode. Give that rule with jax.custom_jvp, which "
-    "serves both modes, or use jaxcalc.jacobian, which takes reverse mode here."
+    "derivative with respect to a scalar is taken in forward mode. Give that rule with "
+    "jax.custom_jvp, which serves both modes, or use jaxcalc.jacobian, which takes reverse mode here."
 )
 
 

@@ -1,6 +1,6 @@
 """Truncated Taylor series and their arithmetic.
 
-A series holds the value and the first n derivatives, by t, of a quantity that moves with t; None
+A series holds the value and the first n derivatives, in t, of a quantity that moves with t; None
 stands for a derivative that is zero whatever the values. Derivatives, not coefficients divided by
 k!, so that those of polynomials are exact and float16 neither overflows nor underflows. Products
 follow Leibniz: (a b)_k = sum_j C(k, j) a_j b_(k-j). Where y' = g(y) u', differentiating k - 1 times

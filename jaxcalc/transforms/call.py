@@ -93,7 +93,7 @@ class Call:
 
 
 def take_apart(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """Tell apart what a derivative is traced by and what it is made for.
+    """Tell apart what a derivative is traced with and what it is made for.
 
     Integers, booleans and integer arrays whose values are known are part of the structure: a gather
     by known indices has a known pattern. A floating-point number or array is an input.

@@ -1,4 +1,4 @@
-"""The derivative of a function of one number, and partial derivatives by one number at a time."""
+"""Derivatives with respect to a scalar argument, of any order, and partial derivatives."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def derivative(
     argnums: int | None = None,
     argnames: str | None = None,
 ) -> Callable[..., Any]:
-    """The derivative of `f` by one number, of any order.
+    """The derivative of `f` with respect to a scalar argument, of any order.
 
     Args:
         f: a function whose argument `argnum` is a real scalar (a float or an array of shape `()`).
             Its output may be a number, an array of any shape, or a pytree: a curve R -> R^3 has a
             derivative too.
-        argnum: position of the argument to differentiate by; the others are held constant. The first
-            one without it.
+        argnum: position of the argument to differentiate with respect to; the others are held
+            constant. The first one without it.
         order: how many times to differentiate, 1 or more.
         has_aux: whether f returns `(output, aux)`.
         argnums: the same as `argnum`, under the name that it has everywhere else.
@@ -106,12 +106,12 @@ def partial_derivative(
     argnums: Argnums | None = None,
     argnames: Argnames | None = None,
 ) -> Callable[..., Any]:
-    """The partial derivative of `f` by one number, the other arguments held constant.
+    """The partial derivative of `f` with respect to a scalar argument, the others held constant.
 
     Args:
         f: a function of several arguments, any output.
-        wrt: the argument to differentiate by: its position or its name. A sequence gives the mixed
-            partial derivative: `("x", "z")` is d/dz of d/dx, `("x", "x")` the second derivative.
+        wrt: the argument to differentiate with respect to: its position or its name. A sequence gives
+            the mixed partial derivative: `("x", "z")` is d/dz of d/dx, `("x", "x")` the second one.
         has_aux: whether f returns `(output, aux)`.
         argnums: `wrt` as positions alone; a sequence is a mixed derivative here too.
         argnames: `wrt` as names alone.
@@ -151,7 +151,7 @@ def partial_derivative(
 
 
 def _places(api: str, option: str, choice: Any) -> list[int | str]:
-    """The arguments to differentiate by in turn.
+    """The arguments to differentiate with respect to, in turn.
 
     Raises:
         TypeError: they are not what `option` takes.
@@ -182,7 +182,7 @@ def _mixed(
     option: str,
     has_aux: bool,
 ) -> Callable[..., Any]:
-    """Differentiate by each `(argument, order)` in turn."""
+    """Differentiate with respect to each `(argument, order)` in turn."""
     for place, order in layers:
         f = _layer(api, f, place, order, option, has_aux)
     return f
@@ -218,7 +218,7 @@ def _require_scalar(chosen: Chosen, f: Callable[..., Any], has_aux: bool) -> Non
     if not leaves:
         raise TypeError(
             f"{chosen.api}: {chosen.names[0]} is {chosen.primal!r}, which holds no number to "
-            "differentiate by."
+            "differentiate with respect to."
         )
     if len(leaves) != 1 or leaves[0][1] is not chosen.primal or jnp.ndim(chosen.primal) != 0:
         raise TypeError(_not_by_a_scalar(chosen, f, has_aux))
@@ -233,12 +233,12 @@ def _not_by_a_scalar(chosen: Chosen, f: Callable[..., Any], has_aux: bool) -> st
     def output(primal: Any) -> Any:
         return split_aux(chosen.api, chosen.call(primal), has_aux)[0]
 
-    start = f"{chosen.api}: needs a scalar to differentiate by, but"
+    start = f"{chosen.api}: needs a scalar to differentiate with respect to, but"
     try:
         kind = kind_of(chosen.primal, jax.eval_shape(output, chosen.primal), bare=False)
     except PERHAPS_UNTRACEABLE:  # f needs concrete values: what it maps to is not known
         return f"{start} {chosen.names[0]} is none; use jaxcalc.gradient or jaxcalc.jacobian."
     return (
-        f"{start} {function_name(f)} maps {kind.map} ({kind.spaces}) by {chosen.names[0]}: its "
+        f"{start} {function_name(f)} maps {kind.map} ({kind.spaces}) for {chosen.names[0]}: its "
         f"derivative is a {kind.name}; use {kind.call}."
     )

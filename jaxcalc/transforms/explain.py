@@ -52,7 +52,7 @@ def explain(
     Args:
         f: any function that JAX can trace.
         *args: its arguments: arrays, numbers, or `jax.ShapeDtypeStruct`s in their place.
-        argnums: position or positions of the arguments to differentiate by.
+        argnums: position or positions of the arguments to differentiate with respect to.
         argnames: a name or names, instead of `argnums`.
         order: 1 for `jacobian`, 2 for `hessian`.
         has_aux: f returns `(output, aux)`.

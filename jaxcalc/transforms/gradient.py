@@ -1,4 +1,4 @@
-"""The gradient: the derivative of one number by many."""
+"""The gradient: all partial derivatives of a scalar function."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def gradient(
 
     Args:
         f: a function whose output is one real number (complex with `holomorphic`).
-        argnums: position or positions of the arguments to differentiate by.
+        argnums: position or positions of the arguments to differentiate with respect to.
         argnames: a name, or a sequence of names, instead of `argnums`. A name may be passed by
             position or by keyword at the call.
         has_aux: whether f returns `(output, aux)`.

@@ -1,4 +1,4 @@
-"""The Hessian: the second derivative of a number by many."""
+"""The Hessian: the second derivatives of a scalar function."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def hessian(
     Args:
         f: a function whose output is one number; as in `jax.hessian`, other outputs work too and
             give the second derivative of each of their elements.
-        argnums: position or positions of the arguments to differentiate by.
+        argnums: position or positions of the arguments to differentiate with respect to.
         argnames: a name, or a sequence of names, instead of `argnums`.
         has_aux: whether f returns `(output, aux)`.
         holomorphic: promise that f is holomorphic; inputs and outputs are then complex.

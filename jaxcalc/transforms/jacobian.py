@@ -1,4 +1,4 @@
-"""The Jacobian: the derivative of many numbers by many, of tensors of any rank."""
+"""The Jacobian: the derivative of functions between tensors of any rank."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def jacobian(
 
     Args:
         f: a function of arrays, tensors or pytrees of them, whose output is any of these.
-        argnums: position or positions of the arguments to differentiate by.
+        argnums: position or positions of the arguments to differentiate with respect to.
         argnames: a name, or a sequence of names, instead of `argnums`. A name may be passed by
             position or by keyword at the call.
         has_aux: whether f returns `(output, aux)`.
@@ -66,7 +66,7 @@ def jacobian(
         rows: the numbers of the output elements to differentiate, in any order and with repetitions,
             known when f is traced: those of the M x N matrix that `format="structured"` gives.
             Negative ones count from the end. Without it: all.
-        columns: likewise the numbers of the input elements to differentiate by.
+        columns: likewise the numbers of the input elements to differentiate with respect to.
         diagonal: give the entries [p, p] of the M x N matrix alone, as one array `[min(M, N)]`. They
             come from the structure where that is cheap, else from a product for each of them, with no
             more memory than `memory_limit`.

@@ -50,7 +50,7 @@ class Options:
             )
 
     def require_inputs(self, chosen: Chosen) -> None:
-        """Refuse chosen arguments that no derivative can be taken by."""
+        """Refuse chosen arguments that no derivative can be taken with respect to."""
         require_differentiable(chosen, holomorphic=self.holomorphic, allow_int=self.allow_int)
 
     def _require_legal(self, name: str, given: Any, legal: tuple[str, ...]) -> None:
@@ -60,7 +60,7 @@ class Options:
 
 
 def require_complex_fits(flat: FlatMap, options: Options, direction: Direction) -> None:
-    """Refuse complex inputs where the direction has no derivative by them."""
+    """Refuse complex inputs where the direction has no derivative with respect to them."""
     require_differentiable(
         flat.chosen,
         holomorphic=options.holomorphic,

@@ -87,7 +87,7 @@ def evaluate_part(
 
 @dataclass(frozen=True)
 class _PartRequest(Request):
-    """A request for a part: it differentiates by one vector z, and the output is one vector.
+    """A request for a part: it differentiates with respect to one vector z; the output is one vector.
 
     The function for which derivatives are kept is still f, so that they are freed with it. Where the
     value is wanted, it comes as aux, in a pair with the aux of f.

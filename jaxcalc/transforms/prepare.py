@@ -335,7 +335,7 @@ def _build(request: Request, attempt: Attempt, context: Context, found: dict[str
 def _too_dense(request: Request, flat: FlatMap, error: Exception | None) -> Exception:
     size = sum(prod(shape) for shape in flat.shapes)
     return ValueError(
-        f"{request.options.api}: the derivative by {size} input elements is too dense to be stored "
-        f"with its structure: {error}. "
+        f"{request.options.api}: the derivative with respect to {size} input elements is too dense to "
+        f"be stored with its structure: {error}. "
         "Use format='dense', or a product with a vector (jax.jvp, jax.vjp)."
     )

@@ -35,7 +35,7 @@ def sparsity(
         f: any function that JAX can trace, of any pytrees; its output is a scalar for `order=2`.
         *args: its arguments: arrays, numbers, or `jax.ShapeDtypeStruct`s in their place. Integers
             and integer arrays with known values are part of the structure.
-        argnums: position or positions of the arguments to differentiate by.
+        argnums: position or positions of the arguments to differentiate with respect to.
         argnames: a name or names, instead of `argnums`.
         order: 1 for the Jacobian, 2 for the Hessian.
         has_aux: f returns `(output, aux)`; aux is not looked at.

@@ -43,7 +43,7 @@ class Traced(NamedTuple):
 
     @property
     def variables(self) -> list[Var]:
-        """The inputs of the program that are differentiated by."""
+        """The inputs of the program that are differentiated with respect to."""
         return _last(self.program, len(self.flat.leaves))
 
     @property
@@ -64,7 +64,7 @@ class Traced(NamedTuple):
         return worth.steps_to_follow(self.program.jaxpr)
 
     def dense_work(self, kind: str) -> float:
-        """Roughly the nanoseconds of the dense derivative by JAX's own transformations."""
+        """Roughly the nanoseconds of the dense derivative from JAX's own transformations."""
         return worth.dense_work(self.program.jaxpr, self.variables, 2 if kind == "hessian" else 1)
 
     def composed_work(self, request: Request, work_of: Callable[[int], float]) -> float:

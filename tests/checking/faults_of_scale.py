@@ -7,7 +7,7 @@ import numpy as np
 from tests.checking.faults import fault, vector
 
 
-@fault("warning", "scale", "the gradient by h vanishes", vector(0.5, -0.2))
+@fault("warning", "scale", "the gradient with respect to h vanishes", vector(0.5, -0.2))
 def vanishing(h):
     """a recurrence whose gradient vanishes"""
 
@@ -17,7 +17,7 @@ def vanishing(h):
     return jnp.sum(jax.lax.scan(step, h, None, length=60)[0])
 
 
-@fault("warning", "scale", "the gradient by x explodes", vector(0.3))
+@fault("warning", "scale", "the gradient with respect to x explodes", vector(0.3))
 def exploding(x):
     """a chaotic recurrence whose gradient explodes"""
     return jnp.sum(jax.lax.fori_loop(0, 60, lambda _, x: 3.9 * x * (1.0 - x), x))  # <-
@@ -128,7 +128,7 @@ def kink_of_where(x):
 @fault(
     "warning",
     "scale",
-    "the gradient by w explodes",
+    "the gradient with respect to w explodes",
     2.5 * np.eye(2, dtype=np.float32),
     vector(1.0, 2.0),
 )

@@ -298,7 +298,10 @@ def test_a_gradient_that_underflows_is_no_stationary_point(scale: float, healthy
         first = underflowing.__code__.co_firstlineno
         found = report.findings[0]
         assert (found.severity, found.kind, found.line) == ("warning", "zero gradient", first + 2)
-        assert "the gradient by w underflows in convert_element_type: 1.0e-09 arrives" in found.cause
+        assert (
+            "the gradient with respect to w underflows in convert_element_type: 1.0e-09 arrives"
+            in found.cause
+        )
         assert "too small for float16" in found.cause
 
 

@@ -227,7 +227,10 @@ def test_check_finds_a_wrong_derivative(module: str, capsys: pytest.CaptureFixtu
     assert main(["check", f"{module}:wrong", "--args", "1,2"]) == 1
     shown = capsys.readouterr().out
     assert "FAILED" in shown
-    assert "wrong derivative: derivative of output by x[1]: 6, but the values of f say 4 " in shown
+    assert (
+        "wrong derivative: derivative of output with respect to x[1]: 6, but the values of f say 4 "
+        in shown
+    )
     assert main(["check", f"{module}:wrong", "--args", "1,2", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert found["passed"] is False

@@ -1,4 +1,4 @@
-"""Solutions of equations and of least squares by optimistix, differentiated by the implicit theorem."""
+"""Solutions of equations and of least squares by optimistix, with implicit derivatives."""
 
 import jax
 import jax.numpy as jnp

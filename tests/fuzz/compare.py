@@ -1,4 +1,4 @@
-"""A random program's derivatives by jaxcalc, against dense ones by JAX, and their patterns."""
+"""A random program's derivatives from jaxcalc, against dense ones from JAX, and their patterns."""
 
 from __future__ import annotations
 

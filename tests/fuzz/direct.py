@@ -87,7 +87,7 @@ def _compared(calls: Calls) -> Report:
 
 
 def _reference(f: Callable[..., Any], order: int, x: np.ndarray, rest: Sequence[Any]) -> np.ndarray:
-    """The derivative by JAX, of a function made for this call alone: nothing that is kept answers."""
+    """The derivative from JAX, of a function made for this call alone: nothing that is kept answers."""
 
     def now(x: Any) -> Any:
         return f(x, *rest)

@@ -305,8 +305,10 @@ BAD: dict[str, Bad] = {
     "progress inside a trace": Bad(
         lambda: jax.jit(jacobian(square, progress=True))(X), ValueError, "progress=True.*outside"
     ),
-    "the derivative by a vector": Bad(lambda: derivative(jnp.sin)(X), TypeError, SCALAR),
-    "the derivative by an integer": Bad(lambda: derivative(jnp.sin)(1), TypeError, "x is int32"),
+    "the derivative with respect to a vector": Bad(lambda: derivative(jnp.sin)(X), TypeError, SCALAR),
+    "the derivative with respect to an integer": Bad(
+        lambda: derivative(jnp.sin)(1), TypeError, "x is int32"
+    ),
     "a derivative of order 0": Bad(lambda: derivative(jnp.sin, order=0), ValueError, "1 or more"),
     "a derivative of order -1": Bad(lambda: derivative(jnp.sin, order=-1), ValueError, "1 or more"),
     "a derivative of order 1.5": Bad(
@@ -314,21 +316,21 @@ BAD: dict[str, Bad] = {
         ValueError,
         "must be an integer",
     ),
-    "the derivative by a third argument": Bad(
+    "the derivative with respect to a third argument": Bad(
         lambda: derivative(jnp.sin, 2)(1.0), TypeError, "asks for position 2"
     ),
-    "a partial derivative by an unknown name": Bad(
+    "a partial derivative with respect to an unknown name": Bad(
         lambda: partial_derivative(product, "z")(1.0, 2.0), ValueError, "its arguments: 'x', 'y'"
     ),
-    "a partial derivative by nothing": Bad(
+    "a partial derivative with respect to nothing": Bad(
         lambda: partial_derivative(product, ())(1.0, 2.0), ValueError, "wrt is empty"
     ),
-    "a partial derivative by None": Bad(
+    "a partial derivative with respect to None": Bad(
         lambda: partial_derivative(product, None)(1.0, 2.0),
         ValueError,
         "give one of wrt, argnums, argnames",
     ),
-    "a partial derivative by a vector": Bad(
+    "a partial derivative with respect to a vector": Bad(
         lambda: partial_derivative(product, 0)(X, 2.0), TypeError, SCALAR
     ),
     "classify without arguments": Bad(
@@ -356,7 +358,7 @@ BAD: dict[str, Bad] = {
     "check order 3": Bad(lambda: check(square, X, order=3), ValueError, "order must be 1"),
     "diagnose a string": Bad(lambda: diagnose(square, "a"), TypeError, "x is 'a'"),
     "diagnose nothing": Bad(lambda: diagnose(nothing, X), TypeError, "returned no array"),
-    "a numerical gradient by a string": Bad(
+    "a numerical gradient with respect to a string": Bad(
         lambda: numerical.gradient(energy)("a"), TypeError, "x is 'a'"
     ),
     "a numerical gradient of a vector": Bad(
@@ -431,7 +433,7 @@ BAD: dict[str, Bad] = {
 DIAGONAL = np.diag(2 * np.asarray(X))
 ODD: dict[str, Odd] = {
     "a list of numbers": Odd(lambda: jacobian(lambda x: x[0] * 2)([1.0, 2.0]), [2.0, 0.0]),
-    "nothing to differentiate by": Odd(lambda: jacobian(lambda x: jnp.ones(2))([]), []),
+    "nothing to differentiate with respect to": Odd(lambda: jacobian(lambda x: jnp.ones(2))([]), []),
     "an empty array": Odd(lambda: jacobian(square)(jnp.ones(0)), np.zeros((0, 0))),
     "None in a pytree": Odd(
         lambda: gradient(lambda p: energy(p["a"]))({"a": X, "b": None}), {"a": 2 * X, "b": None}

@@ -1,4 +1,4 @@
-"""The derivative by one number, of any order, and partial derivatives."""
+"""Derivatives with respect to a scalar argument, of any order, and partial derivatives."""
 
 import chex
 import jax
@@ -184,11 +184,11 @@ def test_one_compilation():
         (
             jnp.sum,
             jnp.ones(3),
-            r"sum maps float32\[3\] -> float32 \(R\^3 -> R\) by a: .*jaxcalc.gradient\.$",
+            r"sum maps float32\[3\] -> float32 \(R\^3 -> R\) for a: .*jaxcalc.gradient\.$",
         ),
         (jnp.sin, jnp.ones(3), r"sin maps float32\[3\] -> .* Jacobian; use jaxcalc.jacobian\."),
         (jnp.sin, jnp.ones((2, 2)), "generalized Jacobian; use jaxcalc.jacobian"),
-        (lambda p: p["a"], {"a": 1.0}, "by p: its derivative is a gradient"),
+        (lambda p: p["a"], {"a": 1.0}, "for p: its derivative is a gradient"),
         (jnp.sin, None, "x is None, which holds no number"),
         (
             jnp.sin,
@@ -338,7 +338,7 @@ def test_partial_derivatives_by_keyword_and_of_curves():
     np.testing.assert_array_equal(jaxcalc.partial_derivative(curve, "t")(3.0, 2.0), [2.0, 6.0])
     with_aux = jaxcalc.partial_derivative(lambda x, z: (x * z**2, "aux"), ("x", "z"), has_aux=True)
     assert with_aux(3.0, 2.0) == (4.0, "aux")
-    with pytest.raises(TypeError, match=r"^jaxcalc.partial_derivative: needs a scalar .* by x:"):
+    with pytest.raises(TypeError, match=r"^jaxcalc.partial_derivative: needs a scalar .* for x:"):
         jaxcalc.partial_derivative(surface, "x")(jnp.ones(2), 1.0)
 
 

@@ -145,7 +145,11 @@ def test_methods_partials_and_jitted_functions():
             {"holomorphic": True},
             "holomorphic=True requires complex inputs, but x is float32",
         ),
-        (lambda x: (x, x), {}, "its derivative by one number is a derivative|its derivative is a"),
+        (
+            lambda x: (x, x),
+            {},
+            "its derivative with respect to a scalar is a derivative|its derivative is a",
+        ),
         (
             lambda x: (x, x, x),
             {"has_aux": True},

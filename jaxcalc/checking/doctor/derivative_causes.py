@@ -40,7 +40,7 @@ def why_derivative(tape: Tape, event: Event, slot: int, sample: Sample) -> Why:
         dtype = min(inexact, key=lambda d: float(jnp.finfo(d).max))
         return Why(
             f"the derivative overflows in {event.name}: it exceeds the largest {dtype}",
-            "scale the weights or the loss down, normalise between the layers or steps, or use a dtype "
+            "scale the weights or the loss down, normalize between the layers or steps, or use a dtype "
             "of a wider range.",
         )
     if event.name in {"custom_jvp_call", "custom_vjp_call"}:

@@ -119,7 +119,7 @@ def _kinks(
 def _slope(
     tape: Tape, event: Event, slot: int, moved: np.ndarray, side: float, seeds: Sequence[Any]
 ) -> np.ndarray:
-    """The derivative that an event has by one operand, a little to the side of where it is."""
+    """The derivative of an event with respect to one operand, a little to the side of where it is."""
     values = [tape.values[i] for i in event.inputs]
     x = np.asarray(values[slot])
     h = np.sqrt(float(jnp.finfo(x.dtype).eps)) * np.maximum(1.0, np.abs(x.astype(float)))

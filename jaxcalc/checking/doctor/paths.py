@@ -42,7 +42,7 @@ def _finding(
             "warning",
             "zero gradient",
             f"the output does not depend on {name}: {why}",
-            "use it, or leave it out of what is differentiated by.",
+            "use it, or do not differentiate with respect to it.",
             argument=name,
         )
     tangents = push_forward(tape, {leaf: direction(tape.values[leaf])})
@@ -55,7 +55,7 @@ def _finding(
         return _underflow(tape, pullback, name, tangents) or Finding(
             "note",
             "zero gradient",
-            f"the gradient by {name} is zero: the parts that it is the sum of cancel",
+            f"the gradient with respect to {name} is zero: the parts that it is the sum of cancel",
             "this is a stationary point, or the output is the same for all values of the argument.",
             argument=name,
         )
@@ -89,8 +89,8 @@ def _too_small(name: str, event: Event, size: float, dtype: Any) -> Finding:
     return Finding(
         "warning",
         "zero gradient",
-        f"the gradient by {name} underflows in {event.name}: {size:.1e} arrives there, and what it "
-        f"hands on is too small for {dtype}",
+        f"the gradient with respect to {name} underflows in {event.name}: {size:.1e} arrives there, "
+        f"and what it hands on is too small for {dtype}",
         "multiply the loss by a large number and divide the gradient by it (loss scaling), or use a "
         f"dtype of a wider range than {dtype}.",
         *(event.place or NOWHERE),
@@ -113,7 +113,7 @@ def _of_cuts(name: str, cuts: Sequence[Cut]) -> Finding:
     if all(cut.is_structural for cut in cuts):
         cause = f"no differentiable path from {name}: cut at {ends}{more}"
     else:
-        cause = f"the gradient by {name} is zero at this point: {ends}{more}"
+        cause = f"the gradient with respect to {name} is zero at this point: {ends}{more}"
     return Finding(
         severity,
         "zero gradient",

@@ -44,7 +44,7 @@ class Runner:
     _pure: dict[int, JaxprEqn] = field(default_factory=dict)  # by the id of the equation
 
     def start(self, closed: ClosedJaxpr, leaves: Sequence[Any]) -> Tape:
-        """Evaluate a program whose inputs are the leaves that the derivative is taken by."""
+        """Evaluate a program whose inputs are the leaves to differentiate with respect to."""
         tape = self.tape
         tape.leaves = [tape.add(x, active=True) for x in leaves]
         tape.outputs = self.run(closed, tape.leaves, Where())

@@ -85,8 +85,9 @@ def _along(chain: Sequence[tuple[Event, float]], name: str, dtype: Any) -> Findi
     return Finding(
         "warning",
         "scale",
-        f"the gradient by {name} {what}: its scale changes by a factor of {10.0**total:.0e} along "
-        f"{len(chain)} equations, most of it in {len(worst)} on this line, each by {each:.2g}",
+        f"the gradient with respect to {name} {what}: its scale changes by a factor of "
+        f"{10.0**total:.0e} along {len(chain)} equations, most of it in {len(worst)} on "
+        f"this line, each by {each:.2g}",
         _ADVICE[what],
         *(event.place or NOWHERE),
         name,

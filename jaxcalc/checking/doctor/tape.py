@@ -61,7 +61,7 @@ class Tape:
         is_active: by number, whether the value depends on a chosen argument by way of operations
             that have a derivative.
         made_by: by number, the event, or None for arguments and constants.
-        leaves: the numbers of the leaves that the derivative is taken by.
+        leaves: the numbers of the leaves that the derivative is taken with respect to.
         outputs: the numbers of the leaves of f's output.
         constants: the numbers of literals and captured values.
         cut_short: the loops that were run as one event, since they are too long to follow.

@@ -122,16 +122,16 @@ def _derivatives() -> list[Rung]:
 
 
 def _partials() -> list[Rung]:
-    """The surface at (1, 2), by x, by z, and mixed."""
+    """The surface at (1, 2), with respect to x, to z, and mixed."""
     x, z = jnp.asarray(1.0), jnp.asarray(2.0)
     by_x = jaxcalc.partial_derivative(surface, "x")
     by_z = jaxcalc.partial_derivative(surface, "z")
     mixed = jaxcalc.partial_derivative(surface, ("x", "z"))
     quotients = numerical.derivative
     return [
-        Rung("partial by x", _SURFACE, by_x(x, z), quotients(surface, 0)(x, z), 16 * 1.0**3 * 2.0**3),
-        Rung("partial by z", _SURFACE, by_z(x, z), quotients(surface, 1)(x, z), 12 * 1.0**4 * 2.0**2),
-        Rung("partial by x, z", _SURFACE, mixed(x, z), quotients(by_x, 1)(x, z), 48 * 1.0**3 * 2.0**2),
+        Rung("∂/∂x", _SURFACE, by_x(x, z), quotients(surface, 0)(x, z), 16 * 1.0**3 * 2.0**3),
+        Rung("∂/∂z", _SURFACE, by_z(x, z), quotients(surface, 1)(x, z), 12 * 1.0**4 * 2.0**2),
+        Rung("∂²/∂x∂z", _SURFACE, mixed(x, z), quotients(by_x, 1)(x, z), 48 * 1.0**3 * 2.0**2),
     ]
 
 
@@ -178,7 +178,7 @@ def show_kinds(report: Report) -> None:
     matrix = jax.ShapeDtypeStruct((2, 2), jnp.float64)
     cases = [
         (_CUBIC, "derivative", jaxcalc.classify(cubic, number)),
-        (f"{_SURFACE}, by x", "partial derivative", jaxcalc.classify(surface, number, number)),
+        (f"{_SURFACE}, in x", "partial derivative", jaxcalc.classify(surface, number, number)),
         (
             f"{_SURFACE}, by (x, z)",
             "gradient",

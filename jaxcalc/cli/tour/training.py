@@ -38,7 +38,7 @@ def show_training(report: Report) -> None:
 def show_backpropagation(
     report: Report, digits: Split, parameters: Parameters
 ) -> tuple[Any, Parameters]:
-    """The loss and its gradients by the parameters and by the inputs, checked along one direction."""
+    """The loss and its gradients with respect to parameters and inputs, checked along one direction."""
     report.heading(
         "4. Backpropagation",
         f"A network 64 -> {HIDDEN} (tanh) -> 10 reads images of handwritten digits, 8 x 8 pixels. "
@@ -49,7 +49,7 @@ def show_backpropagation(
     named = {f"{layer} {name}": g for layer, part in gradients.items() for name, g in part.items()}
     named["the images"] = inputs_gradients
     rows = [(name, "x".join(map(str, g.shape)), f"{_norm(g):.4f}") for name, g in named.items()]
-    report.table("gradient of the loss by", "shape", "norm", rows=rows)
+    report.table("gradient of the loss with respect to", "shape", "norm", rows=rows)
     report.say(f"Loss before training: {float(loss):.4f} (guessing gives ln 10 = {np.log(10):.4f}).")
     slope, measured = _norm(gradients), measured_slope(digits, parameters, gradients)
     report.say(
