@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax.extend.core import Jaxpr, JaxprEqn, Var
 
+from jaxcalc.arguments import dtype_of
 from jaxcalc.engine import equations
 
 MOST = 112  # bits: no dtype has a longer mantissa
@@ -38,7 +39,7 @@ def _carries_on(eqn: JaxprEqn, moving: set[Var]) -> bool:
 
 
 def _bits(eqn: JaxprEqn, moving: set[Var]) -> int:
-    results = [int(jnp.finfo(v.aval.dtype).nmant) for v in eqn.outvars if v in moving]
+    results = [int(jnp.finfo(dtype_of(v.aval)).nmant) for v in eqn.outvars if v in moving]
     if eqn.primitive.name == "reduce_precision":
         results.append(equations.kept_bits(eqn))
     called = equations.called(eqn)

@@ -99,8 +99,8 @@ def _split(place: Place, tree: Any) -> tuple[Any, Callable[[Any], Any]]:
 
     def whole(part: Any) -> Any:
         given = iter(jax.tree.leaves(part))
-        return treedef.unflatten(
-            [next(given) if on else leaf for leaf, on in zip(leaves, chosen, strict=True)]
+        return jax.tree.unflatten(
+            treedef, [next(given) if on else leaf for leaf, on in zip(leaves, chosen, strict=True)]
         )
 
-    return treedef.unflatten(kept), whole
+    return jax.tree.unflatten(treedef, kept), whole

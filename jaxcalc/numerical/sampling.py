@@ -116,7 +116,7 @@ class Samples:
         return jnp.concatenate(pieces)
 
     def columns(self, *groups: Group, bits: int | None = None) -> Column:
-        """What is known of each output element, for derivatives with respect to elements of these groups.
+        """What is known of each output, for derivatives with respect to elements of these groups.
 
         `bits` are those of mantissa that f carries, where it is known to round to fewer than it takes.
         """

@@ -130,7 +130,7 @@ def hyperbolic_distance_of_equal(x):
     return jnp.sum(jnp.arccosh(x))  # <-
 
 
-@fault("error", "derivative", "of an infinity is NaN", np.array([np.inf + 0j], np.complex64))
+@fault("error", "derivative", "holds an infinity", np.array([np.inf + 0j], np.complex64))
 def size_of_infinity(z):
     """the absolute value of a complex infinity (jax#25681)"""
     return jnp.sum(jnp.minimum(jnp.abs(z), 1.0))  # <-

@@ -89,7 +89,7 @@ def variance_in_half_precision(x):
     return jnp.sum(squares.astype(jnp.float32))
 
 
-@fault("error", "derivative", "the gradient overflows", np.array([1e-3, 2e-3], np.float16))
+@fault("error", "derivative", "overflows in mul", np.array([1e-3, 2e-3], np.float16))
 def scaled_loss_in_half_precision(x):
     """a scaled loss whose gradient overflows in float16"""
     y = x * jnp.float16(500.0)  # <-
@@ -175,7 +175,7 @@ def pooled(x):
     return jnp.sum(jnp.max(x.reshape(2, 2), axis=1) * jnp.array([1.0, 2.0]))  # <-
 
 
-@fault("note", "kink", "interp has a kink here", np.float32(1.0))
+@fault("note", "kink", "interp at a grid point has a kink here", np.float32(1.0))
 def knot_of_a_table(x):
     """a table at its knot (jax#3024)"""
     return jnp.interp(x, jnp.array([0.0, 1.0, 2.0]), jnp.array([0.0, 1.0, 4.0]))  # <-

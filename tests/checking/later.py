@@ -3,26 +3,7 @@
 The tests hold that each of them still fails, so that a case leaves this list when it is cured.
 """
 
-MISSING = "missing data are blamed on the operation that meets them"
-
-FAULTS = {
-    "eigenvectors of a matrix of rank one (jax#10527)": "equal eigenvalues that rounding has split",
-    "an orthonormal basis of dependent columns": "columns that rounding has made independent",
-    "a polynomial as powers of an array of exponents, the first of them 0 (jax#14397)": (
-        "an array of exponents is not read element by element"
-    ),
-    "squares of what is missing, masked by where (pytorch#64305)": MISSING,
-    "nansum of products with missing data (jax#15933, pytorch#67180)": MISSING,
-    "nanmean of squares of missing data (jax#9040)": MISSING,
-    "nan_to_num of squares of missing data": MISSING,
-    "roots of squares that are padded with zeros, which forward mode alone makes NaN": (
-        "forward mode is not looked at"
-    ),
-    "a place outside of the array, which gives its last element (jax#9839, jax#5760)": (
-        "reads out of bounds are not looked for"
-    ),
-    "a table at its knot (jax#3024)": "kinks of tables are not looked for",
-}
+FAULTS: dict[str, str] = {}
 
 HEALTHY: dict[str, str] = {}
 
