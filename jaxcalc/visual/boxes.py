@@ -60,7 +60,7 @@ def shapes(
     Args:
         f: any function that JAX can trace, of any pytrees.
         *args: its arguments: arrays, numbers, or `jax.ShapeDtypeStruct`s in their place.
-        argnums: position or positions of the arguments to differentiate by.
+        argnums: position or positions of the arguments to differentiate with respect to.
         argnames: a name or names, instead of `argnums`.
         ax: matplotlib axes to draw on; those of a new figure without it.
 
