@@ -282,7 +282,7 @@ def test_bad_calls(call: object, error: type, text: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("at", [[1e-10, 2e-10], [1e12, 3e12], [1e-7, 1e5], [1e-12, 1.0, 1e10]])
+@pytest.mark.parametrize("at", [[1e-7, 1e5], [1e-10, 1.0, 1e12]])
 def test_elements_have_their_own_scales(at: list[float], dtype: str) -> None:
     wrong = jax.custom_jvp(lambda x: 1 / x)
     wrong.defjvp(lambda x, t: (wrong(*x), -1.01 / x[0] ** 2 * t[0]))
@@ -290,7 +290,7 @@ def test_elements_have_their_own_scales(at: list[float], dtype: str) -> None:
         here = jnp.asarray(at, dtype)
         assert not jaxcalc.check(lambda x: 1 / x, here).findings
         accused = {found.input for found in jaxcalc.check(wrong, here).findings if found.fails}
-        assert accused == {f"argument 0[{i}]" for i in range(len(at))}
+        assert accused == {f"x[{i}]" for i in range(len(at))}
 
 
 def test_every_argument_is_looked_at_unless_told_otherwise() -> None:
