@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcalc.checking.doctor.pullback import Pullback, direction, push_forward
-from jaxcalc.checking.doctor.tape import JOIN, Event, Tape, is_inexact, not_finite
+from jaxcalc.checking.doctor.tape import JOIN, Event, Tape, is_inexact, magnitude, not_finite
 from jaxcalc.checking.doctor.values import responsible
 
 
@@ -78,20 +78,14 @@ class Forward:
         argument. A tangent overflows where its product with the cotangent, which is a part of the
         gradient, does not, if that cotangent is far smaller than those of the arguments.
         """
-        cotangents = [c for c in self.pullback.of_value.values() if c is not None and is_inexact(c)]
-        if self.pullback.refused or any(map(not_finite, cotangents)):
+        given = self.pullback.of_value
+        cotangents = [np.asarray(c) for c in given.values() if c is not None and is_inexact(c)]
+        if self.pullback.refused or not all(np.isfinite(c).all() for c in cotangents):
             return True
-        leaves = [_sizes(self.pullback.of_value.get(i)) for i in self.tape.leaves]
-        largest = max((float(x.max(initial=0.0)) for x in leaves), default=0.0)
-        for c in cotangents:
-            sizes = _sizes(c)
-            smallest = float(sizes.min(where=sizes > 0, initial=np.inf))
-            if largest > smallest * float(jnp.finfo(jnp.result_type(c)).max) ** 0.75:
-                return True
-        return False
+        largest = max((magnitude(given.get(i)) for i in self.tape.leaves), default=0.0)
+        return any(largest > _smallest(c) * float(jnp.finfo(c.dtype).max) ** 0.75 for c in cotangents)
 
 
-def _sizes(x: Any) -> np.ndarray:
-    if x is None or not is_inexact(x):
-        return np.zeros(0)
-    return np.abs(np.asarray(x).astype(np.complex128))
+def _smallest(c: np.ndarray) -> float:
+    """The smallest of the numbers that are not zero."""
+    return float(np.min(np.abs(c[c != 0]), initial=np.inf)) if c.size else np.inf

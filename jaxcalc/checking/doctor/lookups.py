@@ -17,6 +17,7 @@ from jaxcalc.checking.doctor.tape import JOIN, Event, Tape, is_inexact
 
 _LOOKUPS = frozenset({"gather", "dynamic_slice", "dynamic_update_slice", "scatter", "scatter-add"})
 _COMPARISONS = frozenset({"lt", "le", "gt", "ge", "lt_to", "le_to"})  # an eq parts no two sides
+_JUMPS = _COMPARISONS | {"floor", "ceil", "round", "convert_element_type"}
 _MOST = 12  # elements that are looked at
 
 
@@ -59,6 +60,8 @@ def _ties(tape: Tape) -> Iterator[_Tie]:
     """The events at a jump of what they make, with the number that decides."""
     found = []
     for event in tape.events:
+        if event.name not in _JUMPS:
+            continue
         active = next((i for i in event.inputs if tape.is_active[i]), None)
         if active is None or np.iscomplexobj(tape.values[active]):
             continue
