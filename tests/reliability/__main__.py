@@ -83,12 +83,13 @@ budget. What is promised, and what is not, is in [design.md](design.md)."""
 def _faults() -> str:
     table, accused = catalogue.rows(), catalogue.accused()
     found = [row for row in table if row[1] != "not found"]
-    reported = catalogue.reported(row[0] for row in table)
+    healthy = catalogue.HEALTHY
+    reported = catalogue.reported([row[0] for row in table] + list(healthy))
     return f"""## Faults that `diagnose` names
 
 {len(found)} of {len(table)} known faults are found with the right cause and the right line, and
-{len(accused)} of {len(catalogue.HEALTHY)} healthy functions have a finding. {reported} of the faults and
-{catalogue.reported(catalogue.HEALTHY)} of the healthy functions are made after public reports, such as jax#5798.
+{len(accused)} of {len(healthy)} healthy functions have a finding. {reported} of these cases
+are made after public reports, which their names tell, as jax#5798 does.
 
 {_table(("fault", "cause that is named", "line"), table)}"""
 
@@ -100,6 +101,7 @@ def _checks() -> str:
             for dtype in ("float32", "float64")
         }
     in_dtypes = {name: _is_caught_as_given(name) for name in IN_DTYPES}
+    here = sum(in_dtypes.values())
     cases = right_functions.RIGHT | TOGETHER
     right = len(right_functions.RIGHT) + len(names())
     accused = [name for name, case in cases.items() if not _passes(case)]
@@ -116,7 +118,7 @@ def _checks() -> str:
     return f"""## Derivatives that `check` tells right from wrong
 
 Of {len(rows)} wrong rules and derivatives, {caught[0]} are caught in float32 and {caught[1]} in
-float64. Of {len(in_dtypes)} more, in every dtype and at many scales, {sum(in_dtypes.values())} are caught.
+float64. Of {len(in_dtypes)} more, in every dtype and at many scales, {here} are caught.
 Of {right} right functions, kinks and all dtypes among them, {_those(accused)} accused.
 
 {_table(("wrong", "float32", "float64"), rows)}
