@@ -1,18 +1,32 @@
 """Functions whose derivatives are right: none is accused, and none gets a remark without a reason."""
 
 import pytest
-from right_functions import RIGHT
+from right_functions import RIGHT, Case
 
 import jaxcalc
+from tests.checking import later
+from tests.checking.right_together import TOGETHER, names
+
+# these take long to compile: `python -m tests.reliability` takes all of them
+SOME = sorted({*TOGETHER} - {"float32", "float32, positive", "matrices"})
 
 
-@pytest.mark.parametrize("name", RIGHT)
-def test_a_right_function_is_not_accused(name: str) -> None:
-    case = RIGHT[name]
+def require_right(case: Case) -> None:
     report = jaxcalc.check(case.f, *case.args, **case.options)
     assert report.passed, str(report)
     assert {finding.kind for finding in report.findings} <= case.remarks, str(report)
 
 
-def test_there_are_a_hundred() -> None:
-    assert len(RIGHT) >= 100
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_function_is_not_accused(name: str) -> None:
+    require_right(RIGHT[name])
+
+
+@pytest.mark.parametrize("name", later.marked(SOME, later.RIGHT))
+def test_right_functions_together_are_not_accused(name: str) -> None:
+    require_right(TOGETHER[name])
+
+
+def test_there_are_two_hundred() -> None:
+    assert len(RIGHT) + len(names()) >= 200
+    assert {*later.RIGHT} <= {*TOGETHER}

@@ -1,17 +1,23 @@
 """Wrong rules of different kinds: each is caught, and said to be what and where it is."""
 
+from typing import Any
+
 import jax
 import pytest
 from wrong_rules import WRONG, in_dtype
 
 import jaxcalc
+from tests.checking import later
+from tests.checking.wrong_rules_in_dtypes import IN_DTYPES
 
 IN_FLOAT64 = [name for name in WRONG if "1" in name or "transpose" in name or "Hessian" in name]
 
+# a third, for the time of the tests: `python -m tests.reliability` takes all of them
+SOME = sorted({*list(IN_DTYPES)[::3], *later.WRONG})
 
-def require_caught(name: str, dtype: str) -> None:
-    case = WRONG[name]
-    report = jaxcalc.check(case.f, *in_dtype(case.args, dtype), **case.options)
+
+def require_caught(case: Any, args: Any) -> None:
+    report = jaxcalc.check(case.f, *args, **case.options)
     assert not report.passed
     assert any(
         finding.kind == case.kind and case.input in finding.input and case.output in finding.output
@@ -21,14 +27,22 @@ def require_caught(name: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_rule_is_caught_in_float32(name: str) -> None:
-    require_caught(name, "float32")
+    require_caught(WRONG[name], in_dtype(WRONG[name].args, "float32"))
 
 
 @pytest.mark.parametrize("name", IN_FLOAT64)
 def test_a_wrong_rule_is_caught_in_float64(name: str) -> None:
     with jax.enable_x64(True):
-        require_caught(name, "float64")
+        require_caught(WRONG[name], in_dtype(WRONG[name].args, "float64"))
 
 
-def test_there_are_twenty() -> None:
-    assert len(WRONG) >= 20
+@pytest.mark.parametrize("name", later.marked(SOME, later.WRONG))
+def test_a_wrong_rule_is_caught_in_its_dtype(name: str) -> None:
+    with jax.enable_x64("float64" in name):
+        require_caught(IN_DTYPES[name], IN_DTYPES[name].args)
+
+
+def test_there_are_seventy() -> None:
+    assert len(WRONG) + len(IN_DTYPES) >= 70
+    for dtype in ("float16", "bfloat16", "float32", "float64", "complex64"):
+        assert sum(name.startswith(f"{dtype}:") for name in IN_DTYPES) >= 7

@@ -20,7 +20,9 @@ import jax
 import jax.numpy as jnp
 
 import jaxcalc
-from tests.checking import catalogue, right_functions, wrong_rules
+from tests.checking import catalogue, later, right_functions, wrong_rules
+from tests.checking.right_together import TOGETHER, names
+from tests.checking.wrong_rules_in_dtypes import IN_DTYPES
 from tests.fuzz import __main__ as fuzz
 from tests.reliability.bad_inputs import BAD, ODD
 from tests.reliability.state import call_new_functions, state
@@ -81,10 +83,13 @@ budget. What is promised, and what is not, is in [design.md](design.md)."""
 def _faults() -> str:
     table, accused = catalogue.rows(), catalogue.accused()
     found = [row for row in table if row[1] != "not found"]
+    healthy = catalogue.HEALTHY
+    reported = catalogue.reported([row[0] for row in table] + list(healthy))
     return f"""## Faults that `diagnose` names
 
 {len(found)} of {len(table)} known faults are found with the right cause and the right line, and
-{len(accused)} of {len(catalogue.HEALTHY)} healthy functions have a finding.
+{len(accused)} of {len(healthy)} healthy functions have a finding. {reported} of these cases
+are made after public reports, which their names tell, as jax#5798 does.
 
 {_table(("fault", "cause that is named", "line"), table)}"""
 
@@ -95,7 +100,10 @@ def _checks() -> str:
             dtype: {name: _is_caught(case, dtype) for name, case in wrong_rules.WRONG.items()}
             for dtype in ("float32", "float64")
         }
-    cases = right_functions.RIGHT
+    in_dtypes = {name: _is_caught_as_given(name) for name in IN_DTYPES}
+    here = sum(in_dtypes.values())
+    cases = right_functions.RIGHT | TOGETHER
+    right = len(right_functions.RIGHT) + len(names())
     accused = [name for name, case in cases.items() if not _passes(case)]
     with jax.enable_x64(True):
         smooth = [
@@ -110,11 +118,26 @@ def _checks() -> str:
     return f"""## Derivatives that `check` tells right from wrong
 
 Of {len(rows)} wrong rules and derivatives, {caught[0]} are caught in float32 and {caught[1]} in
-float64. Of {len(cases)} right functions, kinks and all dtypes among them, {len(accused)} are accused.
+float64. Of {len(in_dtypes)} more, in every dtype and at many scales, {here} are caught.
+Of {right} right functions, kinks and all dtypes among them, {_those(accused)} accused.
 
 {_table(("wrong", "float32", "float64"), rows)}
 
+{_table(("wrong", "in its dtype"), [(x, "caught" if ok else "MISSED") for x, ok in in_dtypes.items()])}
+
 {_table(("right", *LOW), smooth)}"""
+
+
+def _those(accused: Sequence[str]) -> str:
+    """How many are accused, and which."""
+    known = [name for name in accused if name in later.RIGHT]
+    return f"{len(accused)} are" + (f" ({', '.join(known)}: known)" if known else "")
+
+
+def _is_caught_as_given(name: str) -> bool:
+    with jax.enable_x64("float64" in name):
+        case = IN_DTYPES[name]
+        return not jaxcalc.check(case.f, *case.args, **case.options).passed
 
 
 def _is_caught(case: Any, dtype: str) -> bool:
