@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -24,7 +25,7 @@ class Answer:
     text: str
     record: dict[str, Any]
     code: int = 0
-    remarks: Sequence[str] = ()
+    remarks: Callable[[], Sequence[str]] = tuple
 
 
 def run_command(options: Any) -> int:
@@ -39,20 +40,25 @@ def run_command(options: Any) -> int:
         _require_values(target, options.command)
         with users_mistakes("the function raised"):
             answer = _COMMANDS[options.command](target, options)
-    if options.json:
-        header = {
-            "command": options.command,
-            "target": target.text.strip(),
-            "at": dict(zip(target.names, map(_shown, target.values), strict=True)),
-            "wrt": list(target.chosen_names),
-            "dtype": options.dtype,
-        }
-        print(as_json(header | answer.record))
-    else:
-        print(in_shell_words(answer.text))
-    for remark in answer.remarks:
-        print(f"jaxcalc {options.command}: note: {remark}", file=sys.stderr)
+        _print(answer, target, options)
+        sys.stdout.flush()  # the answer is there before the point is looked into
+        for remark in answer.remarks():
+            print(f"jaxcalc {options.command}: note: {remark}", file=sys.stderr)
     return answer.code
+
+
+def _print(answer: Answer, target: Target, options: Any) -> None:
+    if not options.json:
+        print(in_shell_words(answer.text))
+        return
+    header = {
+        "command": options.command,
+        "target": target.text.strip(),
+        "at": dict(zip(target.names, map(_shown, target.values), strict=True)),
+        "wrt": list(target.chosen_names),
+        "dtype": options.dtype,
+    }
+    print(as_json(header | answer.record))
 
 
 def _require_values(target: Target, command: str) -> None:
@@ -122,7 +128,8 @@ def _evaluated(target: Target, result: Any, levels: int) -> Answer:
     value = target.call(*target.values)
     arguments = [target.values[i] for i in target.chosen]
     named = by_name(result, value, arguments, target.chosen_names, levels)
-    return Answer(text(named), {"value": value, "result": named}, 0, remarks(target, result))
+    record = {"value": value, "result": named}
+    return Answer(text(named), record, 0, partial(remarks, target, result))
 
 
 def _explain(target: Target, options: Any) -> Answer:

@@ -22,20 +22,8 @@ def marked(names: Iterable[str], reasons: Mapping[str, str]) -> list[Any]:
 
 FAULTS: dict[str, str] = {}
 
-HEALTHY = {
-    "a differential equation (diffrax)": "an operation of equinox refuses a cotangent of zeros",
-}
+HEALTHY: dict[str, str] = {}
 
-RIGHT = {
-    "casts inside": "a cast to a smaller dtype inside of the function is not looked for",
-    "samplers": "samplers with implicit derivatives are not known",
-}
+RIGHT: dict[str, str] = {}
 
-WRONG = {
-    "float32: numbers of 1e-12": "steps are not those of so small numbers",
-    "float32: a quotient of SI units": "steps are not those of so small numbers",
-    "float64: numbers of 1e-100": "steps are not those of so small numbers",
-    "float32: weights of 0 in a logsumexp (jax#37729)": (
-        "a wrong derivative at this point alone is taken for a kink, though both slopes agree"
-    ),
-}
+WRONG: dict[str, str] = {}

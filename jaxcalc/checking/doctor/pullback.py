@@ -57,6 +57,10 @@ def pull_back(tape: Tape, seeds: Mapping[int, Any]) -> Pullback:
         except (TypeError, ValueError, NotImplementedError) as error:
             found.refused[event] = str(error).split("\n", maxsplit=1)[0]
             continue
+        except RuntimeError as error:  # an operation of a package that refuses what arrives
+            if any(c is not None and np.any(c) for c in cotangents):
+                found.refused[event] = str(error).split("\n", maxsplit=1)[0]
+            continue
         except AttributeError:  # JAX up to 0.12: a constant written into an array that has a cotangent
             if event.name not in refs.WRITES:
                 raise
