@@ -101,4 +101,6 @@ def _summed(rows: np.ndarray, terms: np.ndarray, m: int) -> np.ndarray:
 def linear(parts: np.ndarray, tolerance: float, lost: np.ndarray) -> Pairs:
     """The product with a sum and the sum of the products, from those of a, b and a + b, `[3, n]`."""
     a, b, both = parts
-    return Pairs(both, a + b, 2 * tolerance * np.max(np.abs(parts), axis=0) + np.sum(lost))
+    with np.errstate(invalid="ignore"):
+        allowed = 2 * tolerance * np.max(np.abs(parts), axis=0) + np.sum(lost)
+        return Pairs(both, a + b, allowed)
