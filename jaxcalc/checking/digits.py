@@ -38,7 +38,11 @@ def _carries_on(eqn: JaxprEqn, moving: set[Var]) -> bool:
 
 
 def _bits(eqn: JaxprEqn, moving: set[Var]) -> int:
-    results = [int(jnp.finfo(v.aval.dtype).nmant) for v in eqn.outvars if v in moving]
+    results = [
+        int(jnp.finfo(equations.output(eqn, i).dtype).nmant)
+        for i, v in enumerate(eqn.outvars)
+        if v in moving
+    ]
     if eqn.primitive.name == "reduce_precision":
         results.append(equations.kept_bits(eqn))
     called = equations.called(eqn)
