@@ -212,8 +212,9 @@ def _additivity(
             if each is None:
                 return bent, told
             size = np.linalg.norm(part.rows, axis=1) / np.linalg.norm(relative * scale, axis=1)
-            slopes_.append(each.value / size[:, None])
-            errors.append(each.tolerance / size[:, None])
+            with np.errstate(invalid="ignore", divide="ignore"):
+                slopes_.append(each.value / size[:, None])
+                errors.append(each.tolerance / size[:, None])
         v, w, both = slopes_
         with np.errstate(invalid="ignore"):
             gap, allowed = np.abs(both - v - w), sum(errors)
@@ -230,7 +231,8 @@ def _returns_nearby(
     for _ in range(_PIECES):
         found = exact_slopes(f.moved_to(_displaced(f, rng, _STEPS)), directions.rows)
         if found is not None:
-            same |= np.abs(found - measured.exact) < measured.difference / 4
+            with np.errstate(invalid="ignore"):
+                same |= np.abs(found - measured.exact) < measured.difference / 4
     return same
 
 
@@ -245,7 +247,8 @@ def _is_narrow(
         beside = [leaf[0] for leaf in unflattened(np.expand_dims(x + by, 0), f.inputs)]
         found = exact_slopes(f.moved_to(beside), directions.rows)
         if found is not None:
-            same &= np.abs(found - measured.exact) < measured.difference / 4
+            with np.errstate(invalid="ignore"):
+                same &= np.abs(found - measured.exact) < measured.difference / 4
     return same
 
 

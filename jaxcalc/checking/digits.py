@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax.extend.core import Jaxpr, JaxprEqn, Var
 
-from jaxcalc.arguments import dtype_of
 from jaxcalc.engine import equations
 
 MOST = 112  # bits: no dtype has a longer mantissa
@@ -39,7 +38,11 @@ def _carries_on(eqn: JaxprEqn, moving: set[Var]) -> bool:
 
 
 def _bits(eqn: JaxprEqn, moving: set[Var]) -> int:
-    results = [int(jnp.finfo(dtype_of(v.aval)).nmant) for v in eqn.outvars if v in moving]
+    results = [
+        int(jnp.finfo(equations.output(eqn, i).dtype).nmant)
+        for i, v in enumerate(eqn.outvars)
+        if v in moving
+    ]
     if eqn.primitive.name == "reduce_precision":
         results.append(equations.kept_bits(eqn))
     called = equations.called(eqn)

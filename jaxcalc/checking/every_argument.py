@@ -99,8 +99,7 @@ def _split(place: Place, tree: Any) -> tuple[Any, Callable[[Any], Any]]:
 
     def whole(part: Any) -> Any:
         given = iter(jax.tree.leaves(part))
-        return jax.tree.unflatten(
-            treedef, [next(given) if on else leaf for leaf, on in zip(leaves, chosen, strict=True)]
-        )
+        filled = [next(given) if on else leaf for leaf, on in zip(leaves, chosen, strict=True)]
+        return jax.tree.unflatten(treedef, filled)
 
     return jax.tree.unflatten(treedef, kept), whole

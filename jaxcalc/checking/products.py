@@ -102,4 +102,5 @@ def linear(parts: np.ndarray, tolerance: float, lost: np.ndarray) -> Pairs:
     """The product with a sum and the sum of the products, from those of a, b and a + b, `[3, n]`."""
     a, b, both = parts
     with np.errstate(invalid="ignore"):
-        return Pairs(both, a + b, 2 * tolerance * np.max(np.abs(parts), axis=0) + np.sum(lost))
+        allowed = 2 * tolerance * np.max(np.abs(parts), axis=0) + np.sum(lost)
+        return Pairs(both, a + b, allowed)
