@@ -17,7 +17,8 @@ from jaxcalc.checking.doctor.tape import JOIN, Event, Tape, is_inexact
 
 _LOOKUPS = frozenset({"gather", "dynamic_slice", "dynamic_update_slice", "scatter", "scatter-add"})
 _COMPARISONS = frozenset({"lt", "le", "gt", "ge", "lt_to", "le_to"})  # an eq parts no two sides
-_JUMPS = _COMPARISONS | {"floor", "ceil", "round", "convert_element_type"}
+_SEARCH = "call_hi_primitive"  # searchsorted from JAX 0.12 on, before that a loop of comparisons
+_JUMPS = _COMPARISONS | {"floor", "ceil", "round", "convert_element_type", _SEARCH}
 _MOST = 12  # elements that are looked at
 
 
@@ -80,6 +81,8 @@ def _at_limit(tape: Tape, event: Event, active: int) -> np.ndarray | None:
         return np.asarray(first == second)
     x = tape.array(active)
     match event.name:
+        case name if name == _SEARCH and "searchsorted" in event.calls:
+            return np.isin(x, next(tape.array(i) for i in event.inputs if i != active))
         case "floor" | "ceil":
             return np.asarray(x == np.floor(x))
         case "round":
