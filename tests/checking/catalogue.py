@@ -1,7 +1,7 @@
 """The whole catalogue: faults with the line and the cause that must be found, and healthy functions.
 
-A number such as jax#5798 in a name is the public report that a case was made after. Cases in
-`later` are not got right yet. `python -m tests.checking.catalogue` prints a table, with what is found.
+A number such as jax#5798 in a name is the public report that a case was made after.
+`python -m tests.checking.catalogue` prints a table, with what is found.
 """
 
 import re
@@ -29,7 +29,6 @@ from tests.checking import (
     healthy_matrices,
     healthy_models,
     healthy_units,
-    later,
 )
 from tests.checking.faults import FAULTS, matches
 
@@ -67,7 +66,6 @@ __all__ = [
     "faults_of_scale",
     "faults_of_spectra",
     "faults_of_zero_gradients",
-    "later",
     "reported",
     "rows",
 ]

@@ -4,7 +4,6 @@ import jax
 import pytest
 
 import jaxcalc
-from tests.checking import later
 from tests.checking.catalogue import FAULTS, HEALTHY, reported
 from tests.checking.faults import Fault, matches
 
@@ -21,12 +20,7 @@ def test_the_catalogue_is_large_enough_and_names_are_unique() -> None:
     assert kinds == {"value", "derivative", "zero gradient", "kink", "scale", "precision"}
 
 
-def test_what_is_for_later_is_in_the_catalogue() -> None:
-    assert {*later.FAULTS} <= {f.name for f in FAULTS}
-    assert all(name in HEALTHY or "(diffrax)" in name for name in later.HEALTHY)
-
-
-@pytest.mark.parametrize("name", later.marked(BY_NAME, later.FAULTS))
+@pytest.mark.parametrize("name", BY_NAME)
 def test_a_fault_is_found_with_its_cause_and_line(name: str) -> None:
     f = BY_NAME[name]
     found = jaxcalc.diagnose(f.function, *f.args, **f.options)
@@ -36,7 +30,7 @@ def test_a_fault_is_found_with_its_cause_and_line(name: str) -> None:
     assert found.healthy == (f.severity == "note")
 
 
-@pytest.mark.parametrize("name", later.marked(HEALTHY, later.HEALTHY))
+@pytest.mark.parametrize("name", HEALTHY)
 def test_nothing_is_found_in_a_healthy_function(name: str) -> None:
     f, *args = HEALTHY[name]
     found = jaxcalc.diagnose(f, *args)
@@ -49,10 +43,7 @@ def test_programs_of_solvers_are_in_the_catalogue(package: str) -> None:
     assert any(package in name for name in HEALTHY)
 
 
-FOUND = [f for f in FAULTS if f.name not in later.FAULTS]
-
-
-@pytest.mark.parametrize("f", FOUND[::20], ids=lambda f: f.name)
+@pytest.mark.parametrize("f", FAULTS[::20], ids=lambda f: f.name)
 def test_faults_are_found_under_an_outer_jit(f: Fault) -> None:
     found = jaxcalc.diagnose(jax.jit(f.function), *f.args, **f.options)
     assert any(matches(f, x) for x in found.findings), str(found)

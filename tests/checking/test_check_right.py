@@ -4,7 +4,6 @@ import pytest
 from right_functions import RIGHT, Case
 
 import jaxcalc
-from tests.checking import later
 from tests.checking.right_together import TOGETHER, names
 
 # these take long to compile: `python -m tests.reliability` takes all of them
@@ -22,11 +21,10 @@ def test_a_right_function_is_not_accused(name: str) -> None:
     require_right(RIGHT[name])
 
 
-@pytest.mark.parametrize("name", later.marked(SOME, later.RIGHT))
+@pytest.mark.parametrize("name", SOME)
 def test_right_functions_together_are_not_accused(name: str) -> None:
     require_right(TOGETHER[name])
 
 
 def test_there_are_two_hundred() -> None:
     assert len(RIGHT) + len(names()) >= 200
-    assert {*later.RIGHT} <= {*TOGETHER}
