@@ -107,8 +107,8 @@ def check(
         ...     return x**2
         >>> _ = square.defjvp(lambda x, t: (square(*x), 3 * x[0] * t[0]))
         >>> report = jaxcalc.check(square, jnp.array([1.0, 2.0]))
-        >>> report.passed, report.findings[0].kind, report.findings[0].input
-        (False, 'wrong derivative', 'x[1]')
+        >>> report.passed, report.findings[0].kind
+        (False, 'wrong derivative')
     """
     _require_options(f, order, tolerance)
     require_booleans(_API, has_aux=has_aux, holomorphic=holomorphic, raises=raises)

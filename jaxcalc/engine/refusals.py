@@ -11,6 +11,9 @@ import jax
 from jaxcalc.engine.directions import obstacles
 from jaxcalc.engine.source import named_with_line
 
+# the second is what JAX 0.9 makes of a while_loop in reverse over reverse mode
+_OF_JAX = ("Reverse-mode differentiation", "unsupported operand type(s) for +: 'NoneType'")
+
 
 @contextmanager
 def reverse_mode_explained(
@@ -29,8 +32,8 @@ def reverse_mode_explained(
     """
     try:
         yield
-    except ValueError as error:
-        if not str(error).startswith("Reverse-mode differentiation"):
+    except (TypeError, ValueError) as error:
+        if not str(error).startswith(_OF_JAX):
             raise
         program = jax.make_jaxpr(lambda *args: call(*args)[0])(*arguments).jaxpr
         found = obstacles(program, program.invars)

@@ -307,7 +307,7 @@ def test_every_argument_is_looked_at_unless_told_otherwise() -> None:
     assert "FAILED (with respect to x, options, scale)" in str(report)
     assert {found.input[:12] for found in report.findings if found.fails} == {"options['y']"}
     assert jaxcalc.check(f, *call, argnums=0).passed
-    static = jax.jit(lambda x, p: x**p, static_argnums=1)
+    static = lambda x, p: x**p if p > 1 else x  # noqa: E731
     assert jaxcalc.check(static, x, 2.0).arguments == ("x",)
     assert jaxcalc.diagnose(lambda x, y: jnp.sin(x) * y, x, 2.0).arguments == ("x", "y")
 

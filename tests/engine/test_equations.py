@@ -87,6 +87,7 @@ SOLVE = {"left_side": False, "lower": True, "transpose_a": True}
 CONTRACTS: dict[str, list[Contract]] = {
     "output": [Contract("sin", jnp.sin, (M,), lambda a: (a.shape, a.dtype) == ((2, 3), jnp.float32))],
     "operand": [Contract("sin", jnp.sin, (M,), lambda a: (a.shape, a.dtype) == ((2, 3), jnp.float32))],
+    "kept_bits": [Contract("reduce_precision", lambda x: lax.reduce_precision(x, 8, 7), (X,), 7)],
     "called": [
         Contract("jit", jax.jit(lambda x: jnp.sin(x) * 2), (X,), is_program),
         Contract("remat2", jax.checkpoint(lambda x: jnp.sin(x) * 2), (X,), is_program),

@@ -31,7 +31,14 @@ def assert_folds(f, *arrays):
     (found,) = folded(f, *arrays)
     wanted = np.asarray(f(*map(jnp.asarray, arrays)))
     assert found.dtype == wanted.dtype
-    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(flushed(found), flushed(wanted))
+
+
+def flushed(a):
+    """With zeros for subnormal results, which XLA gives or not, by the processor and the version."""
+    if a.dtype != np.float32:
+        return a
+    return np.where(np.abs(a) < np.finfo(np.float32).tiny, np.float32(0), a)
 
 
 numbers = st.integers(-128, 127)

@@ -13,7 +13,7 @@ from jaxcalc.engine import equations, registry
 from jaxcalc.engine.failures import Failures
 from jaxcalc.engine.params import NEWEST_TESTED, UnknownLayoutError
 from jaxcalc.engine.registry import NoRuleError
-from jaxcalc.transforms import dense, options, prepare, structured
+from jaxcalc.transforms import dense, prepare, structured
 
 X = jnp.linspace(0.1, 0.9, 200)
 SOME = np.arange(0, 190, 2)
@@ -104,7 +104,7 @@ def test_any_error_counts(error, break_rule):
 
 
 PLACES = {
-    "the directions": (options, "directions_allowed"),
+    "the directions": (dense, "directions_allowed"),
     "the trace": (prepare, "prepare_by"),
     "the costs": (prepare, "attempts_for"),
     "the parts": (dense, "split_jacobian"),

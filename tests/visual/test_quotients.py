@@ -138,7 +138,7 @@ def test_bad_requests(picture):
     name = rf"jaxcalc\.visual\.{picture.__name__}: "
     for f, x, steps, error, message in (
         (3, 1.0, None, TypeError, "expected a function"),
-        (jnp.sin, 1, None, TypeError, "x is int32.*Convert it"),
+        (jnp.sin, 1, None, TypeError, "x is int32.*Write 1.0 instead of 1"),
         (jnp.sin, jnp.ones(2), None, TypeError, r"x must be a scalar, got float32\[2\]"),
         (lambda x: jnp.stack([x, x]), 1.0, None, TypeError, r"must return one real .* float32\[2\]"),
         (lambda x: 1j * x, 1.0, None, TypeError, "must return one real number"),
