@@ -199,10 +199,11 @@ def one_argument(
 def positional_names(f: Callable[..., Any]) -> list[str]:
     """The names of the parameters that a call can fill by position; empty when f has no signature."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [name for name, p in _parameters(f).items() if p.kind in kinds]
+    return [name for name, p in parameters(f).items() if p.kind in kinds]
 
 
-def _parameters(f: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+def parameters(f: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The parameters of f by name; none when f has no signature."""
     try:
         return dict(inspect.signature(f).parameters)
     except (TypeError, ValueError):  # builtins and some callables have no signature
@@ -268,7 +269,7 @@ def _places_by_name(
     if not names:
         raise ValueError(f"{api}: argnames is empty; give at least one name.")
     positions = {name: n for n, name in enumerate(positional_names(f)) if n < len(args)}
-    parameters = _parameters(f)
+    known = parameters(f)
     kwargs = dict(kwargs)
     places: list[int | str] = []
     for name in names:
@@ -276,7 +277,7 @@ def _places_by_name(
             places.append(positions[name])
             continue
         if name not in kwargs:
-            kwargs[name] = _default(api, f, name, parameters, kwargs)
+            kwargs[name] = _default(api, f, name, known, kwargs)
         places.append(name)
     _require_distinct(api, f"argnames={argnames!r}", places)
     return places, bare, kwargs

@@ -11,27 +11,18 @@ import pytest
 import jaxcalc
 from jaxcalc import descent, numerical, visual
 from jaxcalc.front_door import public_name
+from tests import public_functions
 
 X = jnp.array([1.0, 2.0, 3.0])
 TRANSFORMATIONS = [
-    jaxcalc.gradient,
-    jaxcalc.value_and_gradient,
-    jaxcalc.jacobian,
-    jaxcalc.value_and_jacobian,
-    jaxcalc.hessian,
-    jaxcalc.value_gradient_and_hessian,
-    jaxcalc.derivative,
+    *public_functions.TRANSFORMATIONS,
     numerical.derivative,
     numerical.gradient,
     numerical.jacobian,
     numerical.hessian,
 ]
 EXAMINATIONS = [
-    jaxcalc.classify,
-    jaxcalc.sparsity,
-    jaxcalc.explain,
-    jaxcalc.check,
-    jaxcalc.diagnose,
+    *public_functions.LOOKING,
     visual.shapes,
 ]
 

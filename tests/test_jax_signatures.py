@@ -9,6 +9,7 @@ import pytest
 
 import jaxcalc
 from jaxcalc import descent
+from tests import public_functions
 
 X = np.array([1.0, 2.0, 3.0], np.float32)
 PAIRS = {
@@ -70,16 +71,9 @@ def test_reduce_axes_is_gone(name):
 
 
 TRANSFORMATIONS = [
-    jaxcalc.gradient,
-    jaxcalc.value_and_gradient,
-    jaxcalc.jacobian,
-    jaxcalc.value_and_jacobian,
-    jaxcalc.hessian,
-    jaxcalc.value_gradient_and_hessian,
-    jaxcalc.derivative,
+    *public_functions.TRANSFORMATIONS,
     lambda f, **options: jaxcalc.partial_derivative(f, "x", **options),
 ]
-LOOKING = [jaxcalc.classify, jaxcalc.sparsity, jaxcalc.explain, jaxcalc.check, jaxcalc.diagnose]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +93,7 @@ def test_options_that_are_true_or_false(option):
                 transformation(jnp.sum, **{option: wrong})
         transformation(jnp.sum, **{option: np.bool_(False)})
     assert tried
-    for look in LOOKING:
+    for look in public_functions.LOOKING:
         if option in inspect.signature(look).parameters:
             with pytest.raises(TypeError, match=rf"{option} must be True or False, got 'yes'"):
                 look(jnp.sum, X, **{option: "yes"})

@@ -122,15 +122,15 @@ def check(
     require_differentiable(given, holomorphic=holomorphic, allow_int=has_inexact, has_allow_int=False)
     require_values(_API, args, kwargs)
 
-    def examined(args: Any, kwargs: Any, label: str) -> tuple[FlatMap, list[Examination]]:
-        flat = FlatMap(choose(args, kwargs), has_aux)
+    def examined(call: Chosen, label: str) -> tuple[FlatMap, list[Examination]]:
+        flat = FlatMap(call, has_aux)
         chosen = choice(given.names, f, argnums, argnames, has_aux=has_aux)
         doctors = partial(pointer, function_name(f), chosen)
         return flat, _examine(flat, order, holomorphic, tolerance, settings, label, doctors)
 
-    flat, found = examined(args, kwargs, "")
+    flat, found = examined(given, "")
     if any(jnp.finfo(dtype_of(leaf)).bits < 32 for leaf in flat.leaves):
-        found += _in_float32(examined, args, kwargs)
+        found += _in_float32(lambda *wide: examined(choose(*wide), "in float32, ")[1], args, kwargs)
     output = flat.value([jnp.asarray(y) for y in flat(flat.leaves)[0]])
     kind = kind_of(given.primal, output, bare=given.bare, arity=given.arity)
     findings = [finding for each in found for finding in each.findings]
@@ -173,7 +173,7 @@ def _examine(
 
 
 def _in_float32(
-    examined: Callable[[Any, Any, str], tuple[FlatMap, list[Examination]]], args: Any, kwargs: Any
+    examined: Callable[[Any, Any], list[Examination]], args: Any, kwargs: Any
 ) -> list[Examination]:
     """The same in float32, where f takes its arguments in it: there its values tell more."""
 
@@ -183,7 +183,7 @@ def _in_float32(
         return leaf
 
     try:
-        return examined(jax.tree.map(wide, args), jax.tree.map(wide, kwargs), "in float32, ")[1]
+        return examined(jax.tree.map(wide, args), jax.tree.map(wide, kwargs))
     except (TypeError, ValueError):  # f asks for its own dtype
         return []
 

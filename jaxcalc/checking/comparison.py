@@ -229,10 +229,9 @@ def _returns_nearby(
     """Whether the exact slopes at x are those at a point around it: pieces of f meet at x."""
     same = np.zeros(measured.exact.shape, bool)
     for _ in range(_PIECES):
-        found = exact_slopes(f.moved_to(_displaced(f, rng, _STEPS)), directions.rows)
+        found = _as_at_x(f, _displaced(f, rng, _STEPS), directions, measured)
         if found is not None:
-            with np.errstate(invalid="ignore"):
-                same |= np.abs(found - measured.exact) < measured.difference / 4
+            same |= found
     return same
 
 
@@ -245,11 +244,21 @@ def _is_narrow(
     for n in range(2 * _NEARBY):
         by = 2.0**n * f.epsilon * np.where(x == 0, scales(f), np.abs(x)) * signs(rng, x.size)
         beside = [leaf[0] for leaf in unflattened(np.expand_dims(x + by, 0), f.inputs)]
-        found = exact_slopes(f.moved_to(beside), directions.rows)
+        found = _as_at_x(f, beside, directions, measured)
         if found is not None:
-            with np.errstate(invalid="ignore"):
-                same &= np.abs(found - measured.exact) < measured.difference / 4
+            same &= found
     return same
+
+
+def _as_at_x(
+    f: RealMap, leaves: list[Any], directions: Directions, measured: Measured
+) -> np.ndarray | None:
+    """Where the exact slopes at another point are those at x, far nearer than the numerical ones."""
+    found = exact_slopes(f.moved_to(leaves), directions.rows)
+    if found is None:
+        return None
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(found - measured.exact) < measured.difference / 4)
 
 
 def _spread(

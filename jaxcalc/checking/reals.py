@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -18,12 +19,12 @@ from jaxcalc.checking.backward_rules import not_linear
 from jaxcalc.checking.digits import MOST, mantissa_bits
 from jaxcalc.checking.samplers import is_drawn
 from jaxcalc.concrete import PERHAPS_UNTRACEABLE, UNTRACEABLE
-from jaxcalc.engine.directions import REFUSALS, Direction
+from jaxcalc.engine.directions import REFUSALS, Direction, directions_allowed
 from jaxcalc.engine.failures import Failures
 from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
 from jaxcalc.engine.registry import Context
 from jaxcalc.flat import FlatMap
-from jaxcalc.transforms.options import trace_directions
+from jaxcalc.transforms.options import trace
 
 Leaves = list[Any]
 _AT_ONCE = 2**21  # numbers: products of larger functions are made one after another
@@ -123,17 +124,16 @@ class RealMap:
     ) -> RealMap:
         """With what can be found out by tracing."""
         allowed: set[Direction] = {"forward", "reverse"}
-        is_traceable = True
+        program = None
         failures = Failures(api)
-        try:
-            _, allowed = trace_directions(lambda x: call(list(x)), leaves, failures)
-        except PERHAPS_UNTRACEABLE:
-            is_traceable = False
-        failures.tell()
+        with suppress(*PERHAPS_UNTRACEABLE):
+            program, _ = trace(lambda x: call(list(x)), leaves)
+        is_traceable = program is not None
         bits, draws = MOST, [False] * len(leaves)
-        if is_traceable:
+        if program is not None:
+            allowed = failures.prepare(lambda: directions_allowed(program, program.invars), allowed)
+            failures.tell()
             bits = _bits_inside(call, leaves, allowed)
-            program = jax.make_jaxpr(call)(leaves).jaxpr
             draws = [is_drawn(program, i) for i in range(len(leaves))]
             call = jax.jit(call)  # one program, rather than one for each operation
         places = tuple(inputs), tuple(outputs)
