@@ -33,7 +33,6 @@ from jaxcalc.drop_in import require_booleans
 from jaxcalc.flat import FlatMap, require_differentiable_output
 from jaxcalc.front_door import examination
 from jaxcalc.kinds import kind_of
-from jaxcalc.transforms import jacobian
 
 _API = "jaxcalc.check"
 
@@ -122,16 +121,22 @@ def check(
     require_differentiable(given, holomorphic=holomorphic, allow_int=has_inexact, has_allow_int=False)
     require_values(_API, args, kwargs)
 
-    def examined(call: Chosen, label: str) -> tuple[FlatMap, list[Examination]]:
+    def examined(call: Chosen, label: str) -> tuple[FlatMap, Any, list[Examination]]:
         flat = FlatMap(call, has_aux)
         chosen = choice(given.names, f, argnums, argnames, has_aux=has_aux)
         doctors = partial(pointer, function_name(f), chosen)
-        return flat, _examine(flat, order, holomorphic, tolerance, settings, label, doctors)
+        real, output = RealMap.of(flat)
+        if holomorphic:
+            leaves = jax.tree.leaves(output)
+            require_differentiable_output(_API, leaves, flat.treedef, holomorphic=True)
+        found = _examine(
+            real, order, tolerance, settings, label, doctors, flat if holomorphic else None
+        )
+        return flat, output, found
 
-    flat, found = examined(given, "")
+    flat, output, found = examined(given, "")
     if any(jnp.finfo(dtype_of(leaf)).bits < 32 for leaf in flat.leaves):
-        found += _in_float32(lambda *wide: examined(choose(*wide), "in float32, ")[1], args, kwargs)
-    output = flat.value([jnp.asarray(y) for y in flat(flat.leaves)[0]])
+        found += _in_float32(lambda *wide: examined(choose(*wide), "in float32, ")[2], args, kwargs)
     kind = kind_of(given.primal, output, bare=given.bare, arity=given.arity)
     findings = [finding for each in found for finding in each.findings]
     findings.sort(key=lambda finding: (not finding.fails, -finding.times))
@@ -141,33 +146,29 @@ def check(
 
 
 def _examine(
-    flat: FlatMap,
+    real: RealMap,
     order: int,
-    holomorphic: bool,
     tolerance: float | None,
     settings: tuple[bool | None, np.random.Generator],
     label: str,
     doctors: Callable[[str], str],
+    holomorphic: FlatMap | None,
 ) -> list[Examination]:
-    real = RealMap.of(flat)
-    if holomorphic:
-        outputs = flat(flat.leaves)[0]
-        require_differentiable_output(_API, outputs, flat.treedef, holomorphic=True)
     within = real.epsilon**0.5 if tolerance is None else tolerance
     first = Examination(real, "derivative", Settings(within, *settings), label, doctors(""))
-    first.run(lambda: jacobian(real.call, format="structured")(real.leaves))
-    if holomorphic:
-        cauchy_riemann(first, flat, settings[1])
+    first.run(structure=True)
+    if holomorphic is not None:
+        cauchy_riemann(first, holomorphic, settings[1])
     if order == 1:
         return [first]
-    slope, hessian_of = gradient_map(real, settings[1])
+    slope = gradient_map(real, settings[1])
     if slope is None:
         first.note("Hessian", "f has no reverse mode, and many inputs")
         return [first]
     is_scalar = [place.shape for place in real.outputs] == [()]
     doctor = doctors("jaxcalc.gradient" if is_scalar else "jaxcalc.jacobian")
     second = Examination(slope, "Hessian", Settings(within, *settings), f"{label}Hessian: ", doctor)
-    second.run(hessian_of)
+    second.run(structure=True)
     symmetry(second, settings[1])
     return [first, second]
 

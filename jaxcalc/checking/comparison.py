@@ -10,17 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcalc.arguments import Chosen
 from jaxcalc.checking.directions import Directions, point, scaled, scales, signs
 from jaxcalc.checking.products import sharpness
 from jaxcalc.checking.reals import RealMap, unflattened
-from jaxcalc.flat import FlatMap
-from jaxcalc.numerical.directional import slopes
-from jaxcalc.numerical.sampling import Samples
 from jaxcalc.numerical.steps import smallest_step
 
 ERRORS = 3.0  # how many estimated errors a difference may have
@@ -52,6 +47,23 @@ class Measured:
     jump: np.ndarray
     leaps: np.ndarray
     tolerance: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        f: RealMap,
+        exact: np.ndarray,
+        slopes: np.ndarray,
+        tolerance: float,
+        output: int | None = None,
+    ) -> Measured:
+        """From exact slopes, and those that `RealMap.measured` finds, of all outputs, or of one."""
+        if output is not None:
+            exact, slopes = exact[:, [output]], slopes[..., [output]]
+        value, error, jump, leaps = slopes
+        size = np.maximum(np.abs(exact), np.abs(np.nan_to_num(value)))
+        allowed = ERRORS * error + tolerance * size + rounding(f, exact)
+        return cls(exact, value, error, jump, leaps > 0, allowed)
 
     def only(self, chosen: np.ndarray) -> Measured:
         """Some of the directions."""
@@ -89,22 +101,18 @@ class Measured:
 
 
 def measure(
-    f: RealMap, directions: Directions, tolerance: float, exact: np.ndarray | None = None
+    f: RealMap, directions: Directions, tolerance: float, output: int | None = None
 ) -> Measured | None:
     """Both kinds of slopes along each direction; None where f has no derivative to compare.
 
-    `exact` are the exact ones, where they are known.
+    Of all outputs, or of one.
 
     Cost: for each direction what `numerical.gradient` takes for an input element, and one product.
     """
-    exact = exact_slopes(f, directions.rows) if exact is None else exact
+    exact, slopes = f.measured(directions)
     if exact is None:
-        return None
-    found = _numerical(f, directions)
-    value, error, jump = (found[i] for i in range(3))
-    size = np.maximum(np.abs(exact), np.abs(np.nan_to_num(value)))
-    allowed = ERRORS * error + tolerance * size + rounding(f, exact)
-    return Measured(exact, value, error, jump, found[3] > 0, allowed)
+        exact = by_rows(f, directions.rows)
+    return None if exact is None else Measured.of(f, exact, slopes, tolerance, output)
 
 
 def rounding(f: RealMap, products: np.ndarray) -> np.ndarray:
@@ -116,24 +124,15 @@ def rounding(f: RealMap, products: np.ndarray) -> np.ndarray:
 def exact_slopes(f: RealMap, rows: np.ndarray) -> np.ndarray | None:
     """J v for each direction, in forward mode, or by rows of J where there is none."""
     found = f.forward(rows)
-    if found is not None or f.output_size > _ROWS:
-        return found
+    return by_rows(f, rows) if found is None else found
+
+
+def by_rows(f: RealMap, rows: np.ndarray) -> np.ndarray | None:
+    """J v by rows of J, in reverse mode; None where there are many."""
+    if f.output_size > _ROWS:
+        return None
     by_row = f.reverse(np.eye(f.output_size))
     return None if by_row is None else rows @ by_row.T
-
-
-def _numerical(f: RealMap, directions: Directions) -> np.ndarray:
-    """Value, error, jump and whether f leaps, `[4, d, m]`."""
-    chosen = Chosen(f.api, f.call, f.leaves, tuple(p.name for p in f.inputs), False, len(f.leaves))
-    found = np.zeros((4, len(directions), f.output_size))
-    with jax.debug_nans(False):  # steps may leave the domain of f
-        samples = Samples(FlatMap(chosen))
-        for dtype in set(directions.dtypes):
-            here = np.array([i for i, d in enumerate(directions.dtypes) if d == dtype])
-            moving = unflattened(directions.rows[here], f.inputs)
-            limits = slopes(samples, moving, directions.sizes[here], dtype, bits=f.bits)
-            found[:, here] = [np.asarray(part).astype(np.float64) for part in limits]
-    return found
 
 
 class Confirmed(NamedTuple):

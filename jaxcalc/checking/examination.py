@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from jaxcalc.checking.comparison import Measured, measure, rounding
+from jaxcalc.checking.comparison import Measured, by_rows, rounding
 from jaxcalc.checking.directions import (
     Directions,
     random_directions,
@@ -18,11 +16,11 @@ from jaxcalc.checking.directions import (
 )
 from jaxcalc.checking.narrowing import Entry, narrowed
 from jaxcalc.checking.products import Pairs, forward_and_reverse, linear, structured_products
-from jaxcalc.checking.reals import RealMap, element_name
+from jaxcalc.checking.programs import Entries
+from jaxcalc.checking.reals import First, RealMap, element_name
 from jaxcalc.checking.report import CheckFinding, Comparison
 from jaxcalc.checking.verdicts import Verdicts
 from jaxcalc.engine.directions import REFUSALS
-from jaxcalc.engine.failures import Failures
 
 _FEW_INPUTS, _FEW_ENTRIES = 32, 1024  # so small that all entries are looked at
 _MOST_OUTPUTS = 2**14  # more are summed up in groups
@@ -30,8 +28,6 @@ _FEW_ARRAYS = 6
 _WEIGHTS = 3
 _LARGE = 8.0
 _BATCH = 64
-
-SparseWay = Callable[[], Any]  # the derivative as a `Jacobian`; raises where it has none
 
 
 @dataclass(frozen=True)
@@ -77,8 +73,8 @@ class Examination:
         """Whether every entry is looked at unless told otherwise."""
         return self.f.size <= _FEW_INPUTS and self.f.size * self.f.output_size <= _FEW_ENTRIES
 
-    def run(self, structured: SparseWay | None = None) -> None:
-        """Compare everything with everything."""
+    def run(self, *, structure: bool = False) -> None:
+        """Compare everything with everything, the structured derivative too if that is asked for."""
         f = self.f
         if not f.size or not f.output_size:
             self.note("exact against numerical", "nothing to differentiate")
@@ -88,11 +84,14 @@ class Examination:
         directions = random_directions(g, self._settings.rng, 1 if len(f.inputs) > _FEW_ARRAYS else 2)
         if entries and self.is_small:
             directions = with_unit_directions(f, directions)
-        forward = g.forward(directions.rows)
-        self._modes(g, directions, forward, entries=entries and self.is_small)
-        if structured is not None:
-            self._structure(structured, directions, forward if g is f else f.forward(directions.rows))
-        self.numerical(g, directions, forward)
+        weights = self._weights(g, entries=entries and self.is_small)
+        first = g.first(directions, weights, structure=structure and g is f)
+        self._modes(g, directions, weights, first)
+        if structure and g is f:
+            self._structure(first.entries, directions, first.forward)
+        elif structure:
+            self._structure(f.entries(), directions, f.forward(directions.rows))
+        self._slopes(g, directions, first.forward, first.slopes)
         if entries and not self.is_small:
             self._all_entries()
 
@@ -101,20 +100,29 @@ class Examination:
             return self.f
         return self.f.compressed(_MOST_OUTPUTS, signs(self._settings.rng, self.f.output_size))
 
-    def numerical(self, g: RealMap, directions: Directions, forward: np.ndarray | None = None) -> None:
+    def _weights(self, g: RealMap, *, entries: bool) -> np.ndarray:
+        weights = signs(self._settings.rng, _WEIGHTS, g.output_size)
+        weights[1] *= _LARGE  # a rule that clips shows itself
+        weights[2] = weights[0] + weights[1]
+        return np.concatenate([weights, np.eye(g.output_size)]) if entries else weights
+
+    def _slopes(
+        self, g: RealMap, directions: Directions, exact: np.ndarray | None, slopes: np.ndarray
+    ) -> None:
         """Exact slopes against those of the values of f; g is f, perhaps with its outputs summed up."""
         drawn = [name for name, draws in zip(g.inputs, g.draws, strict=True) if draws]
         if drawn:
             self.note("exact against numerical", _SAMPLERS + ", ".join(place.name for place in drawn))
             steady = np.flatnonzero(~(directions.rows[:, g.draws_by_element] != 0).any(axis=1))
-            directions = directions.only(steady)
-            forward = None if forward is None else forward[steady]
+            directions, slopes = directions.only(steady), slopes[:, steady]
+            exact = None if exact is None else exact[steady]
             if not len(directions):
                 return
-        measured = measure(g, directions, self.tolerance, forward)
-        if measured is None:
+        exact = by_rows(g, directions.rows) if exact is None else exact
+        if exact is None:
             self.note("exact against numerical", "f has no forward mode, and many outputs")
             return
+        measured = Measured.of(g, exact, slopes, self.tolerance)
         single = directions.elements >= 0
         for name, chosen in (("in random directions", ~single), ("entry by entry", single)):
             if chosen.any():
@@ -131,17 +139,10 @@ class Examination:
 
     def _all_entries(self) -> None:
         for directions in unit_directions(self.f, _BATCH):
-            self.numerical(self.f, directions)
+            self._slopes(self.f, directions, *self.f.measured(directions))
 
-    def _modes(
-        self, g: RealMap, directions: Directions, forward: np.ndarray | None, *, entries: bool
-    ) -> None:
-        weights = signs(self._settings.rng, _WEIGHTS, g.output_size)
-        weights[1] *= _LARGE  # a rule that clips shows itself
-        weights[2] = weights[0] + weights[1]
-        if entries:
-            weights = np.concatenate([weights, np.eye(g.output_size)])
-        reverse = g.reverse(weights)
+    def _modes(self, g: RealMap, directions: Directions, weights: np.ndarray, first: First) -> None:
+        forward, reverse = first.forward, first.reverse
         name = "forward against reverse"
         if reverse is None or forward is None:
             self.note(name, f"f has no {'reverse' if reverse is None else 'forward'} mode")
@@ -199,20 +200,20 @@ class Examination:
             self.verdicts.pairs("not linear", *at_worst, words, self.f.rules_not_linear())
 
     def _structure(
-        self, structured: SparseWay, directions: Directions, forward: np.ndarray | None
+        self, entries: Entries | None, directions: Directions, forward: np.ndarray | None
     ) -> None:
         name = "structured against dense"
         if forward is None:
             return
-        failures = Failures(self.f.api)
-        matrix = failures.prepare(structured, None)
-        if failures.failure is not None:
+        if entries is None:
+            failures = self.f.failures
+            assert failures.failure is not None
             self.note(name, f"left out: {_reason(failures.failure)}")
             if not isinstance(failures.failure, REFUSALS):
                 failures.tell()
             return
         pairs = structured_products(
-            matrix, directions.rows, forward, self.tolerance, rounding(self.f, forward)
+            entries, directions.rows, forward, self.tolerance, rounding(self.f, forward)
         )
         self.compared(name, pairs)
         if (pairs.times > 1).any():
@@ -241,8 +242,9 @@ class Examination:
 
     def _unusable(self, g: RealMap, i: int | None, moved: str, value: float, count: int) -> None:
         output = "the output" if i is None else element_name(g.outputs, int(i))
-        center = np.concatenate([np.asarray(y).astype(np.float64).ravel() for y in self.f.center])
-        reason = "while f(x) is finite" if np.isfinite(center).all() else "and f(x) is not finite"
+        reason = (
+            "while f(x) is finite" if np.isfinite(self.f.value()).all() else "and f(x) is not finite"
+        )
         more = f" ({count} such numbers)" if count > 1 else ""
         nan = float("nan")
         self.verdicts.add(

@@ -48,10 +48,9 @@ def narrowed_input(f: RealMap, direction: np.ndarray, output: int, tolerance: fl
 
     Cost: 16 directions for each factor of 16 in the number of elements.
     """
-    alone = f.selected(np.array([output]))
 
     def ratio(sets: np.ndarray) -> np.ndarray:
-        found = measure(alone, restricted(alone, direction, sets), tolerance)
+        found = measure(f, restricted(f, direction, sets), tolerance, output)
         return np.zeros(len(sets)) if found is None else found.times[:, 0]
 
     return narrowed(ratio, np.flatnonzero(direction))
@@ -69,4 +68,4 @@ def at_entry(f: RealMap, entry: Entry, tolerance: float) -> Measured | None:
     """Both values of one entry."""
     row = np.zeros((1, f.size))
     row[0, entry.input] = 1.0
-    return measure(f.selected(np.array([entry.output])), scaled(f, row), tolerance)
+    return measure(f, scaled(f, row), tolerance, entry.output)

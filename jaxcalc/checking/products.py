@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+
+from jaxcalc.checking.programs import Entries
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def forward_and_reverse(
 
 
 def structured_products(
-    matrix: Any, rows: np.ndarray, forward: np.ndarray, tolerance: float, lost: np.ndarray
+    matrix: Entries, rows: np.ndarray, forward: np.ndarray, tolerance: float, lost: np.ndarray
 ) -> Pairs:
     """J v by the entries of a sparse matrix, and by forward mode, `[d, m]`."""
     values = np.asarray(matrix.values).astype(np.float64)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,20 +13,16 @@ import numpy as np
 from jax import lax
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from jaxcalc.arguments import dtype_of, is_inexact
+from jaxcalc.arguments import is_inexact
 from jaxcalc.checking.backward_rules import not_linear
-from jaxcalc.checking.digits import MOST, mantissa_bits
-from jaxcalc.checking.samplers import is_drawn
-from jaxcalc.concrete import PERHAPS_UNTRACEABLE, UNTRACEABLE
-from jaxcalc.engine.directions import REFUSALS, Direction, directions_allowed
+from jaxcalc.checking.programs import Compiled, Entries, Products, Rays, products_of, table
+from jaxcalc.engine.directions import Direction
 from jaxcalc.engine.failures import Failures
-from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
-from jaxcalc.engine.registry import Context
 from jaxcalc.flat import FlatMap
-from jaxcalc.transforms.options import trace
+from jaxcalc.transforms import jacobian
 
 Leaves = list[Any]
-_AT_ONCE = 2**21  # numbers: products of larger functions are made one after another
+_FEWEST = 4  # directions that a program takes
 
 
 @dataclass(frozen=True)
@@ -58,86 +53,92 @@ class Place:
         return f"{name} ({self.part})" if self.part else name
 
 
-@dataclass
+class First(NamedTuple):
+    """What is looked at first, as `RealMap.forward`, `reverse`, `measured` and `entries` give it."""
+
+    forward: np.ndarray | None
+    reverse: np.ndarray | None
+    slopes: np.ndarray
+    entries: Entries | None
+
+
+@dataclass(frozen=True)
 class RealMap:
     """A function of real arrays at one point x.
 
     Attributes:
         api: the public name for messages.
-        call: from input arrays to output arrays.
         leaves: x.
         inputs: one for each input array.
         outputs: one for each output array.
-        center: f(x).
-        allowed: the modes that f has; those that JAX lacks but jaxcalc has are among them.
-        is_traceable: whether f can be traced.
-        bits: of the shortest mantissa that f or its derivative computes with, inputs and outputs apart.
-        draws: for each input array, whether f draws random numbers by it, as `jax.random.gamma` does.
-        refused: the modes among those allowed that JAX refused all the same.
+        products: what its derivatives are made of.
     """
 
     api: str
-    call: Callable[[Leaves], Leaves]
     leaves: Leaves
     inputs: tuple[Place, ...]
     outputs: tuple[Place, ...]
-    center: Leaves
-    allowed: set[Direction]
-    is_traceable: bool
-    bits: int = MOST
-    draws: tuple[bool, ...] = ()
-    refused: set[Direction] = field(default_factory=set)
+    products: Products | Compiled
 
     @classmethod
-    def of(cls, flat: FlatMap) -> RealMap:
+    def of(cls, flat: FlatMap) -> tuple[RealMap, Any]:
         """Complex leaves become their two parts; outputs that have no derivative are left out.
 
-        Cost: one evaluation and one trace of f.
+        Beside it comes the output of f, as shapes.
+
+        Cost: one trace of f, or one evaluation where it cannot be traced.
         """
         names = [(name, x) for name, x in flat.chosen.leaves() if is_inexact(x)]
         inputs, leaves = _parts(names)
         is_complex = [jnp.iscomplexobj(x) for _, x in names]
-
-        def outputs_of(leaves: Leaves) -> Leaves:
-            given = iter(leaves)
-            whole = [lax.complex(next(given), next(given)) if c else next(given) for c in is_complex]
-            return [jnp.asarray(y) for y in flat(whole)[0] if is_inexact(y)]
+        seen: list[Any] = []
 
         def call(leaves: Leaves) -> Leaves:
-            return _parts([("", y) for y in outputs_of(leaves)])[1]
+            given = iter(leaves)
+            whole = [lax.complex(next(given), next(given)) if c else next(given) for c in is_complex]
+            values = [jnp.asarray(y) for y in flat(whole)[0]]
+            seen[:] = [jax.ShapeDtypeStruct(y.shape, y.dtype) for y in values]
+            return _parts([("", y) for y in values if is_inexact(y)])[1]
 
-        values, _ = flat(flat.leaves)  # an error of f's own shows here
-        output = flat.value([jnp.asarray(y) for y in values])
+        products = products_of(flat.chosen.api, call, leaves, _jacobian, "Jacobian")
+        if isinstance(products, Compiled):  # which takes no numbers of Python
+            leaves = [jnp.asarray(x, x.dtype) for x in leaves]
+        else:
+            call(leaves)  # an error of f's own shows here
+        output = flat.value(seen)
         paths = tree_flatten_with_path(output)[0]
-        outputs, center = _parts([("output" + keystr(p), y) for p, y in paths if is_inexact(y)])
-        return cls.at(flat.chosen.api, call, leaves, inputs, outputs, center)
+        outputs = [
+            place for path, y in paths if is_inexact(y) for place in _places("output" + keystr(path), y)
+        ]
+        return cls(flat.chosen.api, leaves, tuple(inputs), tuple(outputs), products), output
 
-    @classmethod
-    def at(
-        cls,
-        api: str,
-        call: Callable[[Leaves], Leaves],
-        leaves: Leaves,
-        inputs: Sequence[Place],
-        outputs: Sequence[Place],
-        center: Leaves,
-    ) -> RealMap:
-        """With what can be found out by tracing."""
-        allowed: set[Direction] = {"forward", "reverse"}
-        program = None
-        failures = Failures(api)
-        with suppress(*PERHAPS_UNTRACEABLE):
-            program, _ = trace(lambda x: call(list(x)), leaves)
-        is_traceable = program is not None
-        bits, draws = MOST, [False] * len(leaves)
-        if program is not None:
-            allowed = failures.prepare(lambda: directions_allowed(program, program.invars), allowed)
-            failures.tell()
-            bits = _bits_inside(call, leaves, allowed)
-            draws = [is_drawn(program, i) for i in range(len(leaves))]
-            call = jax.jit(call)  # one program, rather than one for each operation
-        places = tuple(inputs), tuple(outputs)
-        return cls(api, call, leaves, *places, center, set(allowed), is_traceable, bits, tuple(draws))
+    @property
+    def call(self) -> Callable[[Leaves], Leaves]:
+        """From input arrays to output arrays."""
+        return self._plain.call
+
+    @property
+    def allowed(self) -> Set[Direction]:
+        """The modes that f has; those that JAX lacks but jaxcalc has are among them."""
+        return self._plain.allowed
+
+    @property
+    def is_traceable(self) -> bool:
+        """Whether f can be traced."""
+        return isinstance(self.products, Compiled)
+
+    @property
+    def bits(self) -> int:
+        """Of the shortest mantissa that f or its derivative computes with, inputs and outputs apart."""
+        return self._plain.bits
+
+    @property
+    def _plain(self) -> Products:
+        return self.products.products if isinstance(self.products, Compiled) else self.products
+
+    def value(self) -> np.ndarray:
+        """f(x), in float64."""
+        return flattened([jnp.expand_dims(y, 0) for y in self.products.value(self.leaves)], 1)[0]
 
     @property
     def epsilon(self) -> float:
@@ -160,42 +161,22 @@ class RealMap:
             padded = jnp.pad(values, (0, rows * count - values.size))
             return [jnp.sum((padded * weights.astype(values.dtype)).reshape(rows, count), axis=0)]
 
-        return self._with_outputs(call, "a sum of outputs")
+        return self._with_outputs(call, "a sum of outputs", count)
 
     def selected(self, numbers: np.ndarray) -> RealMap:
         """f with some of its output elements alone."""
-        return self._with_outputs(lambda leaves: [_joined(self.call(leaves))[numbers]], "outputs")
-
-    def _with_outputs(self, call: Callable[[Leaves], Leaves], name: str) -> RealMap:
-        center = call(self.leaves)
-        places = (Place(name, "", jnp.shape(center[0]), center[0].dtype),)
-        return RealMap(
-            self.api,
-            call,
-            self.leaves,
-            self.inputs,
-            places,
-            center,
-            self.allowed,
-            self.is_traceable,
-            self.bits,
-            self.draws,
+        return self._with_outputs(
+            lambda leaves: [_joined(self.call(leaves))[numbers]], "outputs", len(numbers)
         )
+
+    def _with_outputs(self, call: Callable[[Leaves], Leaves], name: str, count: int) -> RealMap:
+        wide = _wide([place.dtype for place in self.outputs])
+        products = products_of(self.api, call, self.leaves)
+        return replace(self, outputs=(Place(name, "", (count,), wide),), products=products)
 
     def moved_to(self, leaves: Leaves) -> RealMap:
         """The same function at another point."""
-        return RealMap(
-            self.api,
-            self.call,
-            leaves,
-            self.inputs,
-            self.outputs,
-            self.call(leaves),
-            self.allowed,
-            self.is_traceable,
-            self.bits,
-            self.draws,
-        )
+        return replace(self, leaves=leaves)
 
     @property
     def draws_by_element(self) -> np.ndarray:
@@ -212,40 +193,71 @@ class RealMap:
         """The number of output elements."""
         return sum(place.size for place in self.outputs)
 
+    @property
+    def draws(self) -> Sequence[bool]:
+        """For each input array, whether f draws random numbers by it, as `jax.random.gamma` does."""
+        return self._plain.draws or [False] * len(self.inputs)
+
+    def first(self, directions: Any, cotangents: np.ndarray, *, structure: bool) -> First:
+        """What is looked at first, by one program; `structure` asks for the structured derivative.
+
+        `directions` are as for `measured`.
+
+        Cost: that of `forward`, `reverse`, `measured`, and of the structured derivative.
+        """
+        weights = _seeds(cotangents, self.outputs)
+        rays = Rays(_seeds(directions.rows, self.inputs), directions.sizes, directions.dtypes)
+        with jax.debug_nans(False):  # steps may leave the domain of f
+            found = self.products.everything(self.leaves, rays, weights, structure=structure)
+            slopes = table(found.slopes, directions.dtypes)
+        forward, reverse = (
+            None if part is None else flattened(part, count)
+            for part, count in ((found.forward, len(directions)), (found.reverse, len(cotangents)))
+        )
+        return First(forward, reverse, slopes, found.entries)
+
     def forward(self, directions: np.ndarray) -> np.ndarray | None:
         """J v for each of `[d, n]` directions, `[d, m]` in float64; None without a forward mode.
 
         Cost: one Jacobian-vector product, about 2 evaluations of f, for each direction.
         """
-        call = self.call if "forward" in self.allowed else self._with_forward_mode()
-
-        def product(tangents: Leaves) -> Leaves:
-            return list(jax.jvp(call, (self.leaves,), (tangents,))[1])
-
-        tangents = unflattened(directions, self.inputs)
-        try:
-            return flattened(self._each(product, tangents, len(directions)), len(directions))
-        except NoForwardModeError:
-            return None
-        except REFUSALS as error:
-            self._refuse("forward", error)
-            return None
+        rows = _whole_program(directions)
+        found = self.products.forward(self.leaves, _seeds(rows, self.inputs))
+        return None if found is None else flattened(found, len(rows))[: len(directions)]
 
     def reverse(self, cotangents: np.ndarray) -> np.ndarray | None:
         """u J for each of `[k, m]` cotangents, `[k, n]` in float64; None without a reverse mode.
 
         Cost: one vector-Jacobian product, about 3 evaluations of f, for each cotangent.
         """
-        if "reverse" not in self.allowed:
-            return None
-        weights = unflattened(cotangents, self.outputs)
-        try:
-            _, pull = jax.vjp(self.call, self.leaves)
-            products = self._each(lambda u: list(pull(u)[0]), weights, len(cotangents))
-        except REFUSALS as error:
-            self._refuse("reverse", error)
-            return None
-        return flattened(products, len(cotangents))
+        rows = _whole_program(cotangents)
+        found = self.products.reverse(self.leaves, _seeds(rows, self.outputs))
+        return None if found is None else flattened(found, len(rows))[: len(cotangents)]
+
+    def measured(self, directions: Any) -> tuple[np.ndarray | None, np.ndarray]:
+        """J v as by `forward`, and the slopes of f's values: value, error, jump, leaps, `[4, d, m]`.
+
+        `directions` are `checking.directions.Directions`.
+
+        Cost: for each direction what `numerical.gradient` takes for an input element, and one product.
+        """
+        rows, count = _whole_program(directions.rows), len(directions)
+        sizes = _whole_program(directions.sizes)
+        dtypes = directions.dtypes + directions.dtypes[-1:] * (len(sizes) - count)
+        rays = Rays(_seeds(rows, self.inputs), sizes, dtypes)
+        with jax.debug_nans(False):
+            forward, slopes = self.products.measured(self.leaves, rays)
+            found = table(slopes, dtypes)[:, :count]
+        return None if forward is None else flattened(forward, len(rows))[:count], found
+
+    def entries(self) -> Entries | None:
+        """The structured derivative; None where it has none, for the reason in `failures`."""
+        return self.products.entries(self.leaves)
+
+    @property
+    def failures(self) -> Failures:
+        """What failed of the structured derivative."""
+        return self._plain.failures
 
     def rules_not_linear(self) -> list[str]:
         """The `jax.custom_vjp` rules in f that are not linear in the cotangent, with the reasons."""
@@ -253,68 +265,41 @@ class RealMap:
             return []
         return not_linear(jax.make_jaxpr(self.call)(self.leaves).jaxpr)
 
-    def _refuse(self, direction: Direction, error: Exception) -> None:
-        """Note a mode that f turned out not to have; it has one of them, or the error is raised."""
-        other: Direction = "reverse" if direction == "forward" else "forward"
-        if isinstance(error, UNTRACEABLE) or other not in self.allowed or other in self.refused:
-            raise error
-        self.refused.add(direction)
 
-    def _with_forward_mode(self) -> Callable[[Leaves], Leaves]:
-        """f with a forward mode for the `jax.custom_vjp` functions in it."""
-        both_ways = with_forward_mode(
-            lambda leaves: (self.call(list(leaves)), None),
-            Context(self.api, False),
-            has_reverse="reverse" in self.allowed,
-        )
-        return lambda leaves: list(both_ways(leaves)[0])
-
-    def _each(self, product: Callable[[Leaves], Leaves], seeds: Leaves, count: int) -> Leaves:
-        if self.is_traceable:
-            if count * (self.size + self.output_size) > _AT_ONCE:
-                return list(lax.map(product, seeds))
-            try:
-                return list(jax.vmap(product)(seeds))
-            except NotImplementedError:  # a primitive of f has no batching rule
-                pass
-        rows = [product([seed[i] for seed in seeds]) for i in range(count)]
-        return [jnp.stack(row) for row in zip(*rows, strict=True)]
+def _jacobian(call: Callable[[Leaves], Leaves]) -> Callable[[Leaves], Any]:
+    return jacobian(call, format="structured")
 
 
-def _bits_inside(call: Callable[[Leaves], Leaves], leaves: Leaves, allowed: set[Direction]) -> int:
-    """The bits of the shortest mantissa that f and its derivative compute with."""
-
-    def backward(leaves: Leaves, cotangents: Leaves) -> Any:
-        outputs, pull = jax.vjp(call, leaves)
-        return outputs, pull(cotangents)
-
-    seeds = jax.eval_shape(call, leaves) if "reverse" in allowed else leaves
-    run = backward if "reverse" in allowed else lambda x, t: jax.jvp(call, (x,), (t,))
-    try:
-        program = jax.make_jaxpr(run)(leaves, seeds).jaxpr
-    except REFUSALS:  # it has no such mode after all, which is told where it is tried
-        program = jax.make_jaxpr(call)(leaves).jaxpr
-    return mantissa_bits(program, [True] * len(program.invars))
+def _whole_program(rows: np.ndarray) -> np.ndarray:
+    """As many rows as a program is made for: the last one comes again after the others."""
+    count = len(rows)
+    size = max(_FEWEST, 1 << (count - 1).bit_length()) if count else 0
+    return rows[np.minimum(np.arange(size), count - 1)]
 
 
 def _parts(named: Sequence[tuple[str, Any]]) -> tuple[list[Place], Leaves]:
     places, leaves = [], []
     for name, leaf in named:
         x = jnp.asarray(leaf)
-        parts = {"": x}
-        if jnp.iscomplexobj(x):
-            parts = {"real part": jnp.real(x), "imaginary part": jnp.imag(x)}
-        for part, real in parts.items():
-            places.append(Place(name, part, jnp.shape(real), dtype_of(real)))
-            leaves.append(real)
+        places += _places(name, x)
+        leaves += [jnp.real(x), jnp.imag(x)] if jnp.iscomplexobj(x) else [x]
     return places, leaves
+
+
+def _places(name: str, x: Any) -> list[Place]:
+    is_complex = jnp.issubdtype(x.dtype, jnp.complexfloating)
+    parts = ("real part", "imaginary part") if is_complex else ("",)
+    return [Place(name, part, tuple(x.shape), jnp.finfo(x.dtype).dtype) for part in parts]
 
 
 def _joined(leaves: Leaves) -> Any:
     """All elements of arrays as one vector, in the widest of their dtypes, float32 at least."""
-    wide = max((np.dtype(leaf.dtype) for leaf in leaves), key=lambda d: d.itemsize)
-    wide = max(wide, np.dtype(np.float32), key=lambda d: d.itemsize)
+    wide = _wide([leaf.dtype for leaf in leaves])
     return jnp.concatenate([leaf.reshape(-1).astype(wide) for leaf in leaves])
+
+
+def _wide(dtypes: Sequence[Any]) -> np.dtype:
+    return max([np.dtype(np.float32), *map(np.dtype, dtypes)], key=lambda d: d.itemsize)
 
 
 def flattened(leaves: Leaves, count: int) -> np.ndarray:
@@ -327,10 +312,14 @@ def flattened(leaves: Leaves, count: int) -> np.ndarray:
 
 def unflattened(rows: np.ndarray, places: Sequence[Place]) -> Leaves:
     """`[count, n]` as one array `[count, *shape]` for each place, in its dtype."""
+    return [jnp.asarray(seed) for seed in _seeds(rows, places)]
+
+
+def _seeds(rows: np.ndarray, places: Sequence[Place]) -> list[np.ndarray]:
     cuts = np.cumsum([place.size for place in places])[:-1]
     pieces = np.split(rows, cuts, axis=1) if places else []
     return [
-        jnp.asarray(piece.reshape(len(rows), *place.shape).astype(place.dtype))
+        piece.reshape(len(rows), *place.shape).astype(place.dtype)
         for piece, place in zip(pieces, places, strict=True)
     ]
 

@@ -11,17 +11,18 @@ import numpy as np
 
 from jaxcalc.checking.comparison import rounding
 from jaxcalc.checking.directions import random_directions, scaled, signs
-from jaxcalc.checking.examination import Examination, SparseWay
+from jaxcalc.checking.examination import Examination
 from jaxcalc.checking.narrowing import Entry
 from jaxcalc.checking.products import Pairs
+from jaxcalc.checking.programs import products_of
 from jaxcalc.checking.reals import Leaves, RealMap, unflattened
 from jaxcalc.transforms import hessian
 
 _FEW = 64  # inputs of a gradient that is made in forward mode
 
 
-def gradient_map(f: RealMap, rng: np.random.Generator) -> tuple[RealMap | None, SparseWay]:
-    """The gradient of f as a map, or of a random sum of its outputs, and its derivative's sparse form.
+def gradient_map(f: RealMap, rng: np.random.Generator) -> RealMap | None:
+    """The gradient of f as a map, or of a random sum of its outputs.
 
     None where f has no reverse mode and its gradient would take too many products.
     """
@@ -38,14 +39,15 @@ def gradient_map(f: RealMap, rng: np.random.Generator) -> tuple[RealMap | None, 
     elif f.size <= _FEW:
         gradient = jax.jacfwd(total)
     else:
-        return None, lambda: None
+        return None
 
     def call(leaves: Leaves) -> Leaves:
         return [g.astype(x.dtype) for g, x in zip(gradient(leaves), leaves, strict=True)]
 
-    outputs = [replace(place, name=f"gradient with respect to {place.name}") for place in f.inputs]
-    slope = RealMap.at(f.api, call, f.leaves, f.inputs, outputs, call(f.leaves))
-    return slope, lambda: hessian(total, format="structured")(f.leaves)
+    outputs = tuple(replace(p, name=f"gradient with respect to {p.name}") for p in f.inputs)
+    whole = hessian(total, format="structured")
+    products = products_of(f.api, call, f.leaves, lambda _: whole, "Hessian")
+    return replace(f, outputs=outputs, products=products)
 
 
 def symmetry(examination: Examination, rng: np.random.Generator) -> None:

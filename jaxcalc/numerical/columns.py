@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxcalc.numerical.extrapolation import Quotients, extrapolate, extrapolate_with_jump, leaps
 
-_SMALLEST_PROGRAM = 16  # columns
+# columns of a program: few sizes of small ones, whose compilation is what they cost
+_SIZES = (16, 128, *(2**n for n in range(10, 48)))
 
 
 class Row(NamedTuple):
@@ -66,33 +68,35 @@ Kernel = Callable[[Any, Row, Column], Any]  # gives a tuple of scalars, the same
 
 
 def limits_of_samples(kernel: Kernel, samples: Any, row: Row, column: Column) -> Any:
-    """What the kernel makes of each column, `[n, m]` each, from samples `[n, points, m]`."""
+    """What the kernel makes of each column, `[n, m]` each, from samples `[n, points, m]`.
+
+    From numpy arrays it makes numpy arrays.
+    """
     n, _, m = samples.shape
-    program = _SMALLEST_PROGRAM
-    while program < n * m:
-        program *= 2
-    arranged = _arranged(samples, row._replace(offsets=None), column, program)
-    return _trimmed(_compiled(kernel, *arranged), (n, m))
+    size = next(size for size in _SIZES if n * m <= size)
+    row = row._replace(offsets=None)
+    if isinstance(samples, np.ndarray):
+        found = _compiled(kernel, *_arranged(np, samples, row, column, size))
+        return _trimmed(jax.tree.map(np.asarray, found), (n, m))
+    # step by step, arranging and trimming would take a compilation for each step and shape
+    arranged = jax.jit(_arranged, static_argnums=(0, 4))(jnp, samples, row, column, size)
+    return jax.jit(_trimmed, static_argnums=1)(_compiled(kernel, *arranged), (n, m))
 
 
-# Step by step, arranging and trimming would take a compilation for each step and shape.
-
-
-@partial(jax.jit, static_argnums=3)
-def _arranged(samples: Any, row: Row, column: Column, program: int) -> tuple[Any, Row, Column]:
+def _arranged(
+    arrays: Any, samples: Any, row: Row, column: Column, program: int
+) -> tuple[Any, Row, Column]:
     """A line for each of the n m columns, and lines of zeros up to `program` of them."""
     n, points, m = samples.shape
-    count = n * m
 
     def padded(a: Any) -> Any:
-        return jnp.pad(a, [(0, program - count), *[(0, 0)] * (a.ndim - 1)])
+        return arrays.pad(a, [(0, program - n * m), *[(0, 0)] * (a.ndim - 1)])
 
-    rows = jax.tree.map(lambda a: padded(jnp.repeat(a, m, axis=0, total_repeat_length=count)), row)
-    columns = jax.tree.map(lambda a: padded(jnp.tile(a, n)), column)
-    return padded(jnp.swapaxes(samples, 1, 2).reshape(count, points)), rows, columns
+    rows = jax.tree.map(lambda a: padded(arrays.repeat(a, m, axis=0)), row)
+    columns = jax.tree.map(lambda a: padded(arrays.tile(a, n)), column)
+    return padded(arrays.swapaxes(samples, 1, 2).reshape(n * m, points)), rows, columns
 
 
-@partial(jax.jit, static_argnums=1)
 def _trimmed(found: Any, shape: tuple[int, int]) -> Any:
     """What was found of the columns that are no padding."""
     return jax.tree.map(lambda each: each[: shape[0] * shape[1]].reshape(shape), found)

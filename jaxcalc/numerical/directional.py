@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcalc.numerical.columns import Row, Slope, slope
+from jaxcalc.numerical.columns import Column, Row, Slope, limits_of_samples, slope
 from jaxcalc.numerical.sampling import Samples
 from jaxcalc.numerical.steps import Ladder, falling_steps, falls, ladder_for
+
+
+class Lines(NamedTuple):
+    """f along d lines through x.
+
+    Attributes:
+        values: at each point of each line, `[d, points, m]`.
+        row: the steps and sizes, `[d, ...]` each.
+        column: what is known of each output.
+    """
+
+    values: Any
+    row: Row
+    column: Column
 
 
 def slopes(
@@ -22,8 +36,11 @@ def slopes(
     dtype: Any,
     largest: float | None = None,
     bits: int | None = None,
-) -> Slope:
+) -> Lines | Slope:
     """The slope of each of m outputs along each of d lines x + s v, with its error: `[d, m]` each.
+
+    Where the values of f on all the lines fit into 64 MiB, these are returned, for `slopes_of`: a
+    program of f need not hold what makes slopes of them, which is the same for all functions.
 
     Args:
         samples: f, and x.
@@ -54,9 +71,17 @@ def slopes(
         ]
 
     groups = [group for group in samples.groups if group.dtype == dtype]
-    found: Slope = samples.limits(
-        slope, move, (np.arange(count, dtype=np.int32),), row, samples.columns(*groups, bits=bits)
-    )
+    column = samples.columns(*groups, bits=bits)
+    places = (np.arange(count, dtype=np.int32),)
+    if samples.fit(*offsets.shape):
+        return Lines(samples.sampled(move, places, offsets), row._replace(offsets=None), column)
+    found: Slope = samples.limits(slope, move, places, row, column)
+    return found
+
+
+def slopes_of(lines: Lines) -> Slope:
+    """What the values of f along lines say."""
+    found: Slope = limits_of_samples(slope, *lines)
     return found
 
 

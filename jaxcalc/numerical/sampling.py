@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -141,34 +142,57 @@ class Samples:
         count, points = jax.tree.leaves(row.offsets)[0].shape
         if not count:
             return self._empty, self._empty
-        values = sum(leaf.size for leaf in self.leaves) + 20 * self.center.size
-        at_once = max(1, _WORKSPACE // (self.dtype.itemsize * values + 1))  # points
-        batch = max(1, at_once // points)
-
-        def together(place: Any, offsets: Any) -> Any:
-            def at(offset: Any) -> Any:
-                return self(move(place, offset))
-
-            return jax.vmap(at)(offsets) if points <= at_once else lax.map(at, offsets)
+        batch = max(1, self._at_once // points)
 
         def limit(one: tuple[tuple[Any, ...], Row]) -> Any:
-            values = together(one[0], one[1].offsets)
+            values = self._together(move, one[0], one[1].offsets)
             over_outputs = jax.vmap(kernel, in_axes=(1, None, Column(0, 0, 0)))
             return over_outputs(values, one[1], columns)
 
         everything = tuple(jnp.asarray(place) for place in places), row
         turns = -(-count // batch)
-        try:
-            if turns > (1 if isinstance(self.center, jax.core.Tracer) else _TURNS):
+        if turns > (1 if self._is_traced else _TURNS):
+            try:
                 return lax.map(limit, everything, batch_size=batch)
-            found = [
-                limits_of_samples(kernel, jax.vmap(together)(some, part.offsets), part, columns)
-                for some, part in _split(everything, count, turns)
-            ]
-        except (*PERHAPS_UNTRACEABLE, NotImplementedError):  # or a primitive has no batching rule
-            samples = self._one_by_one(move, places, row.offsets)
-            return limits_of_samples(kernel, samples, row, columns)
+            except (*PERHAPS_UNTRACEABLE, NotImplementedError):  # or a primitive has no batching rule
+                turns = 1
+        found = [
+            limits_of_samples(kernel, self.sampled(move, some, part.offsets), part, columns)
+            for some, part in _split(everything, count, turns)
+        ]
         return found[0] if turns == 1 else jax.tree.map(lambda *each: jnp.concatenate(each), *found)
+
+    def fit(self, count: int, points: int) -> bool:
+        """Whether the workspace holds the values of f at so many places, and so many points of each."""
+        return count * points <= self._at_once
+
+    def sampled(self, move: Move, places: tuple[Any, ...], offsets: Any) -> Any:
+        """f at `move(place, offset)`, for each offset of each of n places: `[n, points, m]`."""
+        try:
+            return jax.vmap(partial(self._together, move))(places, offsets)
+        except (*PERHAPS_UNTRACEABLE, NotImplementedError):  # or a primitive has no batching rule
+            if self._is_traced:
+                return lax.map(lambda one: self._in_turn(move, *one), (places, offsets))
+            return self._one_by_one(move, places, offsets)
+
+    def _together(self, move: Move, place: Any, offsets: Any) -> Any:
+        points = jax.tree.leaves(offsets)[0].shape[0]
+        if points > self._at_once:
+            return self._in_turn(move, place, offsets)
+        return jax.vmap(lambda offset: self(move(place, offset)))(offsets)
+
+    def _in_turn(self, move: Move, place: Any, offsets: Any) -> Any:
+        return lax.map(lambda offset: self(move(place, offset)), offsets)
+
+    @property
+    def _at_once(self) -> int:
+        """How many points the workspace holds."""
+        values = sum(leaf.size for leaf in self.leaves) + 20 * self.center.size
+        return max(1, _WORKSPACE // (self.dtype.itemsize * values + 1))
+
+    @property
+    def _is_traced(self) -> bool:
+        return isinstance(self.center, jax.core.Tracer)
 
     def _one_by_one(self, move: Move, places: tuple[np.ndarray, ...], offsets: Any) -> Any:
         """f at each place and offset: `[n, points, m]`."""
