@@ -1,13 +1,24 @@
-"""What all tests share: float64 on request, the same random numbers in every run, bounded memory."""
+"""What all tests share: float64 on request, the same random numbers in every run, compiled programs."""
 
-import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
+from tests import compilation_cache
+
 _LARGE = 2_000  # megabytes
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    compilation_cache.share(config.rootpath)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):  # once, not in each worker
+        compilation_cache.prune(session.config.rootpath)
 
 
 @pytest.fixture
@@ -26,10 +37,14 @@ def rng() -> np.random.Generator:
 def bounded_memory() -> Iterator[None]:
     """Drop what JAX compiled when a worker has grown large: thousands of small programs add up."""
     yield
-    if sys.platform == "win32":
-        return
-    import resource
-
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    if megabytes > _LARGE:
+    if _megabytes() > _LARGE:
         jax.clear_caches()
+
+
+def _megabytes() -> float:
+    """What this process holds now; 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return 0.0
+    fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    return int(fields["VmRSS"].split()[0]) / 1024

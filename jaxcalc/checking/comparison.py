@@ -121,6 +121,17 @@ def rounding(f: RealMap, products: np.ndarray) -> np.ndarray:
     return _DIGITS * f.epsilon * np.max(finite, axis=1, initial=0.0, keepdims=True)
 
 
+def rounding_inside(f: RealMap, directions: Directions, exact: np.ndarray) -> np.ndarray:
+    """How far slopes may be off for what f rounds on its way, `[d, m]`: digits of its largest terms.
+
+    A determinant that is zero is made of products that are not, and their rounding is as smooth as f.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.max(np.abs(directions.rows) / scales(f), axis=1, initial=0.0)[:, None]
+        terms = np.where(np.isfinite(exact), np.abs(exact) / relative, 0.0)
+    return _DIGITS * f.epsilon * np.max(terms, axis=0, initial=0.0) * relative
+
+
 def exact_slopes(f: RealMap, rows: np.ndarray) -> np.ndarray | None:
     """J v for each direction, in forward mode, or by rows of J where there is none."""
     found = f.forward(rows)
@@ -153,10 +164,11 @@ def confirmed(
     f: RealMap,
     directions: Directions,
     measured: Measured,
+    lost: np.ndarray,
     tolerance: float,
     rng: np.random.Generator,
 ) -> Confirmed:
-    """What each disagreement is.
+    """What each disagreement is; `lost` are the smallest that rounding on the way to f cannot explain.
 
     Where the derivative is wrong around x, the exact slopes disagree by more than x's own rounding
     moves them, and at most of a few points around x as well, as far as it can be told there.
@@ -183,7 +195,8 @@ def confirmed(
     chosen = np.flatnonzero(asked.any(axis=1))
     tied[chosen], told[chosen] = _additivity(f, directions.only(chosen), tolerance, rng)
     tied |= _returns_nearby(f, directions, measured, rng)
-    at_x = asked & ~tied & told & (votes == 0) & (decided == _NEARBY) & (measured.times > _FAR)
+    is_far = (measured.times > _FAR) & (measured.difference > lost)
+    at_x = asked & ~tied & told & (votes == 0) & (decided == _NEARBY) & is_far
     if at_x.any():
         at_x &= ~_is_narrow(f, directions, measured, rng)
     return Confirmed(around, at_x, ties | (asked & tied))

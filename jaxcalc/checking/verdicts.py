@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxcalc.checking.comparison import Measured, confirmed, measure
+from jaxcalc.checking.comparison import Measured, confirmed, measure, rounding_inside
 from jaxcalc.checking.directions import Directions, scaled
 from jaxcalc.checking.narrowing import Entry, at_entry, narrowed_input
 from jaxcalc.checking.products import Pairs
@@ -87,7 +87,8 @@ class Verdicts:
             suspects = np.arange(len(directions))
         if suspects.size:
             part = directions.only(suspects), measured.only(suspects)
-            found = confirmed(g, *part, self.tolerance, self._rng)
+            lost = rounding_inside(g, directions, measured.exact)[suspects]
+            found = confirmed(g, *part, lost, self.tolerance, self._rng)
             around[suspects], at_x[suspects], ties[suspects] = found
             unsure[suspects] = (part[1].times > 1) & ~(found.around | found.at_x | found.ties)
         self._wrong(g, directions, measured, around, _AROUND)
