@@ -33,6 +33,20 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+@pytest.fixture
+def compilations() -> Iterator[list[str]]:
+    """The programs that the test compiles, as they come."""
+    found: list[str] = []
+
+    def listen(event: str, _: float, **about: str | int) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            found.append(str(about.get("fun_name", "")))
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield found
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def bounded_memory() -> Iterator[None]:
     """Drop what JAX compiled when a worker has grown large: thousands of small programs add up."""

@@ -93,7 +93,9 @@ def check(
     at most for many), 40 evaluations of f in float64, 30 in float32, and about 2 for the exact slope;
     10 for reverse mode; one structured derivative, where it is not too dense; entry by entry, as much
     for each input element, and about 3 for each output element. What disagrees is measured again at
-    3 points around x. `order=2` does the same with the gradient in the place of f.
+    3 points around x. `order=2` does the same with the gradient in the place of f. All that is looked
+    at first is one compiled program, kept for the 32 functions checked last: a second check of f traces
+    it once and compiles nothing.
     Method: see `jaxcalc.numerical.derivative`; the dot product test for the modes is that of
     Griewank and Walther, *Evaluating Derivatives*, 2008, section 3.3.
 

@@ -78,9 +78,8 @@ def limits_of_samples(kernel: Kernel, samples: Any, row: Row, column: Column) ->
     if isinstance(samples, np.ndarray):
         found = _compiled(kernel, *_arranged(np, samples, row, column, size))
         return _trimmed(jax.tree.map(np.asarray, found), (n, m))
-    # step by step, arranging and trimming would take a compilation for each step and shape
-    arranged = jax.jit(_arranged, static_argnums=(0, 4))(jnp, samples, row, column, size)
-    return jax.jit(_trimmed, static_argnums=1)(_compiled(kernel, *arranged), (n, m))
+    arranged = _compiled_arranged(jnp, samples, row, column, size)
+    return _compiled_trimmed(_compiled(kernel, *arranged), (n, m))
 
 
 def _arranged(
@@ -100,6 +99,11 @@ def _arranged(
 def _trimmed(found: Any, shape: tuple[int, int]) -> Any:
     """What was found of the columns that are no padding."""
     return jax.tree.map(lambda each: each[: shape[0] * shape[1]].reshape(shape), found)
+
+
+# step by step, arranging and trimming would take a compilation for each step and shape
+_compiled_arranged = jax.jit(_arranged, static_argnums=(0, 4))
+_compiled_trimmed = jax.jit(_trimmed, static_argnums=1)
 
 
 @partial(jax.jit, static_argnums=0)

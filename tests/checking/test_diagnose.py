@@ -352,3 +352,17 @@ def test_the_direction_that_is_named_is_the_one_that_jax_has_no_number_in(f: Fau
         "reverse mode alone" in finding.cause,
         "forward mode alone" in finding.cause,
     )
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda a: jnp.sum(jnp.linalg.inv(a) * a.T),  # JAX holds the factors of a constant inside
+        lambda a: jnp.trace(jnp.linalg.solve(a, a)),
+        lambda a: jnp.sum(jnp.sin(a) / jnp.sin(a)),
+    ],
+)
+def test_parts_that_cancel_are_no_cut(f):
+    (found,) = jaxcalc.diagnose(f, jnp.diag(jnp.array([2.0, 4.0]))).findings
+    assert (found.kind, found.severity) == ("zero gradient", "note")
+    assert "cancel" in found.cause

@@ -1,6 +1,7 @@
 """Every public transformation under every one of JAX's, against JAX's own derivatives in float64."""
 
 import functools
+import os
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.fuzz.evaluate import evaluate
 from tests.reliability.transformations import CASES, point, total
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -49,65 +51,83 @@ def exported(case):
 
 
 @functools.cache
-def compiled(name):
-    """JAX's own derivative, compiled once for all that is compared with it."""
-    return jax.jit(CASES[name].theirs)
-
-
-def same(name):
-    return compiled(name)(point())
-
-
-def each(name):
-    """For each sample of the batch."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(compiled(name), batch()))
-
-
-def summed(name):
-    """As `scanned`."""
-    leaves = each(name)
-    return sum(jnp.sum(leaf) for leaf in jax.tree.leaves(leaves)), leaves
-
-
-def by(wrap, start):
-    """As JAX does the same with its own derivative."""
-    return lambda name: wrap(CASES[name].theirs)(start())
+def reference(name, under="nothing"):
+    """What JAX's own derivative gives there, by numpy: its leaves, after their sum under a scan."""
+    case = CASES[name].theirs
+    if under in BY_JAX:
+        wrap, start = BY_JAX[under]
+        return evaluate(jax.make_jaxpr(wrap(case))(start()), [start()])
+    if under not in OF_A_BATCH:
+        return evaluate(jax.make_jaxpr(case)(point()), [point()])
+    program = jax.make_jaxpr(case)(point())
+    leaves = [np.stack(leaf) for leaf in zip(*(evaluate(program, [x]) for x in batch()), strict=True)]
+    return [sum(np.sum(leaf) for leaf in leaves), *leaves] if under == "scan" else leaves
 
 
 UNDER = {
-    "nothing": (lambda case: case, point, same),
-    "jit": (jax.jit, point, same),
-    "donation": (lambda case: lambda x: jax.jit(case, donate_argnums=0)(x + 0), point, same),
-    "export": (exported, point, same),
-    "vmap": (jax.vmap, batch, each),
-    "vmap over the last axis": (lambda case: jax.vmap(case, in_axes=1), lambda: batch().T, each),
+    "nothing": (lambda case: case, point),
+    "jit": (jax.jit, point),
+    "donation": (lambda case: lambda x: jax.jit(case, donate_argnums=0)(x + 0), point),
+    "export": (exported, point),
+    "vmap": (jax.vmap, batch),
+    "vmap over the last axis": (lambda case: jax.vmap(case, in_axes=1), lambda: batch().T),
     "vmap of vmap": (
         lambda case: lambda x: jax.tree.map(lambda y: y[0], jax.vmap(jax.vmap(case))(x[None])),
         batch,
-        each,
     ),
-    "scan": (scanned, batch, summed),
-    "grad": (lambda case: jax.grad(total(case)), point, by(lambda c: jax.grad(total(c)), point)),
-    "jvp": (jvp, point, by(jvp, point)),
-    "vjp": (vjp, point, by(vjp, point)),
-    "checkpoint": (
-        lambda case: jax.grad(total(jax.checkpoint(case))),
-        point,
-        by(lambda c: jax.grad(total(c)), point),
-    ),
+    "scan": (scanned, batch),
+    "grad": (lambda case: jax.grad(total(case)), point),
+    "jvp": (jvp, point),
+    "vjp": (vjp, point),
+    "checkpoint": (lambda case: jax.grad(total(jax.checkpoint(case))), point),
 }
+OF_A_BATCH = ("vmap", "vmap over the last axis", "vmap of vmap", "scan")
+BY_JAX = {  # what JAX does the same with its own derivative
+    "grad": UNDER["grad"],
+    "checkpoint": UNDER["grad"],
+    "jvp": UNDER["jvp"],
+    "vjp": UNDER["vjp"],
+}
+ALONE = ("nothing", "donation")  # not what it is within another program
 
 
-@pytest.mark.filterwarnings("ignore:Some donated buffers were not usable")
+def require_same(name, under, found):
+    wrap, start = UNDER[under]
+    shapes = jax.eval_shape(wrap(CASES[name].theirs), start()) if under != "export" else None
+    if shapes is not None:
+        assert jax.tree.structure(found) == jax.tree.structure(shapes)
+    for a, b in zip(jax.tree.leaves(found), reference(name, under), strict=True):
+        assert jnp.shape(a) == np.shape(b)
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11, err_msg=under)
+
+
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("under", UNDER)
-def test_it_is_what_jax_gives(under, name):
-    wrap, start, reference = UNDER[under]
-    ours, theirs = wrap(CASES[name].ours)(start()), reference(name)
-    assert jax.tree.structure(ours) == jax.tree.structure(theirs)
-    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
-        assert jnp.shape(a) == jnp.shape(b)
-        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
+def test_it_is_what_jax_gives(name):
+    """Under all transformations, as one program."""
+    unders = [under for under in UNDER if under not in ALONE]
+
+    @jax.jit
+    def everything(starts):
+        return [
+            UNDER[under][0](CASES[name].ours)(start)
+            for under, start in zip(unders, starts, strict=True)
+        ]
+
+    found = everything([UNDER[under][1]() for under in unders])
+    for under, each in zip(unders, found, strict=True):
+        require_same(name, under, each)
+
+
+@pytest.mark.eager
+@pytest.mark.filterwarnings("ignore:Some donated buffers were not usable")
+@pytest.mark.parametrize(
+    ("under", "name"),
+    [(under, "jacobian") for under in UNDER]
+    + [(under, name) for name in CASES for under in ALONE if name != "jacobian"],
+)
+def test_it_is_what_jax_gives_step_by_step(under, name):
+    wrap, start = UNDER[under]
+    require_same(name, under, wrap(CASES[name].ours)(start()))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -139,15 +159,17 @@ def test_under_settings(setting, name):
         stack.enter_context(SETTINGS[setting]())
         x = point()
         found = (ours if setting in DIRECT else jax.jit(ours))(x)
-        wanted = compiled(name)(x)
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
-        assert a.dtype == b.dtype
+    dtype = jnp.float32 if setting == "float32" else jnp.float64
+    wanted = reference(name)
+    for a, b in zip(jax.tree.leaves(found), wanted, strict=True):
+        assert a.dtype == dtype
         np.testing.assert_allclose(a, b, rtol=1e-4 if setting == "float32" else 1e-9, atol=1e-5)
 
 
 ON_DEVICES = """
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import NamedSharding, PartitionSpec as P
+from tests.fuzz.evaluate import evaluate
 from tests.reliability.transformations import CASES, point
 assert jax.device_count() == 4
 mesh = jax.make_mesh((4,), ("d",), axis_types=(jax.sharding.AxisType.Auto,))
@@ -158,9 +180,9 @@ names = ["gradient", "derivative", "jacobian", "jacobian, structured", "jacobian
          "jacobian, diagonal", "value_and_jacobian", "hessian", "hessian, bcoo"]
 for name in names:
     ours, theirs = CASES[name]
-    wanted = jax.vmap(theirs)(xs)
+    wanted = jax.jit(jax.vmap(theirs))(xs)
     mapped = jax.shard_map(jax.vmap(ours), mesh=mesh, in_specs=P("d"), out_specs=P("d"))
-    for found in (jax.jit(mapped)(sharded), jax.jit(jax.vmap(ours))(sharded)):
+    for found in jax.jit(lambda xs: (mapped(xs), jax.vmap(ours)(xs)))(sharded):
         for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
             np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-5, err_msg=name)
     for a, b in zip(jax.tree.leaves(ours(replicated)), jax.tree.leaves(wanted), strict=True):
@@ -172,9 +194,10 @@ print("ok")
 def test_over_several_devices():
     environment = {
         "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
-        "JAX_PLATFORMS": "cpu",
         "PATH": "",
         "PYTHONPATH": ":".join(sys.path),
+        **{name: value for name, value in os.environ.items() if name.startswith("JAX_")},
+        "JAX_PLATFORMS": "cpu",
     }
     done = subprocess.run(
         [sys.executable, "-c", ON_DEVICES], env=environment, capture_output=True, text=True, check=False

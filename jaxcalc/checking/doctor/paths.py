@@ -46,12 +46,13 @@ def _finding(
             argument=name,
         )
     tangents = push_forward(tape, {leaf: direction(tape.values[leaf])})
-    ends = list(_ends(tape, pullback, leaf, tangents, reaching))
+    alive = {leaf}
+    ends = list(_ends(tape, pullback, alive, tangents, reaching))
     if any(tape.is_bad(event.inputs[slot]) for event, moving in ends for slot in moving):
         return None  # flat at an infinity: what made that is told
     cuts = list(dict.fromkeys(_cut(tape, event, moving, reaching) for event, moving in ends))
     cuts = [cut for cut in cuts if not cut.is_shift] or cuts
-    if not cuts:
+    if not cuts or _cancels(tape, pullback, alive):
         return _underflow(tape, pullback, name, tangents) or Finding(
             "note",
             "zero gradient",
@@ -60,6 +61,15 @@ def _finding(
             argument=name,
         )
     return _of_cuts(name, cuts)
+
+
+def _cancels(tape: Tape, pullback: Pullback, alive: set[int]) -> bool:
+    """Whether cotangents that are not zero meet in one of some values, and their sum is zero."""
+    return any(
+        i in alive and is_zero(pullback.of_value.get(i)) and not is_zero(pulled)
+        for event, each in pullback.of_operand.items()
+        for i, pulled in zip(event.inputs, each, strict=True)
+    )
 
 
 def _underflow(
@@ -133,10 +143,12 @@ def _cut(tape: Tape, event: Event, moving: Sequence[int], reaching: set[int]) ->
 
 
 def _ends(
-    tape: Tape, pullback: Pullback, leaf: int, tangents: Mapping[int, Any], reaching: set[int]
+    tape: Tape, pullback: Pullback, alive: set[int], tangents: Mapping[int, Any], reaching: set[int]
 ) -> Iterator[tuple[Event, Sequence[int]]]:
-    """The events at which what depends on the argument stops to change with it, by which operands."""
-    alive = {leaf}
+    """The events at which what depends on the argument stops to change with it, by which operands.
+
+    `alive` is the argument, to which all values are added that change with it.
+    """
     for event in tape.events:
         moving = [slot for slot, i in enumerate(event.inputs) if i in alive]
         outputs = [i for i in event.outputs if i in reaching]

@@ -1,6 +1,6 @@
 """What `check` compiles, and what it keeps: never the derivative of another function."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,20 +12,6 @@ import jaxcalc
 from jaxcalc.checking import programs
 
 x = jnp.array([0.5, 1.0, 1.5])
-
-
-@pytest.fixture
-def compilations() -> Iterator[list[str]]:
-    """The compilations of a test, as they come."""
-    found: list[str] = []
-
-    def listen(event: str, _: float, **__: Any) -> None:
-        if event == "/jax/core/compile/backend_compile_duration":
-            found.append(event)
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    yield found
-    jax.monitoring.unregister_event_duration_listener(listen)
 
 
 def test_a_new_function_is_one_program(compilations: list[str]) -> None:
