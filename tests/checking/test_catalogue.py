@@ -6,6 +6,7 @@ import pytest
 import jaxcalc
 from tests.checking.catalogue import FAULTS, HEALTHY, reported
 from tests.checking.faults import Fault, matches
+from tests.thinned import thinned
 
 BY_NAME = {f.name: f for f in FAULTS}
 
@@ -20,7 +21,7 @@ def test_the_catalogue_is_large_enough_and_names_are_unique() -> None:
     assert kinds == {"value", "derivative", "zero gradient", "kink", "scale", "precision"}
 
 
-@pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.parametrize("name", thinned(BY_NAME, 3))
 def test_a_fault_is_found_with_its_cause_and_line(name: str) -> None:
     f = BY_NAME[name]
     found = jaxcalc.diagnose(f.function, *f.args, **f.options)
@@ -30,7 +31,7 @@ def test_a_fault_is_found_with_its_cause_and_line(name: str) -> None:
     assert found.healthy == (f.severity == "note")
 
 
-@pytest.mark.parametrize("name", HEALTHY)
+@pytest.mark.parametrize("name", thinned(HEALTHY, 3))
 def test_nothing_is_found_in_a_healthy_function(name: str) -> None:
     f, *args = HEALTHY[name]
     found = jaxcalc.diagnose(f, *args)

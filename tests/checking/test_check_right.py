@@ -5,6 +5,7 @@ from right_functions import RIGHT, Case
 
 import jaxcalc
 from tests.checking.right_together import TOGETHER, names
+from tests.thinned import thinned
 
 # these take long to compile: `python -m tests.reliability` takes all of them
 SOME = sorted({*TOGETHER} - {"float32", "float32, positive", "matrices"})
@@ -16,12 +17,12 @@ def require_right(case: Case) -> None:
     assert {finding.kind for finding in report.findings} <= case.remarks, str(report)
 
 
-@pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.parametrize("name", thinned(RIGHT, 3))
 def test_a_right_function_is_not_accused(name: str) -> None:
     require_right(RIGHT[name])
 
 
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", thinned(SOME, 3))
 def test_right_functions_together_are_not_accused(name: str) -> None:
     require_right(TOGETHER[name])
 

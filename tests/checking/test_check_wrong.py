@@ -8,6 +8,7 @@ from wrong_rules import WRONG, in_dtype
 
 import jaxcalc
 from tests.checking.wrong_rules_in_dtypes import IN_DTYPES
+from tests.thinned import thinned
 
 IN_FLOAT64 = [name for name in WRONG if "1" in name or "transpose" in name or "Hessian" in name]
 
@@ -24,18 +25,18 @@ def require_caught(case: Any, args: Any) -> None:
     ), str(report)
 
 
-@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("name", thinned(WRONG))
 def test_a_wrong_rule_is_caught_in_float32(name: str) -> None:
     require_caught(WRONG[name], in_dtype(WRONG[name].args, "float32"))
 
 
-@pytest.mark.parametrize("name", IN_FLOAT64)
+@pytest.mark.parametrize("name", thinned(IN_FLOAT64))
 def test_a_wrong_rule_is_caught_in_float64(name: str) -> None:
     with jax.enable_x64(True):
         require_caught(WRONG[name], in_dtype(WRONG[name].args, "float64"))
 
 
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", thinned(SOME))
 def test_a_wrong_rule_is_caught_in_its_dtype(name: str) -> None:
     with jax.enable_x64("float64" in name):
         require_caught(IN_DTYPES[name], IN_DTYPES[name].args)

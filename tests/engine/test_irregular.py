@@ -10,6 +10,7 @@ import jaxcalc
 from jaxcalc.engine import irregular
 from tests.dense_reference import Case, check, check_hessian, normal
 from tests.jaxpr_sizes import largest_value
+from tests.thinned import thinned
 
 N = 150
 FIRST = np.eye(1, N)[0]
@@ -62,18 +63,18 @@ def eager(monkeypatch):
         monkeypatch.setattr(irregular, name, value)
 
 
-@pytest.mark.parametrize("name", ARROWS)
+@pytest.mark.parametrize("name", thinned(ARROWS))
 def test_arrows(name, x64, eager):
     check(Case(ARROWS[name], (N,), 3 * N - 2))
 
 
-@pytest.mark.parametrize("name", AFTER)
+@pytest.mark.parametrize("name", thinned(AFTER))
 def test_what_follows_an_arrow(name, x64, eager):
     arrow = ARROWS["written at a place"]
     check(Case(lambda x: AFTER[name](arrow(x)), (N,), None))
 
 
-@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("name", thinned(GRAPHS))
 def test_graphs(name, x64, eager):
     check(Case(GRAPHS[name], (40,), None))
 
@@ -90,13 +91,13 @@ HESSIANS = {
 }
 
 
-@pytest.mark.parametrize("name", HESSIANS)
+@pytest.mark.parametrize("name", thinned(HESSIANS))
 def test_hessians(name, x64, eager):
     check_hessian(HESSIANS[name], normal(N), 3 * N - 2)
 
 
 @pytest.mark.parametrize("way", ["forward", "reverse"])
-@pytest.mark.parametrize("name", ARROWS)
+@pytest.mark.parametrize("name", thinned(ARROWS, 3))
 def test_a_large_arrow_takes_no_square(name, way, monkeypatch):
     n = 20_000
     first = np.eye(1, n)[0].astype(np.float32)

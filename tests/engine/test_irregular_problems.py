@@ -10,6 +10,7 @@ from benchmarks import adbench_problems as adbench
 from benchmarks import irregular_problems as irregular
 from benchmarks import loop_problems as loops
 from benchmarks.loop_problems import FEATURES, HIDDEN, TIMES
+from tests.thinned import thinned
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -49,7 +50,7 @@ def reference(problem, args):
     return np.asarray((problem.reference or plain)(*args))
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", thinned(CASES, 3))
 def test_entries_and_values(name):
     make, size, entries = CASES[name]
     problem = make(size)

@@ -17,6 +17,7 @@ from tests.fuzz.compare import MismatchError, compare
 from tests.fuzz.evaluate import evaluate
 from tests.fuzz.programs import Program, program, programs
 from tests.fuzz.table import TABLE
+from tests.thinned import thinned
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -30,16 +31,24 @@ BUDGET = settings(
 )
 
 
-@settings(BUDGET, max_examples=200)
+@settings(BUDGET, max_examples=40)
 @given(programs())
 def test_random_programs(made):
     compare(made)
 
 
-@settings(BUDGET, max_examples=80)
+@settings(BUDGET, max_examples=30)
 @given(programs(tight=True, longest=5))
 def test_random_programs_whose_pattern_must_be_exact(made):
     compare(made)
+
+
+@pytest.mark.slow
+@settings(BUDGET, max_examples=200)
+@given(programs(), programs(tight=True, longest=5))
+def test_more_random_programs(made, tight):
+    compare(made)
+    compare(tight)
 
 
 def made_of(source, shape=(3,), **flags):
@@ -109,7 +118,7 @@ def test_the_command_reports_what_ran(capsys):
     assert "argsort_taken" in said
 
 
-@pytest.mark.parametrize("name", sorted(TABLE))
+@pytest.mark.parametrize("name", thinned(sorted(TABLE), 3))
 def test_every_operation_can_be_drawn(name):
     """Each entry of the table makes a program, and numpy evaluates it as JAX does."""
     for number in range(300):

@@ -13,6 +13,7 @@ import pytest
 
 from tests.fuzz.evaluate import evaluate
 from tests.reliability.transformations import CASES, point, total
+from tests.thinned import thinned
 
 pytestmark = pytest.mark.usefixtures("x64")
 BATCH = 3
@@ -101,7 +102,7 @@ def require_same(name, under, found):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11, err_msg=under)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", thinned(CASES, 3))
 def test_it_is_what_jax_gives(name):
     """Under all transformations, as one program."""
     unders = [under for under in UNDER if under not in ALONE]
@@ -151,7 +152,7 @@ SETTINGS = {
 DIRECT = ("debug_nans", "disable_jit", "no leaks")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", thinned(CASES, 3))
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_under_settings(setting, name):
     ours = CASES[name].ours

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import jaxcalc
+from tests.thinned import thinned
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -143,7 +144,7 @@ def difference(expected: Any, found: Any) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", thinned(FUNCTIONS))
 @pytest.mark.parametrize("name", PAIRS)
 def test_same_outcome(name, function):
     theirs, ours = PAIRS[name]

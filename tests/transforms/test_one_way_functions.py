@@ -14,6 +14,7 @@ import jaxcalc
 from jaxcalc.transforms.options import Options
 from jaxcalc.transforms.prepare import prepare
 from jaxcalc.transforms.request import Request
+from tests.thinned import thinned
 
 X = jnp.array([0.3, 1.2, 2.0])
 W = jnp.arange(9.0).reshape(3, 3) / 9
@@ -290,7 +291,7 @@ RULES = {
     [("dense", "eager", True), ("structured", "jit", True), ("structured", "eager", False)],
     ids=["dense", "structured", "structured, with a loop"],
 )
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", thinned(RULES))
 def test_forward_mode_is_the_transpose_of_the_reverse_rule(name, kind, wrap, alone):
     f = RULES[name]
     expected = jax.jacrev(f)(X)

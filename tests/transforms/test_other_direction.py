@@ -9,6 +9,7 @@ from jax import lax
 import jaxcalc
 from jaxcalc import descent
 from tests.notes import noted
+from tests.thinned import thinned
 
 X = jnp.linspace(0.5, 1.5, 6)
 A = jnp.eye(6) * 4 + jnp.diag(jnp.ones(5), 1)  # not symmetric
@@ -56,7 +57,7 @@ def dense(found):
     return found if isinstance(found, jax.Array | np.ndarray) else found.todense()
 
 
-@pytest.mark.parametrize("name", FORWARD)
+@pytest.mark.parametrize("name", thinned(FORWARD))
 def test_auto_goes_forward(name):
     f = FORWARD[name]
     total = lambda x: jnp.sum(f(x))  # noqa: E731 (reverse would be far cheaper)

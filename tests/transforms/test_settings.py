@@ -12,6 +12,7 @@ import pytest
 from jax import lax
 
 import jaxcalc
+from tests.thinned import thinned
 
 X = np.array([0.5, 1.5, 2.0], np.float32)
 
@@ -82,7 +83,7 @@ def run(name, settings, dtype="float32"):
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", thinned(RUNS))
 def test_the_same_result_under_each_setting(name, setting):
     plain, found = run(name, []), run(name, SETTINGS[setting])
 

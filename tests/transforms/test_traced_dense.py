@@ -8,6 +8,7 @@ from jaxpr_sizes import largest_value
 
 import jaxcalc
 from jaxcalc.transforms import prepare
+from tests.thinned import thinned
 
 W = jnp.asarray(np.random.default_rng(0).normal(size=(5, 4)), jnp.float32)
 
@@ -43,7 +44,7 @@ JACOBIANS = {
 
 
 @pytest.mark.parametrize("way", ["forward", "reverse"])
-@pytest.mark.parametrize("name", JACOBIANS)
+@pytest.mark.parametrize("name", thinned(JACOBIANS))
 def test_jacobian(name, way, forced, monkeypatch):
     only(monkeypatch, way)
     f, shape = JACOBIANS[name]

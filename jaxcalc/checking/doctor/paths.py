@@ -52,7 +52,7 @@ def _finding(
         return None  # flat at an infinity: what made that is told
     cuts = list(dict.fromkeys(_cut(tape, event, moving, reaching) for event, moving in ends))
     cuts = [cut for cut in cuts if not cut.is_shift] or cuts
-    if not cuts or _cancels(tape, pullback, alive):
+    if not cuts or _cancels(pullback, alive):
         return _underflow(tape, pullback, name, tangents) or Finding(
             "note",
             "zero gradient",
@@ -63,7 +63,7 @@ def _finding(
     return _of_cuts(name, cuts)
 
 
-def _cancels(tape: Tape, pullback: Pullback, alive: set[int]) -> bool:
+def _cancels(pullback: Pullback, alive: set[int]) -> bool:
     """Whether cotangents that are not zero meet in one of some values, and their sum is zero."""
     return any(
         i in alive and is_zero(pullback.of_value.get(i)) and not is_zero(pulled)

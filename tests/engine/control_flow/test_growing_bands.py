@@ -13,6 +13,7 @@ from jaxcalc.engine.control_flow.carry import Loop, Pattern
 from jaxcalc.engine.control_flow.operands import Run
 from jaxcalc.formats.lanes import Group, Lanes
 from tests.dense_reference import Case, assert_same, check, check_hessian, normal
+from tests.thinned import thinned
 
 STEPS, POINTS = 16, 40
 
@@ -86,7 +87,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", thinned(CASES, 3))
 def test_it_is_exact_with_these_entries(name, x64):
     check(CASES[name])
 

@@ -8,6 +8,7 @@ from jax import lax
 
 import jaxcalc
 from tests.dense_reference import Case, assert_same, check, check_hessian, normal
+from tests.thinned import thinned
 
 W, U, ROWS = (np.random.default_rng(i).normal(size=s) for i, s in enumerate([(4, 4), (3, 4), (5, 3)]))
 
@@ -118,7 +119,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", thinned(CASES))
 def test_it_is_exact_with_these_entries(name, x64):
     check(CASES[name])
 
