@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from jaxcalc import diagnose
 from tests.checking import (
     faults_in_derivatives,
+    faults_in_geometry_and_losses,
     faults_in_linear_algebra,
     faults_in_one_direction,
     faults_in_probabilities,
@@ -28,6 +29,7 @@ from tests.checking import (
     healthy,
     healthy_matrices,
     healthy_models,
+    healthy_reports,
     healthy_units,
 )
 from tests.checking.faults import FAULTS, matches
@@ -43,6 +45,7 @@ HEALTHY = (
     | faults_of_spectra.HEALTHY
     | healthy_matrices.functions()
     | healthy_models.functions()
+    | healthy_reports.functions()
     | healthy_units.functions()
 )
 
@@ -51,6 +54,7 @@ __all__ = [
     "HEALTHY",
     "accused",
     "faults_in_derivatives",
+    "faults_in_geometry_and_losses",
     "faults_in_linear_algebra",
     "faults_in_one_direction",
     "faults_in_probabilities",

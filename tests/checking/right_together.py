@@ -163,6 +163,7 @@ COMPLEX: dict[str, Callable[[Any], Any]] = {
     "a product with a conjugate": lambda z: z * jnp.conj(z[::-1]),
     "a norm": jnp.linalg.norm,
     "a quotient": lambda z: 1 / z,
+    "a product of all (tensorflow#12514)": jnp.prod,
 }
 
 PAIRS: dict[str, Callable[[Any, Any], Any]] = {
@@ -193,6 +194,74 @@ CAST_INSIDE: dict[str, Callable[[Any], Any]] = {
     ),
 }
 
+
+def _simplex(x: Any) -> Any:
+    """The nearest point whose elements are not negative and have the sum 1."""
+    ordered = jnp.sort(x)[::-1]
+    shifts = (1 - jnp.cumsum(ordered)) / jnp.arange(1.0, x.size + 1)
+    return jnp.maximum(x + shifts[jnp.sum(ordered + shifts > 0) - 1], 0.0)
+
+
+REPORTED: dict[str, Callable[[Any], Any]] = {
+    "zeros beside a sine (pytorch#194869)": lambda x: jnp.stack([jnp.zeros_like(x), jnp.sin(x)]),
+    "running maxima (pytorch#26637)": jax.lax.cummax,
+    "running logsumexps (pytorch#32876)": jax.lax.cumlogsumexp,
+    "running logsumexps far apart (pytorch#196705)": lambda x: jax.lax.cumlogsumexp(400 * x),
+    "running products (jax#2542)": jnp.cumprod,
+    "a linear layer in single precision (pytorch#5351)": lambda x: A @ x + 0.5,
+    "a vector of one number (pytorch#38586)": lambda x: A @ jnp.broadcast_to(x[0], (3,)),
+    "a place that is there twice (pytorch#80204)": lambda x: (
+        jnp.zeros(4).at[jnp.array([1, 3, 1])].add(x) ** 2
+    ),
+    "softplus with a scale (burn#5373, pytorch#171249)": lambda x: jnp.logaddexp(5 * x, 0.0) / 5,
+    "x / sqrt(1 + x**2) (pytorch#4355)": lambda x: x * jax.lax.rsqrt(1 + x**2),
+    "celu (pytorch#21213)": jax.nn.celu,
+    "elu (jax#39795)": jax.nn.elu,
+    "swish (pytorch#110815)": jax.nn.silu,
+    "hard_swish between its bends (pytorch#87778)": jax.nn.hard_swish,
+    "the volume of tanh (tfp#318, distrax#7)": lambda x: (
+        2 * (jnp.log(2.0) - x - jax.nn.softplus(-2 * x))
+    ),
+    "a focal loss (optax#1346)": lambda x: jnp.exp(2 * jax.nn.log_sigmoid(-x)) * jax.nn.softplus(-x),
+    "logaddexp with -inf (pytorch#49724)": lambda x: jnp.logaddexp(-jnp.inf, x),
+    "a number that is mapped over others (jax#6452)": lambda x: jax.vmap(
+        lambda y: jnp.logaddexp(x[0], y + x[0])
+    )(x),
+    "a pseudoinverse without full rank (jax#2792, pytorch#65911)": lambda x: jnp.linalg.pinv(
+        jnp.outer(x, jnp.array([1.0, 2.0]))
+    ),
+    "a projection on a simplex (jax#6357)": lambda x: _simplex(x / 4),
+    "an angle of equals (jax#37909)": lambda x: jnp.arctan2(x, x) / x,
+    "a quotient by infinity in place of 0 (jax#8247)": lambda x: x / jnp.array([2.0, jnp.inf, -1.0]),
+    "a differentiable norm (drake#17127)": lambda x: jnp.sqrt(jnp.sum(x**2) + 1e-4),
+}
+
+REPORTED_POSITIVE: dict[str, Callable[[Any], Any]] = {
+    "betainc by its last argument (jax#38610)": lambda x: special.betainc(2.0, 3.0, x / 2),
+    "a Beta density of shape 1 (numpyro#2089)": lambda x: stats.beta.logpdf(x / 2, 1.0, 2.0),
+    "weights of a mixture (numpyro#2224)": lambda w: jnp.log(w @ jnp.array([0.2, 1.0, 0.5])),
+    "products over segments (jax#9296)": lambda x: jnp.exp(
+        jax.ops.segment_sum(jnp.log(x), jnp.array([0, 0, 1]), 2)
+    ),
+    "whole exponents (jax#17996)": lambda x: x[0] ** jnp.arange(3),
+    "an entropy (jax#15737)": lambda x: jnp.sum(special.entr(x / jnp.sum(x))),
+    "a variance that is kept from below 0 (flax#1491)": lambda x: jnp.maximum(
+        jnp.mean(x**2) - jnp.mean(x) ** 2, 0.0
+    ),
+    "a decay that begins later (discovery#91)": lambda x: jnp.where(
+        x > 0.5, jnp.exp(-jnp.where(x > 0.5, x - 0.5, 0.0) / 0.1), 0.0
+    ),
+}
+
+TWICE: dict[str, Callable[[Any], Any]] = {
+    "the square of a norm (jax#5262)": lambda x: jnp.linalg.norm(x) ** 2,
+    "a norm (functorch#1097)": jnp.linalg.norm,
+    "a Lennard-Jones potential (jax#18562, jax-md#258)": lambda r: jnp.sum(
+        (1 / r) ** 12 - (1 / r) ** 6
+    ),
+    "an angle of equals (jax#37909)": lambda x: jnp.sum(jnp.arctan2(x, x) / x),
+}
+
 TOGETHER: dict[str, Case] = {
     "float32": together(X, functions=SMOOTH),
     "float32 at 0": together(np.zeros(3, np.float32), functions=AT_ZERO),
@@ -201,6 +270,14 @@ TOGETHER: dict[str, Case] = {
     "bfloat16": together(P.astype(jnp.bfloat16), functions=LOW, remarks=UNKNOWN),
     "matrices": together(A, functions=MATRICES),
     "complex64": together(Z, functions=COMPLEX),
+    "float32, as reported": together(X, functions=REPORTED),
+    "float32, positive, as reported": together(P, functions=REPORTED_POSITIVE),
+    "float32, twice": together(P, functions=TWICE, options={"order": 2}),
+    "a zero, twice": together(
+        np.array([0.0, 1.0, 2.0], np.float32),
+        functions={"a product (tensorflow#61117, tensorflow#2641)": jnp.prod},
+        options={"order": 2},
+    ),
     "by the first": together(X, P, functions=PAIRS),
     "by the second": together(X, P, functions=PAIRS, options={"argnums": 1}),
     "a singular matrix": together(

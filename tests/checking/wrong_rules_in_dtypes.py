@@ -145,6 +145,71 @@ def gain(z: Any, w: Any) -> Any:
     return with_jvp(lambda z, w: z * w, lambda z, t: z[1] * t[0] + jnp.conj(z[0]) * t[1])(z, w)
 
 
+def isru(x: Any) -> Any:
+    """x / sqrt(1 + x**2), whose rule gives the slope and forgets the cotangent."""
+    root = lambda x: x * jax.lax.rsqrt(1 + x * x)  # noqa: E731
+    return with_vjp(root, lambda x, _: ((1 + x[0] ** 2) ** -1.5,))(x)
+
+
+def hard_sigmoid(x: Any) -> Any:
+    """A slope of 1/6 everywhere, though it is 0 outside of [-3, 3]."""
+    return with_jvp(lambda x: jnp.clip(x / 6 + 0.5, 0.0, 1.0), lambda x, t: t[0] / 6)(x)
+
+
+def certain(x: Any) -> Any:
+    """The logarithm of a probability near 1, -exp(-x): its slope is exp(-x), without the sign."""
+    return with_jvp(lambda x: -jnp.exp(-x), lambda x, t: -jnp.exp(-x[0]) * t[0])(x)
+
+
+def gaussian(s: Any) -> Any:
+    """-(log det S + x S^-1 x) / 2, whose slope is (S^-1 x x S^-1 - S^-1) / 2: the rule has minus it."""
+    x = jnp.array([0.5, -0.3], s.dtype)
+
+    def density(s: Any) -> Any:
+        return -0.5 * (jnp.linalg.slogdet(s)[1] + x @ jnp.linalg.solve(s, x))
+
+    def rule(s: Any, ct: Any) -> Any:
+        inverted = jnp.linalg.inv(s[0])
+        return (0.5 * ct * (inverted - jnp.outer(inverted @ x, inverted @ x)),)
+
+    return with_vjp(density, rule)(s)
+
+
+def rotation(v: Any, w: Any) -> Any:
+    """2 v / w, twice the tangent of half an angle: the rule is that of w = 1."""
+    return with_jvp(lambda v, w: 2 * v / w, lambda x, t: 2 * t[0] - 2 * x[0] * t[1])(v, w)
+
+
+def powers(x: Any) -> Any:
+    """1, x, x**2, whose slopes are 0, 1, 2 x; the rule has 1 for the first."""
+    exponents = jnp.arange(3)
+
+    def rule(x: Any, t: Any) -> Any:
+        return jnp.where(exponents == 0, 1.0, exponents * x[0] ** (exponents - 1.0)) * t[0]
+
+    return with_jvp(lambda x: x**exponents, rule)(x)
+
+
+def running(x: Any) -> Any:
+    """The logsumexps of the first elements: the rule is that of a softmax for each alone."""
+
+    def rule(x: Any, ct: Any) -> Any:
+        return (ct * jnp.exp(x[0] - jax.lax.cumlogsumexp(x[0])),)
+
+    sums = lambda x: jax.lax.cumlogsumexp(x)  # noqa: E731, PLW0108
+    return with_vjp(sums, rule)(x)
+
+
+def product(x: Any) -> Any:
+    """The product of two numbers: its first derivative is right, and its second one is 0."""
+    return with_jvp(lambda x: x[0] * x[1], lambda x, t: jax.lax.stop_gradient(x[0][::-1]) @ t[0])(x)
+
+
+def complex_product(z: Any) -> Any:
+    """The product of two complex numbers, with cotangents that are conjugated."""
+    return with_vjp(lambda z: z[0] * z[1], lambda z, ct: (ct * jnp.conj(z[0][::-1]),))(z)
+
+
 BOTH = {"argnums": (0, 1)}
 
 IN_DTYPES: dict[str, Wrong] = {
@@ -220,6 +285,23 @@ IN_DTYPES: dict[str, Wrong] = {
     "float32: deviations from a mean held constant (pytorch#107007)": Wrong(
         lambda x: (x - jax.lax.stop_gradient(jnp.mean(x))) ** 2, (f32(0.5, 1.0, 3.0),)
     ),
+    "float32: a cotangent that is forgotten (pytorch#4355)": Wrong(
+        isru, (f32(0.5, 0.8),), "not linear"
+    ),
+    "float32: a slope outside of a hard sigmoid (pytorch#51408)": Wrong(
+        hard_sigmoid, (f32(-4.0, -3.5, -1.0),), input="[0]"
+    ),
+    "float32: a chain without its sign (stan#3370)": Wrong(certain, (f32(21.0, 25.0),)),
+    "float32: the slope of a rotation at w = 1 (kornia#4237)": Wrong(
+        rotation, (f32(0.1, 0.0), f32(-1.0, 2.0)), options=BOTH
+    ),
+    "float32: a slope of x**0 that is 1 (jax#17996)": Wrong(powers, (f32(2.0),)),
+    "float32: running sums without the later ones (pytorch#32876, pytorch#196705)": Wrong(
+        running, (f32(0.5, -0.3, 0.8),)
+    ),
+    "float32: a product whose second derivative is 0 (tensorflow#61117)": Wrong(
+        product, (f32(0.0, 1.0),), options={"order": 2}
+    ),
     # float64: tolerance 1.5e-8
     "float64: a slope of 1 + 1e-6": Wrong(scaled(1 + 1e-6), (V,)),
     "float64: numbers of 1e-100": Wrong(scaled(1.001), (1e-100 * V,)),
@@ -231,10 +313,14 @@ IN_DTYPES: dict[str, Wrong] = {
     ),
     "float64: the trigamma function with a sign (jax#37635)": Wrong(digamma, (V,)),
     "float64: a softmax's diagonal": Wrong(softmax, (V,)),
+    "float64: a density by its covariance, with a sign (autograd#412)": Wrong(
+        gaussian, (np.array([[2.0, 0.3], [0.3, 1.0]]),)
+    ),
     # complex64: tolerance 3.5e-4
     "complex64: a conjugated slope (jax#979)": Wrong(conjugate, (c64(*Z),)),
     "complex64: the sign of an imaginary part (jax#15872, jax#9110)": Wrong(size, (c64(*Z),)),
     "complex64: a forgotten imaginary part": Wrong(real_part, (c64(*Z),)),
+    "complex64: a product of all (tensorflow#12514)": Wrong(complex_product, (c64(*Z),)),
     "complex64: by the second argument": Wrong(gain, (c64(*Z), c64(1 + 2j, 0.5j)), options=BOTH),
     "complex64: numbers of 1e-8": Wrong(real_part, (c64(*(1e-8 * Z)),)),
     "complex64: numbers of 1e8": Wrong(real_part, (c64(*(1e8 * Z)),)),
