@@ -358,3 +358,20 @@ def test_digits_that_are_lost_inside_widen_what_is_tolerated() -> None:
     beside = jnp.sum(jnp.ones(3, jnp.bfloat16))  # is not on the way from x
     assert worst_sharpness(lambda x: jnp.sin(x) + beside.astype(jnp.float32)) < 1e-3
     assert worst_sharpness(lambda x: (jnp.sin(x), x.astype(jnp.bfloat16))[0]) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("f", "at", "order"),
+    [
+        (lambda x: np.float32(2e38) * x, np.array([1.0, 0.5], np.float32), 1),
+        (lambda x: np.float16(3e4) * x, np.array([1.0, 0.5], np.float16), 1),
+        (lambda x: np.float32(2e38) * (x[:3] - x[1:]), np.arange(4.0, dtype=np.float32), 1),
+        (jnp.log, np.array([3e-5], np.float16), 1),
+        (lambda x: 2 * jnp.arctan2(x, x) / x, np.float16(-0.12), 2),  # jax#37909
+    ],
+)
+def test_derivatives_near_the_largest_number(f: object, at: object, order: int) -> None:
+    report = jaxcalc.check(f, at, order=order)
+    assert not [found for found in report.findings if found.kind == "not finite"], str(report)
+    assert report.passed
+    assert not jaxcalc.check(lambda x: jnp.sqrt(f(x) * 0), at)  # an infinity is told all the same
