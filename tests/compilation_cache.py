@@ -1,14 +1,14 @@
-"""The compilation cache that all tests share: of workers, of runs, and of programs that tests start.
+"""The compilation cache that all tests share: both workers, later runs, and the programs of some tests.
 
 Most of what the tests take is XLA compiling small programs, and many tests compile the same ones.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -27,12 +27,20 @@ def folder(root: Path) -> Path:
 
 
 def share(root: Path) -> None:
-    """Use it here, and in the programs that are started from here."""
+    """Use it here."""
+    for name, value in _settings(root).items():
+        jax.config.update(name, value)
+
+
+def environment(root: Path) -> dict[str, str]:
+    """What makes a program use it: not one whose stderr is looked at, where XLA says what it loads."""
+    return {name.upper(): str(value) for name, value in _settings(root).items()}
+
+
+def _settings(root: Path) -> dict[str, Any]:
     place = folder(root)
     place.mkdir(parents=True, exist_ok=True)
-    for name, value in {"jax_compilation_cache_dir": str(place), **_OPTIONS}.items():
-        jax.config.update(name, value)
-        os.environ[name.upper()] = str(value)
+    return {"jax_compilation_cache_dir": str(place), **_OPTIONS}
 
 
 def prune(root: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxcalc.checking.comparison import Measured, by_rows, exact_slopes, rounding
@@ -28,6 +29,7 @@ _FEW_ARRAYS = 6
 _WEIGHTS = 3
 _LARGE = 8.0
 _SMALLER = 2.0**-10
+_NEAR = 2.0**-6  # of the largest number, where a product may have overflown on its way
 _BATCH = 64
 
 
@@ -292,7 +294,11 @@ def _without_overflow(
     if reverse is None or np.isfinite(reverse).all():
         return weights, reverse
     again = g.reverse(weights * _SMALLER)
-    if again is None or np.isfinite(again).sum() <= np.isfinite(reverse).sum():
+    if again is None:
+        return weights, reverse
+    largest = min(float(jnp.finfo(place.dtype).max) for place in (*g.inputs, *g.outputs))
+    cured = np.abs(again[~np.isfinite(reverse) & np.isfinite(again)]) / _SMALLER
+    if not cured.size or np.min(cured) < largest * _NEAR:  # a rule that is not linear, say
         return weights, reverse
     return weights * _SMALLER, again
 

@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 
+from tests import compilation_cache
+
 SCRIPT = """
 import json
 import jax, jax.numpy as jnp, numpy as np
@@ -64,12 +66,13 @@ print(json.dumps(found))
 """
 
 
-def test_branches_and_loops_are_typed():
+def test_branches_and_loops_are_typed(pytestconfig):
     environment = {
         **os.environ,
         "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
         "JAX_PLATFORMS": "cpu",
         "JAX_ENABLE_X64": "1",
+        **compilation_cache.environment(pytestconfig.rootpath),
     }
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=False

@@ -1,7 +1,6 @@
 """Every public transformation under every one of JAX's, against JAX's own derivatives in float64."""
 
 import functools
-import os
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -11,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests import compilation_cache
 from tests.fuzz.evaluate import evaluate
 from tests.reliability.transformations import CASES, point, total
 from tests.thinned import thinned
@@ -170,6 +170,7 @@ def test_under_settings(setting, name):
 ON_DEVICES = """
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import NamedSharding, PartitionSpec as P
+from tests import compilation_cache
 from tests.fuzz.evaluate import evaluate
 from tests.reliability.transformations import CASES, point
 assert jax.device_count() == 4
@@ -192,13 +193,13 @@ print("ok")
 """
 
 
-def test_over_several_devices():
+def test_over_several_devices(pytestconfig):
     environment = {
         "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
         "PATH": "",
         "PYTHONPATH": ":".join(sys.path),
-        **{name: value for name, value in os.environ.items() if name.startswith("JAX_")},
         "JAX_PLATFORMS": "cpu",
+        **compilation_cache.environment(pytestconfig.rootpath),
     }
     done = subprocess.run(
         [sys.executable, "-c", ON_DEVICES], env=environment, capture_output=True, text=True, check=False
