@@ -183,3 +183,15 @@ def rule_of_one_argument(x):
 
     scaled.defjvps(None, lambda t, _, x, __: x**2 * t)
     return jnp.sum(scaled(x, jnp.array([3.0, 4.0])))  # <-
+
+
+@fault("error", "derivative", "the squares in this norm underflow", vector(1e-25, 2e-25))
+def norm_of_tiny_numbers(x):
+    """a norm of numbers whose squares are 0 (tensorflow#12071)"""
+    return jnp.sqrt(jnp.sum(x**2))  # <-
+
+
+@fault("error", "derivative", "the squares in this norm underflow", np.float16([1e-4, 1e-4]))
+def norm_of_small_numbers_in_half_precision(x):
+    """the same in float16, where numbers are small much sooner, by a product"""
+    return jnp.sqrt(x @ x)  # <-

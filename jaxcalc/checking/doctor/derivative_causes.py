@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -102,7 +103,14 @@ def _root(tape: Tape, event: Event, slot: int, sample: Sample) -> Why | None:
             "the standard deviation of equal numbers has no derivative: sqrt has an infinite one at 0",
             "use the variance, or jnp.sqrt(jnp.var(x) + epsilon).",
         )
-    if "norm" in event.calls or _is_sum_of_squares(tape, event.inputs[0]):
+    squared = _squared(tape, event.inputs[0])
+    if any(_underflows(tape.values[i]) for i in squared):
+        return Why(
+            f"the squares in this norm underflow: their sum is 0 in {sample.operand().dtype}",
+            "divide by the largest number first: size * norm(x / size), with "
+            "size = jax.lax.stop_gradient(jnp.max(jnp.abs(x))).",
+        )
+    if "norm" in event.calls or squared:
         return Why(
             _NORM, "write the square of the norm if that will do, or jnp.sqrt(jnp.sum(x**2) + epsilon)."
         )
@@ -112,16 +120,25 @@ def _root(tape: Tape, event: Event, slot: int, sample: Sample) -> Why | None:
     )
 
 
-def _is_sum_of_squares(tape: Tape, number: int) -> bool:
+def _squared(tape: Tape, number: int) -> list[int]:
+    """What a value is the sum of the squares of; nothing where it is not such a sum."""
     event = tape.made_by[number]
     while event is not None and event.name in MOVES:
         event = tape.made_by[event.inputs[0]]
     if event is None or event.name not in {"reduce_sum", "dot_general", "add", "real"}:
-        return False
+        return []
     if event.name == "dot_general":
-        return event.inputs[0] == event.inputs[1]
+        return [event.inputs[0]] if event.inputs[0] == event.inputs[1] else []
     before = [tape.made_by[i] for i in event.inputs]
-    return all(e is not None and _is_square(e) for e in before)
+    squares = [e for e in before if e is not None and _is_square(e)]
+    return [e.inputs[0] for e in squares] if len(squares) == len(before) else []
+
+
+def _underflows(x: Any) -> bool:
+    """Whether there are numbers whose square is 0."""
+    x = np.asarray(x)
+    with np.errstate(under="ignore"):
+        return bool(np.any((x != 0) & (np.abs(x) ** 2 < float(jnp.finfo(x.dtype).tiny))))
 
 
 def _is_square(event: Event) -> bool:
