@@ -207,9 +207,8 @@ class RealMap:
         """
         weights = _seeds(cotangents, self.outputs)
         rays = Rays(_seeds(directions.rows, self.inputs), directions.sizes, directions.dtypes)
-        with jax.debug_nans(False):  # steps may leave the domain of f
-            found = self.products.everything(self.leaves, rays, weights, structure=structure)
-            slopes = table(found.slopes, directions.dtypes)
+        found = self.products.everything(self.leaves, rays, weights, structure=structure)
+        slopes = table(found.slopes, directions.dtypes)
         forward, reverse = (
             None if part is None else flattened(part, count)
             for part, count in ((found.forward, len(directions)), (found.reverse, len(cotangents)))
@@ -245,9 +244,8 @@ class RealMap:
         sizes = _whole_program(directions.sizes)
         dtypes = directions.dtypes + directions.dtypes[-1:] * (len(sizes) - count)
         rays = Rays(_seeds(rows, self.inputs), sizes, dtypes)
-        with jax.debug_nans(False):
-            forward, slopes = self.products.measured(self.leaves, rays)
-            found = table(slopes, dtypes)[:, :count]
+        forward, slopes = self.products.measured(self.leaves, rays)
+        found = table(slopes, dtypes)[:, :count]
         return None if forward is None else flattened(forward, len(rows))[:count], found
 
     def entries(self) -> Entries | None:

@@ -375,3 +375,10 @@ def test_derivatives_near_the_largest_number(f: object, at: object, order: int) 
     assert not [found for found in report.findings if found.kind == "not finite"], str(report)
     assert report.passed
     assert not jaxcalc.check(lambda x: jnp.sqrt(f(x) * 0), at)  # an infinity is told all the same
+
+
+def test_what_is_not_finite_is_told_under_debug_nans() -> None:
+    with jax.debug_nans(True), jax.debug_infs(True):
+        assert jaxcalc.check(jnp.sin, x)
+        (found,) = jaxcalc.check(jnp.sqrt, jnp.zeros(1)).findings
+    assert found.kind == "not finite"
