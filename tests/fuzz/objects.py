@@ -132,8 +132,8 @@ _HOLDERS: dict[str, tuple[str, str, str]] = {
         "m.inner.s",
     ),
     "attribute of a class": (
-        "class Model:\n    s = {state}\n    def __call__(self, x):\n        return {read}\nf = Model()\n",
-        "Model.s = {new}",
+        "class Model:\n    s = staticmethod({state})\n    def __call__(self, x):\n        return {read}\nf = Model()\n",
+        "Model.s = staticmethod({new})",
         "self.s",
     ),
     "slots": (
