@@ -28,7 +28,7 @@ from jaxcalc.engine.directions import REFUSALS, Direction, directions_allowed
 from jaxcalc.engine.failures import Failures
 from jaxcalc.engine.linearity import calls_rules
 from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
-from jaxcalc.engine.registry import Context
+from jaxcalc.engine.registry import Context, revision
 from jaxcalc.engine.signatures import IncomparableError, signature
 from jaxcalc.flat import FlatMap
 from jaxcalc.numerical.columns import Slope
@@ -392,6 +392,6 @@ def _derivatives(call: Call, leaves: Leaves, outputs: Leaves) -> ClosedJaxpr:
 
 def _key(derived: ClosedJaxpr, kind: str) -> Hashable:
     try:
-        return kind, signature(derived)
+        return kind, signature(derived), revision()
     except IncomparableError:
         return None

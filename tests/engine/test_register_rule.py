@@ -251,6 +251,19 @@ def test_a_derivative_made_ready_before_is_made_anew():
     assert jacobian(X).nnz == 144
 
 
+def test_a_check_sees_a_rule_that_is_registered_after_another_check():
+    def wrong(eqn, operands):
+        (value,) = operands
+        return value  # without the factor
+
+    f = lambda x: scaled_p.bind(jnp.sin(x))  # noqa: E731
+    assert jaxcalc.check(f, X)
+    undo = register_rule(scaled_p, wrong)
+    assert [found.kind for found in jaxcalc.check(f, X).findings[:1]] == ["structure disagrees"]
+    undo()
+    assert jaxcalc.check(f, X)
+
+
 def test_replacing_and_undoing():
     name = "replaced_for_tests"
     first = register_rule(name, mixes=())
