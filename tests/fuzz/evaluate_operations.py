@@ -17,6 +17,8 @@ def _integer_pow(p: Any, x: Any) -> Any:
 
 def _pad(p: Any, x: Any, fill: Any) -> Any:
     config = p["padding_config"]
+    if not config:  # numpy has no padding of a number
+        return x
     shape = [n + max(0, n - 1) * c for n, (_, _, c) in zip(x.shape, config, strict=True)]
     spread = np.full(shape, fill, x.dtype)
     spread[tuple(slice(None, None, c + 1) for _, _, c in config)] = x

@@ -137,9 +137,14 @@ class Scope:
         return self.pick.integer(0, v.rank - 1)
 
     def push(self, operation: str, expression: str) -> bool:
-        """Assign an expression to a new name; False, and nothing done, where it is too large."""
+        """Assign an expression to a new name; False, and nothing done, where that is too large or refused."""
         pending, self._pending = self._pending, []
-        shaped = self.shape_of(expression)
+        try:
+            shaped = self.shape_of(expression)
+        except TypeError as error:
+            if "preferred_element_type" in str(error):  # JAX: jnp.dot of a weak complex64 under x64
+                return False
+            raise
         if int(np.prod(shaped.shape)) > LARGEST or len(shaped.shape) > 4:
             return False
         name = self.traits.name("v")
