@@ -233,7 +233,8 @@ class Examination:
             return
         smaller = exact_slopes(g, directions.rows * _SMALLER)  # a sum of large numbers may overflow
         if smaller is not None:
-            bad = bad[~np.isfinite(smaller[bad[:, 0], bad[:, 1]])]
+            is_sum = directions.elements[bad[:, 0]] < 0
+            bad = bad[~(is_sum & np.isfinite(smaller[bad[:, 0], bad[:, 1]]))]
         if not bad.size:
             return
         single = bad[directions.elements[bad[:, 0]] >= 0]
@@ -293,14 +294,16 @@ def _without_overflow(
     """The cotangents, made smaller where their products, and not the derivative, are too large."""
     if reverse is None or np.isfinite(reverse).all():
         return weights, reverse
-    again = g.reverse(weights * _SMALLER)
+    smaller = weights.copy()
+    smaller[:_WEIGHTS] *= _SMALLER  # the unit vectors after these give the derivative itself
+    again = g.reverse(smaller)
     if again is None:
         return weights, reverse
     largest = min(float(jnp.finfo(place.dtype).max) for place in (*g.inputs, *g.outputs))
     cured = np.abs(again[~np.isfinite(reverse) & np.isfinite(again)]) / _SMALLER
     if not cured.size or np.min(cured) < largest * _NEAR:  # a rule that is not linear, say
         return weights, reverse
-    return weights * _SMALLER, again
+    return smaller, again
 
 
 def _spread_over(sets: np.ndarray, row: np.ndarray) -> np.ndarray:

@@ -382,3 +382,10 @@ def test_what_is_not_finite_is_told_under_debug_nans() -> None:
         assert jaxcalc.check(jnp.sin, x)
         (found,) = jaxcalc.check(jnp.sqrt, jnp.zeros(1)).findings
     assert found.kind == "not finite"
+
+
+def test_a_derivative_just_above_the_largest_number_is_not_finite() -> None:
+    """It would be finite along a shorter direction."""
+    report = jaxcalc.check(lambda x: jnp.exp(100 * x), jnp.array([0.886, 0.1]))
+    kinds = {found.kind for found in report.findings}
+    assert "not finite" in kinds
