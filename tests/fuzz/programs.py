@@ -58,6 +58,11 @@ class Program:
     has_all_ways: bool = False
     modes_differ: bool = False
 
+    @property
+    def is_left_to_jax(self) -> bool:
+        """Whether `auto` says what JAX says in the direction that it takes: reads out of bounds beside rules."""
+        return self.modes_differ and "jax.custom_" in self.source
+
     @cached_property
     def function(self) -> Callable[..., Any]:
         return _made(self.source)
