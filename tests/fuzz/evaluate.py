@@ -168,7 +168,8 @@ def _split(eqn: JaxprEqn, arrays: list[Any]) -> list[Any]:
 
 def _unstack(eqn: JaxprEqn, arrays: list[Any]) -> list[Any]:
     axis = eqn.params["axis"]
-    return [np.take(arrays[0], i, axis) for i in range(arrays[0].shape[axis])]
+    array = np.asarray(arrays[0])  # a constant may be an array of JAX
+    return [np.take(array, i, axis) for i in range(array.shape[axis])]
 
 
 def _each(eqn: JaxprEqn, arrays: list[Any]) -> list[Any]:
