@@ -36,27 +36,40 @@ def normal(*shape: int, seed: int = 0, dtype: Any = np.float64) -> jax.Array:
     return jnp.asarray(values, dtype)
 
 
-def check(case: Case, x: Any = None, **options: Any) -> None:
+def check(case: Case, x: Any = None, *, run: Any = jax.jit, **options: Any) -> None:
     """Both directions against `jax.jacfwd`, in one program, no primitive left to the fallback."""
     x = normal(*case.shape) if x is None else x
-    transform = jax.jacfwd if "forward" in case.ways else jax.jacrev
+    check_together({"": case}, {"": x}, run=run, **options)
 
-    @jax.jit
-    def derivatives(x: Any) -> Any:
+
+def check_together(
+    cases: dict[str, Case], xs: Any = None, *, run: Any = jax.jit, **options: Any
+) -> None:
+    """The same for several cases, in one program for all of them; by `run`, compiled or in numpy."""
+    xs = {name: normal(*case.shape) for name, case in cases.items()} if xs is None else xs
+
+    def derivatives(case: Case, x: Any) -> Any:
+        transform = jax.jacfwd if "forward" in case.ways else jax.jacrev
         structured = {
             way: jaxcalc.jacobian(case.f, format="structured", mode=way, strict=True, **options)(x)
             for way in case.ways
         }
         return transform(case.f)(x), structured
 
-    dense, structured = derivatives(x)
-    for way, found in structured.items():
-        assert_same(found, np.asarray(dense), case.entries, way)
+    @run
+    def everything(xs: Any) -> Any:
+        return {name: derivatives(case, xs[name]) for name, case in cases.items()}
+
+    for name, (dense, structured) in everything(xs).items():
+        for way, found in structured.items():
+            assert_same(found, np.asarray(dense), cases[name].entries, f"{name} {way}".strip())
 
 
-def check_hessian(f: Any, x: Any, entries: Any = "tight", *, strict: bool = True) -> None:
+def check_hessian(
+    f: Any, x: Any, entries: Any = "tight", *, strict: bool = True, run: Any = jax.jit
+) -> None:
     structured = jaxcalc.hessian(f, format="structured", strict=strict)
-    dense, found = jax.jit(lambda x: (jax.hessian(f)(x), structured(x)))(x)
+    dense, found = run(lambda x: (jax.hessian(f)(x), structured(x)))(x)
     assert_same(found, np.asarray(dense), entries, "hessian")
 
 
