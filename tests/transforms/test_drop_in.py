@@ -4,6 +4,7 @@ What is compared: values, structure, shapes, dtypes, weak types, the kind of arr
 refuses, that an `except` clause written for JAX's exception catches ours.
 """
 
+import functools
 from collections import namedtuple
 from collections.abc import Callable
 from functools import partial
@@ -26,6 +27,7 @@ PAIRS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "jacrev": (jax.jacrev, partial(jaxcalc.jacobian, mode="reverse")),
     "hessian": (jax.hessian, jaxcalc.hessian),
 }
+Y = jnp.float32(3.0)
 TAKE_ALLOW_INT = ("grad", "value_and_grad")  # jax.jacrev gives integer cotangents: see below
 
 Point = namedtuple("Point", "a b")
@@ -70,11 +72,12 @@ ARRAYS = {
 }
 
 
+@functools.cache
 def inputs():
     made = {
-        f"{dtype}{list(shape)}": jnp.arange(1, 1 + np.prod(shape, dtype=int))
-        .reshape(shape)
-        .astype(dtype)
+        f"{dtype}{list(shape)}": jnp.asarray(
+            np.arange(1, 1 + np.prod(shape, dtype=int)).reshape(shape).astype(jnp.dtype(dtype))
+        )
         for dtype, shapes in ARRAYS.items()
         for shape in shapes
     }
@@ -88,11 +91,15 @@ def inputs():
         "weak": jnp.asarray(2.0),
         "list": [1.0, 2.0],
         "text": "s",
-        "namedtuple": Point(jnp.ones(2), [jnp.ones((1, 2)), 2.0]),
-        "mixed": {"a": jnp.arange(2.0), "i": jnp.arange(3)},
-        "two precisions": (jnp.ones(2, "float32"), jnp.ones(3, "bfloat16")),
-        "real and complex": (jnp.ones(2, "float32"), jnp.ones(3, "complex64")),
+        "namedtuple": Point(ones(2), [ones(1, 2), 2.0]),
+        "mixed": {"a": jnp.asarray(np.arange(2.0)), "i": jnp.asarray(np.arange(3))},
+        "two precisions": (ones(2, dtype="float32"), ones(3, dtype="bfloat16")),
+        "real and complex": (ones(2, dtype="float32"), ones(3, dtype="complex64")),
     }
+
+
+def ones(*shape, dtype="float64"):
+    return jnp.asarray(np.ones(shape, jnp.dtype(dtype)))
 
 
 # a second derivative takes long to compile, and these hold each rule about dtypes and structures once
@@ -102,10 +109,10 @@ FOR_HESSIANS = (
 )  # fmt: skip
 
 
-def outcome(transform: Callable[..., Any], *args: Any, jit: bool = False) -> Any:
+def outcome(transform: Callable[..., Any], *args: Any) -> Any:
     """What a transformation gives, or the exception's type."""
     try:
-        result = (jax.jit(transform) if jit else transform)(*args)
+        result = transform(*args)
     except (TypeError, ValueError, AssertionError, AttributeError) as error:
         return error
     leaves, structure = jax.tree.flatten(result)
@@ -144,39 +151,104 @@ def difference(expected: Any, found: Any) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("function", thinned(FUNCTIONS))
-@pytest.mark.parametrize("name", PAIRS)
-def test_same_outcome(name, function):
-    theirs, ours = PAIRS[name]
-    if function == "nothing" and name in {"jacrev", "hessian"}:
-        pytest.skip("JAX fails to concatenate no arrays; ours returns nothing, as jax.jacfwd does")
-    f, y, failures = FUNCTIONS[function], jnp.float32(3.0), []
+def compiled(cases: dict[str, list[Callable[[], Any]]]) -> dict[str, list[Any]]:
+    """The outcomes of all cases; their arrays come from one program.
+
+    The arguments are constants there, so that a call finds what it finds outside: arrays with values.
+    """
+    found: dict[str, list[Any]] = {}
+
+    @jax.jit
+    def program():
+        found.update({label: [run() for run in runs] for label, runs in cases.items()})
+        return [arrays(one) for each in found.values() for one in each]
+
+    values = iter(program())
+    return {label: [with_arrays(one, next(values)) for one in each] for label, each in found.items()}
+
+
+def arrays(found: Any) -> list[Any]:
+    return [] if isinstance(found, Exception) else [x for x in found[2] if isinstance(x, jax.Array)]
+
+
+def with_arrays(found: Any, values: list[Any]) -> Any:
+    if isinstance(found, Exception):
+        return found
+    left = iter(values)
+    return *found[:2], [next(left) if isinstance(x, jax.Array) else x for x in found[2]]
+
+
+def require_same(cases: dict[str, list[Callable[[], Any]]]) -> None:
+    """That the first of each case, by JAX, and the second, ours, give the same."""
+    require_no_failures({label: difference(*pair) for label, pair in compiled(cases).items()})
+
+
+def require_no_failures(whys: dict[str, str | None]) -> None:
+    failures = [f"{label}: {why}" for label, why in whys.items() if why is not None]
+    assert not failures, "\n".join(failures)
+
+
+def both(name: str, f: Callable[..., Any], *args: Any, **options: Any) -> list[Callable[[], Any]]:
+    """The two calls of a pair, to be run."""
+    return [partial(outcome, lambda *args, t=t: t(f, **options)(*args), *args) for t in PAIRS[name]]
+
+
+def calls(name, function, transform):
     options: list[dict[str, Any]] = [{}, {"holomorphic": True}]
     if name in TAKE_ALLOW_INT:
         options.append({"allow_int": True})
-    for label, x in inputs().items():
-        if name == "hessian" and label not in FOR_HESSIANS:
-            continue
-        for option in options:
-            expected = outcome(theirs(f, **option), x, y)
-            found = outcome(ours(f, **option), x, y)
-            why = difference(expected, found)
-            if why is not None:
-                failures.append(f"{label} {option}: {why}")
-    assert not failures, "\n".join(failures)
+    f = FUNCTIONS[function]
+    return {
+        f"{label} {option}": [partial(outcome, transform(f, **option), x, Y)]
+        for label, x in inputs().items()
+        if name != "hessian" or label in FOR_HESSIANS
+        for option in options
+    }
+
+
+@functools.cache  # several tests ask for it
+def expected(name, function):
+    """What JAX gives for every input and option."""
+    return {label: one for label, (one,) in compiled(calls(name, function, PAIRS[name][0])).items()}
+
+
+@pytest.mark.parametrize("function", thinned(FUNCTIONS))
+@pytest.mark.parametrize("name", PAIRS)
+def test_same_outcome(name, function):
+    if function == "nothing" and name in {"jacrev", "hessian"}:
+        pytest.skip("JAX fails to concatenate no arrays; ours returns nothing, as jax.jacfwd does")
+    found = compiled(calls(name, function, PAIRS[name][1]))
+    require_no_failures(
+        {label: difference(expected(name, function)[label], *one) for label, one in found.items()}
+    )
+
+
+@pytest.mark.eager
+@pytest.mark.parametrize(
+    "label", ["float32[2, 3]", "bfloat16[]", "complex64[3]", "float", "numpy array"]
+)
+@pytest.mark.parametrize("name", PAIRS)
+def test_same_outcome_step_by_step(name, label):
+    function = "sum of squares" if name in TAKE_ALLOW_INT else "pytree"
+    option = {"holomorphic": True} if label == "complex64[3]" else {}
+    theirs, ours = both(name, FUNCTIONS[function], inputs()[label], Y, **option)
+    wanted = expected(name, function)[f"{label} {option}"]
+    if label == "float":
+        assert difference(theirs(), wanted) is None
+    assert difference(wanted, ours()) is None
 
 
 @pytest.mark.parametrize("function", AUX_FUNCTIONS)
 @pytest.mark.parametrize("name", PAIRS)
 def test_same_outcome_with_aux(name, function):
-    theirs, ours = PAIRS[name]
-    f, y = AUX_FUNCTIONS[function], jnp.float32(3.0)
-    for label in ("float32[2, 3]", "bfloat16[]", "float", "float32[0]", "int32[3]", "namedtuple"):
-        x = inputs()[label]
-        expected = outcome(theirs(f, has_aux=True), x, y)
-        found = outcome(ours(f, has_aux=True), x, y)
-        why = difference(as_arrays(expected), as_arrays(found))
-        assert why is None, f"{label}: {why}"
+    def alike(run):
+        return lambda: as_arrays(run())
+
+    labels = ("float32[2, 3]", "bfloat16[]", "float", "float32[0]", "int32[3]", "namedtuple")
+    cases = {
+        label: both(name, AUX_FUNCTIONS[function], inputs()[label], Y, has_aux=True) for label in labels
+    }
+    require_same({label: [alike(run) for run in runs] for label, runs in cases.items()})
 
 
 ARGNUMS = (
@@ -201,61 +273,48 @@ ARGNUMS = (
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_same_outcome_for_argnums(name):
-    theirs, ours = PAIRS[name]
-    functions = (
-        lambda x, y, z=1.0: jnp.sum(x * 2.0) * y * z,
-        lambda x, y, z=1.0: {"a": x * y, "b": (jnp.sin(x) * z,)},
+    functions = {
+        "a number": lambda x, y, z=1.0: jnp.sum(x * 2.0) * y * z,
+        "a pytree": lambda x, y, z=1.0: {"a": x * y, "b": (jnp.sin(x) * z,)},
+    }
+    calls = {
+        "two arguments": (jnp.asarray(np.arange(3.0)), jnp.float32(2.0)),
+        "three arguments": (ones(0), 1.0, 2.0),
+    }
+    require_same(
+        {
+            f"{function} of {call}, argnums={argnums!r}": both(name, f, *args, argnums=argnums)
+            for function, f in functions.items()
+            for call, args in calls.items()
+            for argnums in ARGNUMS
+        }
     )
-    calls = ((jnp.arange(3.0), jnp.float32(2.0)), (jnp.ones(0), 1.0, 2.0))
-    failures = []
-    for f in functions:
-        for args in calls:
-            for argnums in ARGNUMS:
-                expected = outcome(lambda *args, a=argnums, f=f: theirs(f, argnums=a)(*args), *args)
-                found = outcome(lambda *args, a=argnums, f=f: ours(f, argnums=a)(*args), *args)
-                why = difference(expected, found)
-                if why is not None:
-                    failures.append(f"argnums={argnums!r}: {why}")
-    assert not failures, "\n".join(failures)
 
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_same_outcome_under_jit_and_vmap(name):
-    theirs, ours = PAIRS[name]
-    failures = []
+    cases = {}
     for function in ("sum of squares", "pytree", "kink"):
         f = FUNCTIONS[function]
         for label in ("float32[2, 3]", "bfloat16[]", "float32[0]", "namedtuple"):
-            x, y = inputs()[label], jnp.float32(3.0)
-            pairs = [
-                (
-                    outcome(theirs(f), x, y, jit=True),
-                    outcome(ours(f), x, y, jit=True),
-                ),
+            x, pair = inputs()[label], PAIRS[name]
+            cases[f"{function} {label} jit"] = [partial(outcome, jax.jit(t(f)), x, Y) for t in pair]
+            batch = jax.tree.map(lambda leaf: jnp.asarray(np.stack([leaf, 2 * np.asarray(leaf)])), x)
+            cases[f"{function} {label} vmap"] = [
+                partial(outcome, jax.vmap(t(f), in_axes=(0, None)), batch, Y) for t in pair
             ]
-            batch = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), x)
-            pairs.append(
-                (
-                    outcome(jax.vmap(theirs(f), in_axes=(0, None)), batch, y),
-                    outcome(jax.vmap(ours(f), in_axes=(0, None)), batch, y),
-                )
-            )
-            failures += [f"{function} {label}: {why}" for why in (difference(*p) for p in pairs) if why]
-    assert not failures, "\n".join(failures)
+    require_same(cases)
 
 
-def test_automatic_mode_gives_what_one_of_the_two_modes_gives():
-    failures = []
-    for function, f in FUNCTIONS.items():
-        if function == "nothing":
-            continue
-        for label, x in inputs().items():
-            y = jnp.float32(3.0)
-            found = outcome(jaxcalc.jacobian(f), x, y)
-            both = [outcome(mode(f), x, y) for mode in (jax.jacfwd, jax.jacrev)]
-            whys = [difference(expected, found) for expected in both]
-            if all(whys):
-                failures.append(f"{function} {label}: {whys}")
+@pytest.mark.parametrize("function", [name for name in FUNCTIONS if name != "nothing"])
+def test_automatic_mode_gives_what_one_of_the_two_modes_gives(function):
+    f, failures = FUNCTIONS[function], []
+    cases = {label: [partial(outcome, jaxcalc.jacobian(f), x, Y)] for label, x in inputs().items()}
+    for label, (found,) in compiled(cases).items():
+        both = [expected(mode, function)[f"{label} {{}}"] for mode in ("jacfwd", "jacrev")]
+        whys = [difference(one, found) for one in both]
+        if all(whys):
+            failures.append(f"{label}: {whys}")
     assert not failures, "\n".join(failures)
 
 
