@@ -3,7 +3,8 @@
 For each function of `benchmarks.suite` all plans run under `jax.jit` in turns: the structure followed
 forward and in reverse, `jax.jacfwd`, `jax.jacrev`, and the product of parts where f has a bottleneck;
 for a scalar function the structured Hessian and `jax.hessian`. The regret is the time of the plan that
-jaxcalc chooses, over that of the fastest. The estimates of `jaxcalc.engine.jaxprs.cost` are compared with the times: how many times too small or too large they are.
+jaxcalc chooses, over that of the fastest. The estimates of `jaxcalc.engine.jaxprs.cost` are compared
+with the times: how many times too small or too large they are.
 
 Run `python -m benchmarks.calibration [case ...] [--rounds N] [--json FILE]`.
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import PurePath
 from traceback import walk_tb
 from types import FrameType
 from typing import TypeVar
@@ -15,7 +14,13 @@ from jax.extend.core import JaxprEqn
 from jaxcalc.call.notes import note
 from jaxcalc.call.options import Direction
 from jaxcalc.engine.jaxprs.directions import REFUSALS
-from jaxcalc.engine.jaxprs.source import file_is_own, named_with_line, user_level, user_line
+from jaxcalc.engine.jaxprs.source import (
+    file_is_own,
+    named_with_line,
+    path_within,
+    user_level,
+    user_line,
+)
 from jaxcalc.engine.rules.registry import NoRuleError, NoStructureError
 from jaxcalc.engine.tangents.entries import TooDenseError
 from jaxcalc.engine.walk.program import Step
@@ -26,11 +31,8 @@ Otherwise = TypeVar("Otherwise")
 
 # what is no fault of a preparation: a run's, or asked for
 _RAISED = (MemoryError, FloatingPointError, jax.errors.JaxRuntimeError, NoRuleError)
-_CALL_F = {
-    "arguments.py",
-    "flatten.py",
-    "once.py",
-}  # the files whose frames are the last ones before those of f
+# the files whose frames are the last ones before those of f
+_CALL_F = {"call/arguments.py", "call/flatten.py", "methods/once.py"}
 
 
 class JaxcalcWarning(UserWarning):
@@ -134,15 +136,14 @@ def described(error: Exception) -> str:
     where = [] if eqn is None else [f"at {named_with_line(eqn)}"]
     if frames:
         code = frames[-1].f_code
-        file = PurePath(code.co_filename)
-        where.append(f"in {file.parent.name}/{file.name}, {code.co_qualname}")
+        where.append(f"in {path_within(code.co_filename)}, {code.co_qualname}")
     return f"finding the structure failed {' '.join(where)} ({_first_line(error)})"
 
 
 def is_of_f(error: Exception) -> bool:
     """Whether f itself raised an error, or JAX where f called it."""
     frames = _own_frames(error)
-    return bool(frames) and PurePath(frames[-1].f_code.co_filename).name in _CALL_F
+    return bool(frames) and path_within(frames[-1].f_code.co_filename) in _CALL_F
 
 
 def _own_frames(error: Exception) -> list[FrameType]:

@@ -96,7 +96,7 @@ class Derivative:
 
     @property
     def signature(self) -> Hashable:
-        """Equal to that of another linear program which computes the same (`engine.jaxprs.signatures`)."""
+        """Equal to that of another linear program which computes the same."""
         return self._traced.signature
 
     @property

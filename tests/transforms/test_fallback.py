@@ -19,7 +19,7 @@ from jaxcalc.planning import choose, sparse
 
 X = jnp.linspace(0.1, 0.9, 200)
 SOME = np.arange(0, 190, 2)
-WHERE = r"finding the structure failed at mul \(test_fallback\.py:\d+\) in engine/\w+\.py, \w+"
+WHERE = r"finding the structure failed at mul \(test_fallback\.py:\d+\) in engine/[\w/]+\.py, \w+"
 ERRORS = [KeyError("k"), AssertionError(), TypeError("t"), IndexError("i"), RuntimeError("r")]
 
 

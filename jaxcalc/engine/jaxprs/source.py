@@ -112,6 +112,11 @@ def file_is_own(file: str) -> bool:
     return file.startswith(_OWN)
 
 
+def path_within(file: str) -> str:
+    """The path of a file of this library from its top, such as "engine/rules/shape.py"."""
+    return file.removeprefix(_OWN).replace(os.sep, "/")
+
+
 def file_is_of_jax(file: str) -> bool:
     """Whether a file belongs to JAX."""
     return file.startswith(_JAX)
