@@ -3,8 +3,8 @@
 For each function of `benchmarks.suite` all plans run under `jax.jit` in turns: the structure followed
 forward and in reverse, `jax.jacfwd`, `jax.jacrev`, and the product of parts where f has a bottleneck;
 for a scalar function the structured Hessian and `jax.hessian`. The regret is the time of the plan that
-jaxcalc chooses, over that of the fastest. The estimates of the cost model (`jaxcalc.engine.cost`) are
-compared with the times: how many times too small or too large they are.
+jaxcalc chooses, over that of the fastest. The estimates of `jaxcalc.engine.jaxprs.cost` are compared
+with the times: how many times too small or too large they are.
 
 Run `python -m benchmarks.calibration [case ...] [--rounds N] [--json FILE]`.
 """
@@ -25,16 +25,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from jaxcalc.engine.interpret import TooDenseError
-from jaxcalc.engine.one_way import NoForwardModeError
-from jaxcalc.flat import FlatMap
-from jaxcalc.transforms.attempts import Attempt, attempts_for
-from jaxcalc.transforms.call import take_apart
-from jaxcalc.transforms.options import Options
-from jaxcalc.transforms.prepare import prepare_by, prepare_dense
-from jaxcalc.transforms.request import Request
-from jaxcalc.transforms.split import split_jacobian
-from jaxcalc.transforms.traced import Traced
+from jaxcalc.call.flatten import FlatMap
+from jaxcalc.call.options import Options
+from jaxcalc.call.request import Request
+from jaxcalc.call.signature import take_apart
+from jaxcalc.engine.custom_vjp.forward_mode import NoForwardModeError
+from jaxcalc.engine.walk.interpret import TooDenseError
+from jaxcalc.methods.composite import split_jacobian
+from jaxcalc.planning.attempts import Attempt, attempts_for
+from jaxcalc.planning.choose import prepare_by, prepare_dense
+from jaxcalc.planning.traced import Traced
 
 if __package__:
     from benchmarks.problems import Problem

@@ -21,10 +21,10 @@ if _typing.TYPE_CHECKING:
     from jaxcalc import checking, data, descent, engine, numerical, visual
     from jaxcalc.checking.check import check
     from jaxcalc.checking.diagnose import diagnose
-    from jaxcalc.engine.failures import JaxcalcWarning
-    from jaxcalc.formats.matrix import Jacobian
-    from jaxcalc.formats.pattern import SparsityPattern
+    from jaxcalc.methods.failures import JaxcalcWarning
     from jaxcalc.planning.explanation import Explanation
+    from jaxcalc.results.jacobian import Jacobian
+    from jaxcalc.results.pattern import SparsityPattern
 
 __version__ = "0.1.0"
 
@@ -59,9 +59,9 @@ __all__ = [
 _WHEN_USED = ("checking", "data", "descent", "engine", "numerical", "visual")
 _HOME = {  # what is looked up when it is used, and where it is
     "Explanation": "planning.explanation",
-    "Jacobian": "formats.matrix",
-    "JaxcalcWarning": "engine.failures",
-    "SparsityPattern": "formats.pattern",
+    "Jacobian": "results.jacobian",
+    "JaxcalcWarning": "methods.failures",
+    "SparsityPattern": "results.pattern",
     "check": "checking",
     "diagnose": "checking",
 }

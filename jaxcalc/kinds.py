@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import tree_util
 
-from jaxcalc.arguments import (
+from jaxcalc.call.arguments import (
     Argnames,
     Argnums,
     Chosen,
@@ -28,9 +28,9 @@ from jaxcalc.arguments import (
     require_callable,
     require_differentiable,
 )
-from jaxcalc.drop_in import require_booleans
-from jaxcalc.flat import split_aux
-from jaxcalc.front_door import examination
+from jaxcalc.call.drop_in import require_booleans
+from jaxcalc.call.flatten import split_aux
+from jaxcalc.call.front_door import examination
 
 Term = Literal["derivative", "partial derivative", "gradient", "Jacobian", "generalized Jacobian"]
 

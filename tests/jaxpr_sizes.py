@@ -3,7 +3,7 @@
 from math import prod
 from typing import Any
 
-from jaxcalc.engine import equations
+from jaxcalc.engine.jaxprs import equations
 
 
 def largest_value(jaxpr: Any) -> int:

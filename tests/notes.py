@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jaxcalc import notes
+from jaxcalc.call import notes
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxcalc
-from jaxcalc.arguments import choose, function_name, positional_names, split_inexact
+from jaxcalc.call.arguments import choose, function_name, positional_names, split_inexact
 
 API = "jaxcalc.gradient"
 

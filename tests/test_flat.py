@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 from jax import dtypes
 
-from jaxcalc.arguments import choose
-from jaxcalc.flat import (
-    FlatMap,
-    require_differentiable_output,
-    require_real_side,
-    split_aux,
-)
+from jaxcalc.call.arguments import choose
+from jaxcalc.call.flatten import FlatMap, require_differentiable_output, require_real_side, split_aux
 
 TREE = {"a": jnp.arange(2.0), "n": jnp.arange(3), "s": 2.0}
 

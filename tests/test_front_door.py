@@ -10,7 +10,7 @@ import pytest
 
 import jaxcalc
 from jaxcalc import descent, numerical, visual
-from jaxcalc.front_door import public_name
+from jaxcalc.call.front_door import public_name
 from tests import public_functions
 
 X = jnp.array([1.0, 2.0, 3.0])

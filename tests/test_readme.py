@@ -9,7 +9,7 @@ import jax
 import pytest
 
 import jaxcalc
-from jaxcalc.engine.params import NEWEST_TESTED
+from jaxcalc.engine.jaxprs.params import NEWEST_TESTED
 from tests.docs.pages import blocks_of, failures
 
 ROOT = Path(__file__).parent.parent

@@ -8,16 +8,16 @@ from typing import Any
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
-from jaxcalc.engine import bodies, equations
-from jaxcalc.engine.directions import REFUSALS
-from jaxcalc.engine.interpret import identity, walk
-from jaxcalc.engine.linearity import NotLinearError
-from jaxcalc.engine.one_way import REVERSE_ONLY
-from jaxcalc.engine.program import flatten
-from jaxcalc.engine.registry import Context
-from jaxcalc.engine.source import source_line
-from jaxcalc.engine.varying import shape_of
-from jaxcalc.formats.entries import TooDenseError
+from jaxcalc.engine.custom_vjp.forward_mode import REVERSE_ONLY
+from jaxcalc.engine.jaxprs import bodies, equations
+from jaxcalc.engine.jaxprs.directions import REFUSALS
+from jaxcalc.engine.jaxprs.source import source_line
+from jaxcalc.engine.jaxprs.varying import shape_of
+from jaxcalc.engine.rules.registry import Context
+from jaxcalc.engine.tangents.entries import TooDenseError
+from jaxcalc.engine.walk.interpret import identity, walk
+from jaxcalc.engine.walk.linearity import NotLinearError
+from jaxcalc.engine.walk.program import flatten
 
 
 def not_linear(jaxpr: Jaxpr) -> list[str]:

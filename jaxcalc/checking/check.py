@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcalc.arguments import (
+from jaxcalc.call.arguments import (
     Argnames,
     Argnums,
     Chosen,
@@ -21,6 +21,10 @@ from jaxcalc.arguments import (
     require_callable,
     require_differentiable,
 )
+from jaxcalc.call.concretization import require_values
+from jaxcalc.call.drop_in import require_booleans
+from jaxcalc.call.flatten import FlatMap, require_differentiable_output
+from jaxcalc.call.front_door import examination
 from jaxcalc.checking.every_argument import choose_every
 from jaxcalc.checking.examination import Examination, Settings
 from jaxcalc.checking.holomorphic import cauchy_riemann
@@ -28,10 +32,6 @@ from jaxcalc.checking.pointer import choice, pointer
 from jaxcalc.checking.reals import RealMap
 from jaxcalc.checking.report import CheckReport
 from jaxcalc.checking.second import gradient_map, symmetry
-from jaxcalc.concrete import require_values
-from jaxcalc.drop_in import require_booleans
-from jaxcalc.flat import FlatMap, require_differentiable_output
-from jaxcalc.front_door import examination
 from jaxcalc.kinds import kind_of
 
 _API = "jaxcalc.check"

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr
 
-from jaxcalc.arguments import (
+from jaxcalc.call.arguments import (
     Argnames,
     Argnums,
     Chosen,
@@ -20,6 +20,10 @@ from jaxcalc.arguments import (
     require_callable,
     require_differentiable,
 )
+from jaxcalc.call.concretization import UNTRACEABLE, require_values
+from jaxcalc.call.drop_in import require_booleans
+from jaxcalc.call.flatten import FlatMap
+from jaxcalc.call.front_door import examination
 from jaxcalc.checking.doctor.casts import cast_findings
 from jaxcalc.checking.doctor.derivatives import derivative_findings
 from jaxcalc.checking.doctor.forward import Forward
@@ -35,11 +39,7 @@ from jaxcalc.checking.doctor.tape import Tape
 from jaxcalc.checking.doctor.values import value_findings
 from jaxcalc.checking.every_argument import choose_every
 from jaxcalc.checking.findings import Diagnosis, Finding, in_order
-from jaxcalc.concrete import UNTRACEABLE, require_values
-from jaxcalc.drop_in import require_booleans
-from jaxcalc.engine.source import NOWHERE, raised_at
-from jaxcalc.flat import FlatMap
-from jaxcalc.front_door import examination
+from jaxcalc.engine.jaxprs.source import NOWHERE, raised_at
 
 _API = "jaxcalc.diagnose"
 

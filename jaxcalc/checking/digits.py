@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax.extend.core import Jaxpr, JaxprEqn, Var
 
-from jaxcalc.engine import equations
+from jaxcalc.engine.jaxprs import equations
 
 MOST = 112  # bits: no dtype has a longer mantissa
 

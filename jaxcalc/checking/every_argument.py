@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from jaxcalc.arguments import (
+from jaxcalc.call.arguments import (
     Argnames,
     Argnums,
     Chosen,
@@ -17,7 +17,7 @@ from jaxcalc.arguments import (
     is_array,
     is_inexact,
 )
-from jaxcalc.concrete import PERHAPS_UNTRACEABLE
+from jaxcalc.call.concretization import PERHAPS_UNTRACEABLE
 
 Place = int | str
 

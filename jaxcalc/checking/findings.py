@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any, Literal
 
-from jaxcalc.engine.source import Place
-from jaxcalc.formats.tables import Table, as_html
+from jaxcalc.display.tables import Table, as_html
+from jaxcalc.engine.jaxprs.source import Place
 
 Severity = Literal["error", "warning", "note"]
 Kind = Literal["value", "derivative", "zero gradient", "kink", "scale", "precision", "limit"]

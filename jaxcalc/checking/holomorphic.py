@@ -5,12 +5,12 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcalc.call.flatten import FlatMap
 from jaxcalc.checking.directions import signs
 from jaxcalc.checking.examination import Examination
 from jaxcalc.checking.narrowing import Entry
 from jaxcalc.checking.products import Pairs
 from jaxcalc.checking.reals import Place
-from jaxcalc.flat import FlatMap
 
 _RANDOM = 2
 _FEW = 32

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jaxcalc.arguments import Argnames, Argnums, positional_names
+from jaxcalc.call.arguments import Argnames, Argnums, positional_names
 
 
 def choice(

@@ -20,17 +20,18 @@ import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
-from jaxcalc.arguments import Chosen
+from jaxcalc.call.arguments import Chosen
+from jaxcalc.call.concretization import PERHAPS_UNTRACEABLE, UNTRACEABLE
+from jaxcalc.call.flatten import FlatMap
+from jaxcalc.call.options import Direction
 from jaxcalc.checking.digits import MOST, mantissa_bits
 from jaxcalc.checking.samplers import is_drawn
-from jaxcalc.concrete import PERHAPS_UNTRACEABLE, UNTRACEABLE
-from jaxcalc.engine.directions import REFUSALS, Direction, directions_allowed
-from jaxcalc.engine.failures import Failures
-from jaxcalc.engine.linearity import calls_rules
-from jaxcalc.engine.one_way import NoForwardModeError, with_forward_mode
-from jaxcalc.engine.registry import Context, revision
-from jaxcalc.engine.signatures import IncomparableError, signature
-from jaxcalc.flat import FlatMap
+from jaxcalc.engine.custom_vjp.forward_mode import NoForwardModeError, with_forward_mode
+from jaxcalc.engine.jaxprs.directions import REFUSALS, directions_allowed
+from jaxcalc.engine.jaxprs.signatures import IncomparableError, signature
+from jaxcalc.engine.rules.registry import Context, revision
+from jaxcalc.engine.walk.linearity import calls_rules
+from jaxcalc.methods.failures import Failures
 from jaxcalc.numerical.columns import Slope
 from jaxcalc.numerical.directional import Lines, slopes, slopes_of
 from jaxcalc.numerical.sampling import Samples

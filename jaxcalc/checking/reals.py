@@ -13,12 +13,12 @@ import numpy as np
 from jax import lax
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from jaxcalc.arguments import is_inexact
+from jaxcalc.call.arguments import is_inexact
+from jaxcalc.call.flatten import FlatMap
+from jaxcalc.call.options import Direction
 from jaxcalc.checking.backward_rules import not_linear
 from jaxcalc.checking.programs import Compiled, Entries, Products, Rays, products_of, table
-from jaxcalc.engine.directions import Direction
-from jaxcalc.engine.failures import Failures
-from jaxcalc.flat import FlatMap
+from jaxcalc.methods.failures import Failures
 from jaxcalc.transforms import jacobian
 
 Leaves = list[Any]

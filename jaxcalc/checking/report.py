@@ -8,7 +8,7 @@ from html import escape
 from math import isfinite
 from typing import Any, Literal
 
-from jaxcalc.formats.tables import Table, as_html, as_text
+from jaxcalc.display.tables import Table, as_html, as_text
 
 FindingKind = Literal[
     "wrong derivative",

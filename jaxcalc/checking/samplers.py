@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from jax.extend.core import Jaxpr, Var
 
-from jaxcalc.engine import equations
+from jaxcalc.engine.jaxprs import equations
 
 _DRAWS = frozenset({"random_gamma", "random_gamma_grad"})
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 import jaxcalc
-from jaxcalc.planning.memory import in_bytes
+from jaxcalc.call.memory import in_bytes
 
 _DESCRIPTION = """\
 Exact derivatives of JAX functions. Without a command: a tour of all concepts, from a difference

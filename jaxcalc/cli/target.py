@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxcalc.arguments import positional_names
+from jaxcalc.call.arguments import positional_names
 from jaxcalc.cli.errors import UsageError, users_mistakes
 from jaxcalc.cli.expression import function_of
 from jaxcalc.cli.values import read_values

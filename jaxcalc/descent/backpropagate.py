@@ -9,15 +9,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxcalc.arguments import dtype_of, function_name, require_callable
+from jaxcalc.call.arguments import dtype_of, function_name, require_callable
+from jaxcalc.call.drop_in import require_booleans
+from jaxcalc.call.flatten import split_aux
+from jaxcalc.call.front_door import transformation
+from jaxcalc.call.options import Direction
 from jaxcalc.descent.leaves import require_arrays, require_parameters
-from jaxcalc.drop_in import require_booleans
-from jaxcalc.engine.directions import Direction
-from jaxcalc.engine.failures import Failures
-from jaxcalc.engine.refusals import reverse_mode_explained
-from jaxcalc.flat import split_aux
-from jaxcalc.front_door import transformation
+from jaxcalc.engine.jaxprs.refusals import reverse_mode_explained
 from jaxcalc.kinds import is_scalar, kind_of
+from jaxcalc.methods.failures import Failures
 
 _BOTH: tuple[Direction, ...] = ("reverse", "forward")
 _MISSING: Any = object()

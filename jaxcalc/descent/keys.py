@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxcalc.call.notes import note
 from jaxcalc.descent.leaves import named_leaves
-from jaxcalc.engine.source import user_line
-from jaxcalc.notes import note
+from jaxcalc.engine.jaxprs.source import user_line
 
 _RAW = ((2,), (4,))  # shapes of the raw keys of JAX's generators
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from jaxcalc.arguments import as_float_instead, dtype_of, is_array, is_inexact
+from jaxcalc.call.arguments import as_float_instead, dtype_of, is_array, is_inexact
 
 
 def named_leaves(name: str, tree: Any) -> list[tuple[str, Any]]:

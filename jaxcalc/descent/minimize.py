@@ -11,16 +11,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxcalc.arguments import require_callable
-from jaxcalc.bar import Bar
+from jaxcalc.call.arguments import require_callable
+from jaxcalc.call.drop_in import require_booleans
+from jaxcalc.call.front_door import options
 from jaxcalc.descent.batches import Batches, Source, source_of
 from jaxcalc.descent.keys import hint_of_raw_keys
 from jaxcalc.descent.leaves import require_arrays, require_parameters
 from jaxcalc.descent.minimum import History, Minimum, Progress
 from jaxcalc.descent.optimizers import as_optimizer
 from jaxcalc.descent.programs import Program, program_of
-from jaxcalc.drop_in import require_booleans
-from jaxcalc.front_door import options
+from jaxcalc.display.progress import Bar
 
 _API = "jaxcalc.descent.minimize"
 _FIRST = 16  # evaluations in the first chunks, while their speed is unknown

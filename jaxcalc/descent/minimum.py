@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxcalc.formats.sides import Side
-from jaxcalc.formats.tables import Table, as_html
+from jaxcalc.display.tables import Table, as_html
+from jaxcalc.space import Side
 
 
 class History(NamedTuple):

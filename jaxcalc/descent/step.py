@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxcalc.arguments import require_callable
+from jaxcalc.call.arguments import require_callable
+from jaxcalc.call.drop_in import require_booleans
+from jaxcalc.call.front_door import options
 from jaxcalc.descent.backpropagate import value_and_ascent
 from jaxcalc.descent.leaves import require_parameters
 from jaxcalc.descent.optimizers import as_optimizer, changed, initial_state
-from jaxcalc.drop_in import require_booleans
-from jaxcalc.front_door import options
 
 
 class State(NamedTuple):

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxcalc.arguments import dtype_of
+from jaxcalc.call.arguments import dtype_of
+from jaxcalc.call.front_door import options
 from jaxcalc.descent.leaves import require_gradients, require_parameters
-from jaxcalc.front_door import options
 
 
 @options

@@ -8,17 +8,17 @@ import importlib as _importlib
 import typing as _typing
 
 if _typing.TYPE_CHECKING:
-    from jaxcalc.engine.primitives import coverage
-    from jaxcalc.engine.registry import register_rule
-    from jaxcalc.formats.lanes import Group, Lanes
+    from jaxcalc.engine.rules.coverage import coverage
+    from jaxcalc.engine.rules.registry import register_rule
+    from jaxcalc.engine.tangents.lanes import Group, Lanes
 
 __all__ = ["Group", "Lanes", "coverage", "register_rule"]
 
 _HOME = {
-    "Group": "jaxcalc.formats.lanes",
-    "Lanes": "jaxcalc.formats.lanes",
-    "coverage": "jaxcalc.engine.primitives",
-    "register_rule": "jaxcalc.engine.registry",
+    "Group": "jaxcalc.engine.tangents.lanes",
+    "Lanes": "jaxcalc.engine.tangents.lanes",
+    "coverage": "jaxcalc.engine.rules.coverage",
+    "register_rule": "jaxcalc.engine.rules.registry",
 }
 
 

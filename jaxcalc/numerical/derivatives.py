@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxcalc.arguments import (
+from jaxcalc.call.arguments import (
     Argnames,
     Argnums,
     Chosen,
@@ -23,8 +23,8 @@ from jaxcalc.arguments import (
     require_callable,
     require_differentiable,
 )
-from jaxcalc.flat import FlatMap
-from jaxcalc.front_door import transformation
+from jaxcalc.call.flatten import FlatMap
+from jaxcalc.call.front_door import transformation
 from jaxcalc.kinds import is_scalar, kind_of
 from jaxcalc.numerical.estimate import Estimate, by_leaf, halves, pack, row
 from jaxcalc.numerical.quotients import first_order, second_order

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcalc.arguments import choose, dtype_of, require_callable, require_differentiable
-from jaxcalc.concrete import at_each
-from jaxcalc.formats.tables import Table, as_html
-from jaxcalc.front_door import options
+from jaxcalc.call.arguments import choose, dtype_of, require_callable, require_differentiable
+from jaxcalc.call.concretization import at_each
+from jaxcalc.call.front_door import options
+from jaxcalc.display.tables import Table, as_html
 from jaxcalc.transforms import derivative as exact_derivative
 
 _API = "jaxcalc.numerical.difference_quotients"

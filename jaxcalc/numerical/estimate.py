@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from jaxcalc.formats.tables import Table, as_html
+from jaxcalc.display.tables import Table, as_html
 from jaxcalc.numerical.sampling import Part, Samples
 
 

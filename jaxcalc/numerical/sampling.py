@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxcalc.arguments import dtype_of
-from jaxcalc.concrete import PERHAPS_UNTRACEABLE
-from jaxcalc.flat import FlatMap, require_differentiable_output
+from jaxcalc.call.arguments import dtype_of
+from jaxcalc.call.concretization import PERHAPS_UNTRACEABLE
+from jaxcalc.call.flatten import FlatMap, require_differentiable_output
 from jaxcalc.numerical.columns import Column, Kernel, Row, limits_of_samples
 
 _WORKSPACE = 2**26  # bytes of sampled inputs and outputs that are held at a time

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import jax.numpy as jnp
 from jax import lax
 
-from jaxcalc.arguments import dtype_of
+from jaxcalc.call.arguments import dtype_of
 
 Order = Literal[1, 2]
 

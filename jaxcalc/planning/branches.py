@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from jax.extend.core import Jaxpr, JaxprEqn
 
-from jaxcalc.engine import equations
-from jaxcalc.engine.source import is_own, source_line
-from jaxcalc.planning.explanation import Branch
-from jaxcalc.planning.liveness import peak_bytes
+from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.jaxprs.liveness import peak_bytes
+from jaxcalc.engine.jaxprs.source import is_own, source_line
+from jaxcalc.planning.findings import Branch
 
 
 def branches(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from jaxcalc.formats.layout import Layout
-from jaxcalc.formats.parts import leaf_of
-from jaxcalc.formats.pattern import SparsityPattern
-from jaxcalc.planning.explanation import Block
+from jaxcalc.planning.findings import Block
+from jaxcalc.results.layout import Layout
+from jaxcalc.results.leaves import leaf_of
+from jaxcalc.results.pattern import SparsityPattern
 
 
 def blocks_of(layout: Layout) -> list[Block]:

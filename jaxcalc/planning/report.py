@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from jaxcalc.formats import render
-from jaxcalc.formats.tables import Table
-from jaxcalc.formats.tables import as_html as in_html
-from jaxcalc.formats.tables import as_text as in_text
-from jaxcalc.planning.memory import in_words
-
-if TYPE_CHECKING:
-    from jaxcalc.planning.explanation import Explanation, Way
+from jaxcalc.call.memory import in_words
+from jaxcalc.display import render
+from jaxcalc.display.tables import Table
+from jaxcalc.display.tables import as_html as in_html
+from jaxcalc.display.tables import as_text as in_text
+from jaxcalc.planning.findings import Findings, Way
 
 _LISTED = 20  # blocks of a pytree that are listed
 _NUMBERS = frozenset(
@@ -21,7 +18,7 @@ _NUMBERS = frozenset(
 )
 
 
-def as_text(found: Explanation) -> str:
+def as_text(found: Findings) -> str:
     """Facts, then tables, in lines of at most about a hundred characters."""
     known = facts(found)
     width = max(len(label) for label, _ in known) + 2
@@ -31,14 +28,14 @@ def as_text(found: Explanation) -> str:
     return in_text(parts)
 
 
-def as_html(found: Explanation) -> str:
+def as_html(found: Findings) -> str:
     """The same facts and tables, with a picture of the pattern."""
     picture = "" if found.pattern is None else render.picture(found.pattern)
     shown = "".join(map(in_html, tables(found)))
     return f"<div>{render.beside(in_html(Table('', (), facts(found))), picture)}{shown}</div>"
 
 
-def facts(found: Explanation) -> list[tuple[str, str]]:
+def facts(found: Findings) -> list[tuple[str, str]]:
     """What is said in a line each, with a label."""
     known = [(found.term, found.map)]
     if found.pattern is not None:
@@ -63,7 +60,7 @@ def facts(found: Explanation) -> list[tuple[str, str]]:
     return known
 
 
-def tables(found: Explanation) -> list[Table]:
+def tables(found: Findings) -> list[Table]:
     """The ways, and what there is of parts, blocks, steps and branches."""
     shown = [
         Table(
@@ -130,7 +127,7 @@ def _way_row(way: Way) -> list[str]:
     ]
 
 
-def _block_rows(found: Explanation) -> list[list[str]]:
+def _block_rows(found: Findings) -> list[list[str]]:
     rows = [
         [
             block.output or "(output)",
@@ -146,7 +143,7 @@ def _block_rows(found: Explanation) -> list[list[str]]:
     return rows
 
 
-def _memory(found: Explanation) -> str:
+def _memory(found: Findings) -> str:
     """What the compiled program allocates, beside what was estimated."""
     m, estimated = found.measured, found.chosen.workspace
     if m is None or m.workspace is None or m.output is None:

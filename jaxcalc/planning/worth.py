@@ -7,8 +7,8 @@ from typing import Any
 
 from jax.extend.core import Jaxpr
 
-from jaxcalc.engine import cost, equations
-from jaxcalc.planning.bottleneck import size_of
+from jaxcalc.engine.jaxprs import cost, equations
+from jaxcalc.methods.bottleneck import size_of
 
 _FOLLOWED = 1000  # equations of a loop, all steps together, up to which its steps are looked at
 _FIRST_ORDER = 2  # evaluations of f that one product with a vector takes

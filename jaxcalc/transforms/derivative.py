@@ -11,8 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcalc import taylor
-from jaxcalc.arguments import (
+from jaxcalc.call.arguments import (
     Argnames,
     Argnums,
     Chosen,
@@ -24,11 +23,12 @@ from jaxcalc.arguments import (
     require_callable,
     require_differentiable,
 )
-from jaxcalc.concrete import PERHAPS_UNTRACEABLE
-from jaxcalc.drop_in import require_booleans
-from jaxcalc.flat import require_differentiable_output, split_aux
-from jaxcalc.front_door import transformation
+from jaxcalc.call.concretization import PERHAPS_UNTRACEABLE
+from jaxcalc.call.drop_in import require_booleans
+from jaxcalc.call.flatten import require_differentiable_output, split_aux
+from jaxcalc.call.front_door import transformation
 from jaxcalc.kinds import kind_of
+from jaxcalc.methods import taylor
 
 
 @transformation()

@@ -11,21 +11,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxcalc.arguments import Argnames, Argnums, function_name, require_callable
-from jaxcalc.concrete import UNTRACEABLE
-from jaxcalc.engine import cost
-from jaxcalc.formats.layout import Layout
-from jaxcalc.front_door import examination
+from jaxcalc.call.arguments import Argnames, Argnums, function_name, require_callable
+from jaxcalc.call.concretization import UNTRACEABLE
+from jaxcalc.call.front_door import examination
+from jaxcalc.call.memory import limit_in_bytes
+from jaxcalc.call.options import Format, Mode, Options
+from jaxcalc.call.request import Request
+from jaxcalc.engine.jaxprs import cost
 from jaxcalc.kinds import Kind, kind_of
-from jaxcalc.planning.explanation import Explanation, Measured
+from jaxcalc.planning.candidates import survey
+from jaxcalc.planning.choose import Prepared, prepare
+from jaxcalc.planning.explanation import Explanation
+from jaxcalc.planning.findings import Measured
 from jaxcalc.planning.leaf_blocks import blocks_of
-from jaxcalc.planning.memory import limit_in_bytes
+from jaxcalc.results.layout import Layout
 from jaxcalc.transforms.hessian import hessian
 from jaxcalc.transforms.jacobian import jacobian
-from jaxcalc.transforms.options import Format, Mode, Options
-from jaxcalc.transforms.prepare import Prepared, prepare
-from jaxcalc.transforms.request import Request
-from jaxcalc.transforms.ways import survey
 
 _RUNS = 7
 

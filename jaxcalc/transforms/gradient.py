@@ -9,23 +9,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxcalc.arguments import (
-    Argnames,
-    Argnums,
-    Chosen,
-    dtype_of,
-    function_name,
-    require_callable,
-)
-from jaxcalc.drop_in import drop_in
-from jaxcalc.engine.refusals import reverse_mode_explained
-from jaxcalc.flat import split_aux
-from jaxcalc.front_door import transformation
+from jaxcalc.call.arguments import Argnames, Argnums, Chosen, dtype_of, function_name, require_callable
+from jaxcalc.call.drop_in import drop_in
+from jaxcalc.call.flatten import split_aux
+from jaxcalc.call.front_door import transformation
+from jaxcalc.call.options import Options
+from jaxcalc.call.request import Request
+from jaxcalc.engine.jaxprs.refusals import reverse_mode_explained
 from jaxcalc.kinds import is_scalar, not_scalar
-from jaxcalc.transforms.direct import Direct
-from jaxcalc.transforms.options import Options
-from jaxcalc.transforms.request import Request
-from jaxcalc.transforms.structured import Result
+from jaxcalc.planning.sparse import Result
+from jaxcalc.transforms.eager import Direct
 
 
 @drop_in

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from jaxcalc.arguments import Argnames, Argnums, require_callable
-from jaxcalc.drop_in import drop_in
-from jaxcalc.engine.failures import Failures
-from jaxcalc.front_door import transformation
+from jaxcalc.call.arguments import Argnames, Argnums, require_callable
+from jaxcalc.call.drop_in import drop_in
+from jaxcalc.call.front_door import transformation
+from jaxcalc.call.memory import limit_in_bytes
+from jaxcalc.call.options import Format, Mode, Options
+from jaxcalc.call.request import Request
 from jaxcalc.kinds import is_scalar, not_scalar
-from jaxcalc.planning.memory import limit_in_bytes
-from jaxcalc.transforms.dense import dense_hessian
-from jaxcalc.transforms.direct import Direct
-from jaxcalc.transforms.options import Format, Mode, Options
-from jaxcalc.transforms.request import Request
-from jaxcalc.transforms.structured import Result, in_other_formats, structured_hessian, traced_dense
+from jaxcalc.methods.dense import dense_hessian
+from jaxcalc.methods.failures import Failures
+from jaxcalc.planning.sparse import Result, in_other_formats, structured_hessian, traced_dense
+from jaxcalc.transforms.eager import Direct
 
 
 @drop_in

@@ -6,18 +6,18 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from jaxcalc.arguments import Argnames, Argnums, require_callable
-from jaxcalc.drop_in import drop_in, require_booleans
-from jaxcalc.engine.failures import Failures
-from jaxcalc.front_door import transformation
-from jaxcalc.planning.memory import limit_in_bytes
-from jaxcalc.transforms.dense import dense_jacobian
-from jaxcalc.transforms.diagonal import evaluate_diagonal, require_alone
-from jaxcalc.transforms.direct import Direct
-from jaxcalc.transforms.options import Format, Mode, Options
-from jaxcalc.transforms.parts import Indices, evaluate_part
-from jaxcalc.transforms.request import Request
-from jaxcalc.transforms.structured import Result, in_other_formats, structured_jacobian, traced_dense
+from jaxcalc.call.arguments import Argnames, Argnums, require_callable
+from jaxcalc.call.drop_in import drop_in, require_booleans
+from jaxcalc.call.front_door import transformation
+from jaxcalc.call.memory import limit_in_bytes
+from jaxcalc.call.options import Format, Mode, Options
+from jaxcalc.call.request import Request
+from jaxcalc.methods.dense import dense_jacobian
+from jaxcalc.methods.failures import Failures
+from jaxcalc.planning.diagonal import evaluate_diagonal, require_alone
+from jaxcalc.planning.sparse import Result, in_other_formats, structured_jacobian, traced_dense
+from jaxcalc.planning.submatrix import Indices, evaluate_part
+from jaxcalc.transforms.eager import Direct
 
 
 @drop_in

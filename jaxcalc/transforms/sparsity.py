@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jaxcalc.arguments import Argnames, Argnums, require_callable
-from jaxcalc.formats.pattern import SparsityPattern
-from jaxcalc.front_door import examination
-from jaxcalc.transforms.options import Options
-from jaxcalc.transforms.prepare import prepare
-from jaxcalc.transforms.request import Request
+from jaxcalc.call.arguments import Argnames, Argnums, require_callable
+from jaxcalc.call.front_door import examination
+from jaxcalc.call.options import Options
+from jaxcalc.call.request import Request
+from jaxcalc.planning.choose import prepare
+from jaxcalc.results.pattern import SparsityPattern
 
 
 @examination

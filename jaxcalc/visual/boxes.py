@@ -11,9 +11,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from jaxcalc.arguments import Argnames, Argnums, function_name
-from jaxcalc.formats.axes import axes_for
-from jaxcalc.front_door import examination
+from jaxcalc.call.arguments import Argnames, Argnums, function_name
+from jaxcalc.call.front_door import examination
+from jaxcalc.display.axes import axes_for
 from jaxcalc.kinds import brackets, chosen_and_output, kind_of, typed_leaf
 from jaxcalc.visual.style import BLUE, CLEAR, INK, ORANGE, PAPER
 

@@ -8,9 +8,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcalc.arguments import dtype_of
-from jaxcalc.formats.axes import axes_for
-from jaxcalc.front_door import options
+from jaxcalc.call.arguments import dtype_of
+from jaxcalc.call.front_door import options
+from jaxcalc.display.axes import axes_for
 from jaxcalc.visual.functions import label_of, names_of, require_slopes
 from jaxcalc.visual.secant_lines import of_one_number
 from jaxcalc.visual.style import BLUE, GRAY, INK, ORANGE, halo

@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxcalc.formats.axes import axes_for
-from jaxcalc.front_door import options
+from jaxcalc.call.front_door import options
+from jaxcalc.display.axes import axes_for
 from jaxcalc.visual.contours import GRID, draw_contours, same_scale
 from jaxcalc.visual.functions import label_of, names_of, require_limits, require_two_numbers, values
 from jaxcalc.visual.style import BLUE

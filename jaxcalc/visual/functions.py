@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcalc.arguments import dtype_of, function_name, positional_names, require_callable
-from jaxcalc.concrete import at_each
+from jaxcalc.call.arguments import dtype_of, function_name, positional_names, require_callable
+from jaxcalc.call.concretization import at_each
 
 
 def require_two_numbers(api: str, f: Callable[..., Any], point: tuple[float, float]) -> None:

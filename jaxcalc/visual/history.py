@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxcalc.call.front_door import options
 from jaxcalc.descent.minimum import Minimum
-from jaxcalc.formats.axes import axes_for
-from jaxcalc.front_door import options
+from jaxcalc.display.axes import axes_for
 from jaxcalc.visual.style import line_style
 
 _MARKERS = 12  # of a line

@@ -11,10 +11,10 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from jaxcalc.arguments import positional_names, require_callable
+from jaxcalc.call.arguments import positional_names, require_callable
+from jaxcalc.call.front_door import options
 from jaxcalc.descent.leaves import require_parameters
-from jaxcalc.formats.axes import axes_for
-from jaxcalc.front_door import options
+from jaxcalc.display.axes import axes_for
 from jaxcalc.visual.contours import GRID, draw_contours, same_scale
 from jaxcalc.visual.functions import require_limits, require_number, values
 from jaxcalc.visual.style import INK, PAPER, line_style

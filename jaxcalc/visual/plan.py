@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxcalc.formats.axes import axes_for
-from jaxcalc.formats.render import size_in_words
-from jaxcalc.front_door import options
+from jaxcalc.call.front_door import options
+from jaxcalc.display.axes import axes_for
+from jaxcalc.display.render import size_in_words
 from jaxcalc.planning.explanation import Explanation
 from jaxcalc.visual.plan_flow import PITCH, draw_flow, stations
 from jaxcalc.visual.plan_ways import boxes, draw_boxes, height_of

@@ -8,7 +8,8 @@ from itertools import pairwise
 from math import log10
 from typing import Any, NamedTuple
 
-from jaxcalc.planning.explanation import Explanation, Line
+from jaxcalc.planning.explanation import Explanation
+from jaxcalc.planning.findings import Line
 from jaxcalc.planning.report import operations_in_words, place_in_words
 from jaxcalc.visual.style import CLEAR, GRAY, INK, ORANGE, PAPER
 

@@ -6,8 +6,9 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from jaxcalc.planning.explanation import Explanation, Way
-from jaxcalc.planning.memory import in_words
+from jaxcalc.call.memory import in_words
+from jaxcalc.planning.explanation import Explanation
+from jaxcalc.planning.findings import Way
 from jaxcalc.planning.report import products_in_words, time_in_words
 from jaxcalc.visual.style import BLUE, CLEAR, GRAY, INK, ORANGE, PAPER
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxcalc.formats.matrix import Jacobian
-from jaxcalc.formats.pattern import SparsityPattern
-from jaxcalc.formats.spy import draw
-from jaxcalc.front_door import options
+from jaxcalc.call.front_door import options
+from jaxcalc.display.spy import draw
+from jaxcalc.results.jacobian import Jacobian
+from jaxcalc.results.pattern import SparsityPattern
 
 
 @options

@@ -10,7 +10,7 @@ import jaxcalc
 from jaxcalc.cli.parser import make_parser
 from tests.docs.pages import DOCS
 
-CLASSES = ["jaxcalc.formats.structure.Structure"]  # what attributes of results are
+CLASSES = ["jaxcalc.engine.patterns.structure.Structure"]  # what attributes of results are
 MODULES = ["jaxcalc", "jaxcalc.checking", "jaxcalc.descent", "jaxcalc.engine", "jaxcalc.numerical"]
 
 

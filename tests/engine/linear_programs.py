@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Jaxpr, JaxprEqn, Literal
 
-from jaxcalc.engine import equations
-from jaxcalc.engine.program import Slot, outputs_depend
-from jaxcalc.engine.trace import Way, linearize
+from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.linearize.trace import Way, linearize
+from jaxcalc.engine.walk.program import Slot, outputs_depend
 
 
 def linear_program(f: Callable[..., Any], args: Sequence[Any], way: Way) -> Any:

@@ -10,7 +10,7 @@ from jax import lax
 from jax.extend.core import jaxpr_as_fun
 from jax.sharding import PartitionSpec
 
-from jaxcalc.engine import bodies, equations
+from jaxcalc.engine.jaxprs import bodies, equations
 
 X = jnp.array([0.5, 1.5])
 MESH = jax.make_mesh((1,), ("i",), axis_types=(jax.sharding.AxisType.Auto,))

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcalc.engine.captured import Probe
+from jaxcalc.cache.guards import Probe
 
 W = jnp.ones(3)
 LIMIT = 2.0

@@ -6,8 +6,8 @@ import numpy as np
 from jax import lax
 
 import jaxcalc
-from jaxcalc.engine.constants import constant_outputs
-from jaxcalc.engine.static import constant
+from jaxcalc.engine.jaxprs.fold import constant
+from jaxcalc.engine.jaxprs.fold_loops import constant_outputs
 from tests.dense_reference import Case, check
 
 X = np.arange(1.0, 5.0, dtype=np.float32)

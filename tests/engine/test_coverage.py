@@ -18,8 +18,8 @@ from linear_programs import linear_program, primitives, seeing_a_tangent
 
 import jaxcalc
 import jaxcalc.engine
-from jaxcalc.engine import registry
-from jaxcalc.engine.primitives import MEANINGS
+from jaxcalc.engine.rules import registry
+from jaxcalc.engine.rules.coverage import MEANINGS
 
 PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
 
@@ -71,7 +71,7 @@ def installed() -> dict[str, set[str]]:
 
 
 @pytest.fixture(scope="module")
-def table() -> dict[str, jaxcalc.engine.primitives.Row]:
+def table() -> dict[str, jaxcalc.engine.rules.coverage.Row]:
     return {row.primitive: row for row in jaxcalc.engine.coverage()}
 
 
@@ -80,7 +80,7 @@ def missing_and_gone(installed: set[str], table: set[str]) -> str:
     found = []
     if missing:
         found.append(
-            f"JAX {jax.__version__} has primitives that jaxcalc/engine/primitives.py does not list: "
+            f"JAX {jax.__version__} has primitives that engine/rules/coverage.py does not list: "
             f"{', '.join(missing)}. Find out with jax.make_jaxpr whether the derivative of a function "
             "that uses one holds it with a tangent operand. If so, give it a rule in "
             "jaxcalc/engine/rules, or list it as dense; if JAX makes its derivative of others, list it "
@@ -88,7 +88,7 @@ def missing_and_gone(installed: set[str], table: set[str]) -> str:
         )
     if gone:
         found.append(
-            f"jaxcalc/engine/primitives.py lists primitives that JAX {jax.__version__} has not got: "
+            f"engine/rules/coverage.py lists primitives that JAX {jax.__version__} has not got: "
             f"{', '.join(gone)}. Drop them, unless pyproject.toml still allows a JAX that has them: "
             "then list them in NOT_IN_EACH."
         )
@@ -263,7 +263,7 @@ def test_what_is_said_to_be_dense_is_dense_and_exact(name, table):
 def test_the_page_shows_the_table(table):
     shown = PAGE.read_text("utf-8").split("## The table")[1].split("\n\n", 2)[2]
     rows = tuple(table.values())
-    assert shown == jaxcalc.engine.primitives.Coverage(rows).markdown(), (
+    assert shown == jaxcalc.engine.rules.coverage.Coverage(rows).markdown(), (
         "write jaxcalc.engine.coverage().markdown() below the first paragraph of 'The table' in "
         "docs/coverage.md"
     )

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcalc.concrete import PERHAPS_UNTRACEABLE, UNTRACEABLE
-from jaxcalc.engine.dense import cheaper_direction, hessian_blocks, jacobian_blocks
+from jaxcalc.call.concretization import PERHAPS_UNTRACEABLE, UNTRACEABLE
+from jaxcalc.methods.dense_blocks import cheaper_direction, hessian_blocks, jacobian_blocks
 
 A, B = jnp.array([1.0, 2.0]), jnp.float32(3.0)
 

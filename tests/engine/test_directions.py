@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxcalc.engine.directions import directions_allowed, obstacles
+from jaxcalc.engine.jaxprs.directions import directions_allowed, obstacles
 
 X = jnp.array([0.5, 1.5])
 FORWARD, REVERSE, BOTH, NEITHER = {"forward"}, {"reverse"}, {"forward", "reverse"}, set()

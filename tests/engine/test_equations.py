@@ -16,8 +16,8 @@ from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
-from jaxcalc.engine import equations
-from jaxcalc.engine.params import UnknownLayoutError
+from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.jaxprs.params import UnknownLayoutError
 
 ADVICE = (
     "JAX {version} lays out the params of {primitive!r} differently: {error}; they are now {params}. "
@@ -322,7 +322,7 @@ def test_a_changed_layout_is_reported_with_what_to_do():
     renamed = without(eqn, "axes")
     with pytest.raises(
         pytest.fail.Exception,
-        match=r"(?s)'reduce_sum' differently.*jaxcalc/engine/equations.py, `axes`.*pyproject",
+        match=r"(?s)'reduce_sum' differently.*jaxcalc/engine/jaxprs/equations.py, `axes`.*pyproject",
     ):
         require("axes", contract, renamed)
     changed = eqn.replace(params={"axes": (1,)})

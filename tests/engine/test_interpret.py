@@ -12,12 +12,13 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 import jaxcalc
-from jaxcalc.engine import interpret, registry
-from jaxcalc.engine.interpret import TooDenseError, run_primal, walk
-from jaxcalc.engine.program import flatten
-from jaxcalc.engine.registry import Context
+from jaxcalc.engine.rules import registry
 from jaxcalc.engine.rules.reduction import along_axes
-from jaxcalc.formats.lanes import Lanes, seed
+from jaxcalc.engine.rules.registry import Context
+from jaxcalc.engine.tangents.lanes import Lanes, seed
+from jaxcalc.engine.walk import interpret
+from jaxcalc.engine.walk.interpret import TooDenseError, run_primal, walk
+from jaxcalc.engine.walk.program import flatten
 
 # a linear operation that no library knows, and that runs in numpy: each row plus its own mirror image
 mirror_p = Primitive("mirror_for_tests")

@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 import jaxcalc
-from jaxcalc.engine import irregular
+from jaxcalc.engine.walk import entries
 from tests.dense_reference import Case, check, check_hessian, normal
 from tests.jaxpr_sizes import largest_value
 from tests.thinned import thinned
@@ -60,7 +60,7 @@ GRAPHS = {
 def eager(monkeypatch):
     """Leave lanes as soon as there is any waste, so that small cases take the irregular path."""
     for name, value in {"_FEW_LANES": 2, "_WORTH_IT": -1, "_WASTE": 1, "_WASTE_OF_SUMS": 0}.items():
-        monkeypatch.setattr(irregular, name, value)
+        monkeypatch.setattr(entries, name, value)
 
 
 @pytest.mark.parametrize("name", thinned(ARROWS))

@@ -17,10 +17,10 @@ from jax_versions import on_host
 from test_equations import Contract, equation, find, require
 
 import jaxcalc
-from jaxcalc.engine import equations, layouts
-from jaxcalc.engine.layouts import Places
+from jaxcalc.engine.jaxprs import equations, indexing
+from jaxcalc.engine.jaxprs.indexing import Places
 
-READERS = {"equations.py", "layouts.py", "bodies.py"}
+READERS = {"equations.py", "indexing.py", "bodies.py"}
 
 M, T = jnp.ones((2, 3)), jnp.ones((4, 2, 3))
 I = jnp.array([1, 0])
@@ -72,7 +72,7 @@ def on_devices(f):
 
 BCOO = sparse.BCOO.fromdense(jnp.eye(3))
 BCSR = sparse.BCSR.fromdense(jnp.eye(3))
-DOT = layouts.SparseDot((3, 3), ((1,), (0,)))
+DOT = indexing.SparseDot((3, 3), ((1,), (0,)))
 HOST = jax.ShapeDtypeStruct((2, 3), jnp.float32)
 
 
@@ -134,7 +134,7 @@ CONTRACTS = {
             "ragged_dot_general",
             ragged,
             (jnp.ones((4, 5)), jnp.ones((3, 5, 2))),
-            layouts.RaggedDot(((1,), (1,)), ((), ()), 0, (0,)),
+            indexing.RaggedDot(((1,), (1,)), ((), ()), 0, (0,)),
         )
     ],
     "sparse_dot": [
@@ -188,8 +188,8 @@ CONTRACTS = {
 
 def test_select_and_scatter_keeps():
     eqn = equation(CONTRACTS["selects_largest"][0])
-    assert bool(layouts.keeps(eqn, jnp.float32(2), jnp.float32(1)))
-    assert not bool(layouts.keeps(eqn, jnp.float32(1), jnp.float32(2)))
+    assert bool(indexing.keeps(eqn, jnp.float32(2), jnp.float32(1)))
+    assert not bool(indexing.keeps(eqn, jnp.float32(1), jnp.float32(2)))
 
 
 # of primitives that `equations` reads, and that have no contract in `test_equations`
@@ -229,7 +229,7 @@ def test_contract_of_layouts(reader, contract):
     assert eqn is not None, (
         f"JAX {jax.__version__} no longer traces this call to {contract.primitive!r}"
     )
-    require(reader, contract, eqn, layouts)
+    require(reader, contract, eqn, indexing)
 
 
 @pytest.mark.parametrize("contract", LINEAR_MAPS, ids=lambda c: c.primitive)
@@ -240,8 +240,8 @@ def test_contract_of_linear_maps(contract):
 def test_every_reader_of_layouts_has_a_contract():
     readers = {
         name
-        for name, value in vars(layouts).items()
-        if inspect.isfunction(value) and value.__module__ == layouts.__name__ and name[0] != "_"
+        for name, value in vars(indexing).items()
+        if inspect.isfunction(value) and value.__module__ == indexing.__name__ and name[0] != "_"
     }
     assert readers - {"keeps", "with_places"} == set(CONTRACTS), (
         "give each reader a contract in this file"
@@ -252,13 +252,13 @@ def test_every_reader_of_layouts_has_a_contract():
 def test_places_that_are_changed(f):
     # the rows as places of their own, in the first column, in the place of a batch axis
     eqn = equation(Contract("gather" if f is gathered else "scatter-add", f, (T, B), None))
-    without = layouts.with_places(eqn, Places((0, 1), (0, 1), (), (), (1,)))
+    without = indexing.with_places(eqn, Places((0, 1), (0, 1), (), (), (1,)))
     places = np.concatenate([np.arange(4)[:, None], np.asarray(B)], axis=1)
     t = jnp.arange(24.0).reshape(4, 2, 3)
     rest = [] if f is gathered else [jnp.ones((4, 3))]
     (found,) = equations.bind(without, [t, places, *rest])
     np.testing.assert_array_equal(found, f(t, B))
-    assert layouts.places(eqn) == Places((1,), (1,), (0,), (0,), (1,))
+    assert indexing.places(eqn) == Places((1,), (1,), (0,), (0,), (1,))
 
 
 def test_the_layout_of_params_is_read_nowhere_else():
@@ -267,10 +267,10 @@ def test_the_layout_of_params_is_read_nowhere_else():
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr == "params":
                 touching.add(path.name)
-            if isinstance(node, ast.ImportFrom) and node.module == "jaxcalc.engine.params":
+            if isinstance(node, ast.ImportFrom) and node.module == "jaxcalc.engine.jaxprs.params":
                 names = {alias.name for alias in node.names}
                 reading |= {path.name} if names - {"UnknownLayoutError"} else set()
-    assert touching == {"params.py"}, "read params in jaxcalc/engine/equations.py or layouts.py"
+    assert touching == {"params.py"}, "read params in jaxcalc/engine/jaxprs/equations.py or indexing.py"
     assert reading == READERS
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxcalc
-from jaxcalc.engine import static
+from jaxcalc.engine.jaxprs import fold
 
 X = np.array([0.7, 1.3, 2.2])
 
@@ -52,5 +52,5 @@ def test_products_with_a_number(name, x64):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, bool, np.complex64, jnp.bfloat16])
 def test_a_literal_is_read_as_an_array(dtype):
     aval = jax.ShapeDtypeStruct((), dtype)
-    array = static.constant(aval, True).array
+    array = fold.constant(aval, True).array
     assert (array.shape, array.dtype, array.ndim) == ((), dtype, 0)

@@ -9,8 +9,8 @@ from jax import lax
 from test_equations import equation, find, without
 
 import jaxcalc
-from jaxcalc.engine import bodies, equations, layouts, params
-from jaxcalc.engine.params import NEWEST_TESTED, UnknownLayoutError
+from jaxcalc.engine.jaxprs import bodies, equations, indexing, params
+from jaxcalc.engine.jaxprs.params import NEWEST_TESTED, UnknownLayoutError
 
 X = jnp.array([0.5, 1.5, 2.5])
 # these take all params as they are
@@ -27,7 +27,7 @@ READ = [
     for module, table in (
         (equations, test_equations.CONTRACTS),
         (equations, test_equations.SINCE),
-        (layouts, test_layouts.CONTRACTS),
+        (indexing, test_layouts.CONTRACTS),
         (equations, {"linear_map": test_layouts.LINEAR_MAPS}),
         (bodies, {"bodies": test_equations.CONTRACTS["programs"]}),
     )

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxcalc.engine.program import Slot, flatten, jaxpr_depends
-from jaxcalc.engine.static import Static
+from jaxcalc.engine.jaxprs.fold import Static
+from jaxcalc.engine.walk.program import Slot, flatten, jaxpr_depends
 
 
 def program_of(f, x, prune=True):

@@ -12,8 +12,9 @@ from jax.interpreters import ad, batching, mlir
 
 import jaxcalc
 import jaxcalc.engine
-from jaxcalc.engine import Group, Lanes, register_rule, registry
-from jaxcalc.engine.mixing import MixedAxesError
+from jaxcalc.engine import Group, Lanes, register_rule
+from jaxcalc.engine.rules import registry
+from jaxcalc.engine.rules.lane_by_lane import MixedAxesError
 
 PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
 RNG = np.random.default_rng(0)

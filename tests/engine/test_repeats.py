@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxcalc
-from jaxcalc.engine.repeats import repeated_time
+from jaxcalc.engine.jaxprs.repeats import repeated_time
 
 SINE, TANH = 12.0, 3.0  # nanoseconds that the model gives them
 N = 1000

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxcalc.engine.rewrite import Rewriting
+from jaxcalc.engine.jaxprs.rewrite import Rewriting
 
 X = jnp.array([0.5, 1.5])
 PROGRAMS = {

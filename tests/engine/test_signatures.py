@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxcalc.engine.signatures import IncomparableError, signature, signature_of
+from jaxcalc.engine.jaxprs.signatures import IncomparableError, signature, signature_of
 
 X = jnp.arange(1.0, 5.0)
 W = jnp.ones((4, 4))

@@ -13,8 +13,8 @@ import pytest
 from jax.extend.core import ClosedJaxpr, JaxprEqn
 
 import jaxcalc
-from jaxcalc.engine import bodies, equations, source
-from jaxcalc.engine.source import Place, raised_at, source_place
+from jaxcalc.engine.jaxprs import bodies, equations, source
+from jaxcalc.engine.jaxprs.source import Place, raised_at, source_place
 
 _CODE = """\
 import jax.numpy as jnp

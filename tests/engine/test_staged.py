@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcalc.engine.staged import Staged
+from jaxcalc.engine.jaxprs.staged import Staged
 
 
 def test_constants_are_kept_once_and_numbers_are_compiled_in():

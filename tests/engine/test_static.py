@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from jax import lax
 
 import jaxcalc
-from jaxcalc.engine import program, static
-from jaxcalc.engine.program import Program
+from jaxcalc.engine.jaxprs import fold
+from jaxcalc.engine.walk import program
+from jaxcalc.engine.walk.program import Program
 
 BINARY = [lax.add, lax.sub, lax.mul, lax.div, lax.rem, lax.max, lax.min]
 COMPARISONS = [lax.eq, lax.ne, lax.lt, lax.le, lax.gt, lax.ge]
@@ -20,7 +21,7 @@ BITS = [lax.bitwise_and, lax.bitwise_or, lax.bitwise_xor]
 def folded(f, *arrays):
     """The outputs of f, equation by equation, through `static.outputs`."""
     closed = jax.make_jaxpr(f)(*arrays)
-    known = [static.constant(v.aval, a) for v, a in zip(closed.jaxpr.invars, arrays, strict=True)]
+    known = [fold.constant(v.aval, a) for v, a in zip(closed.jaxpr.invars, arrays, strict=True)]
     nothing = Program([], [])
     outputs = program._inline(nothing, closed, known)
     assert not nothing.primal
@@ -112,15 +113,15 @@ def test_nothing_is_evaluated_before_it_is_read():
     def fail():
         raise AssertionError("evaluated")
 
-    inputs = [static.Static(v.aval, fail) for v in eqn.invars]
-    (output,) = static.outputs(eqn, inputs)
+    inputs = [fold.Static(v.aval, fail) for v in eqn.invars]
+    (output,) = fold.outputs(eqn, inputs)
     with pytest.raises(AssertionError, match="evaluated"):
         output.array  # noqa: B018
 
 
 def test_an_output_is_evaluated_once():
     calls = []
-    value = static.Static(None, lambda: calls.append(1) or A)
+    value = fold.Static(None, lambda: calls.append(1) or A)
     assert value.array is value.array
     assert calls == [1]
 
@@ -128,7 +129,7 @@ def test_an_output_is_evaluated_once():
 def test_one_repeated_number_stays_a_view_of_it():
     (found,) = folded(lambda a: (lax.broadcast(a, (50, 60)) * 2 + 1).T, np.float32(3))
     assert found.shape == (60, 50)
-    assert static.is_repeated(found)
+    assert fold.is_repeated(found)
     assert found[0, 0] == 7
 
 

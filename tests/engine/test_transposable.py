@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxcalc.engine.segments import transposed
-from jaxcalc.engine.transposable import obstacle, transposes_scans
+from jaxcalc.engine.custom_vjp.materialized import transposed
+from jaxcalc.engine.jaxprs.transposable import obstacle, transposes_scans
 
 X = jnp.array([0.5, 1.5, -2.0])
 M = jnp.arange(9.0).reshape(3, 3)

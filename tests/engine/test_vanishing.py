@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxcalc
-from jaxcalc.engine.vanishing import is_finite_in_reverse_alone
+from jaxcalc.engine.jaxprs.vanishing import is_finite_in_reverse_alone
 
 X = jnp.array([1.0, 0.5, 2.0])
 MASK = jnp.array([True, False, True])

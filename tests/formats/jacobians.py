@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcalc.formats.matrix import Jacobian, Layout, Side
+from jaxcalc.results.jacobian import Jacobian, Layout, Side
 
 
 def struct(*shape: int, dtype: Any = np.float32) -> jax.ShapeDtypeStruct:

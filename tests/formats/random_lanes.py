@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from jaxcalc.formats.lanes import Group, Lanes
+from jaxcalc.engine.tangents.lanes import Group, Lanes
 
 INPUTS = 5  # the number of inputs that indices count
 

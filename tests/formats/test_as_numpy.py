@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 import jaxcalc
-from jaxcalc.formats import dense_limit
+from jaxcalc.results import dense_limit
 
 BIG = 100_000  # a dense matrix of so many rows and columns is above every limit
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_lanes import assert_distinct, dense, lanes, value_of
 
-from jaxcalc.formats.contract import masked_by, sum_along, uniform_along
-from jaxcalc.formats.lanes import Group, Lanes, seed
-from jaxcalc.formats.merge import merge
+from jaxcalc.engine.tangents.contract import masked_by, sum_along, uniform_along
+from jaxcalc.engine.tangents.lanes import Group, Lanes, seed
+from jaxcalc.engine.tangents.merge import merge
 
 F32 = np.dtype(np.float32)
 AXES = [

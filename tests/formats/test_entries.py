@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxcalc.formats import entries as module
-from jaxcalc.formats import slots as slots_module
-from jaxcalc.formats.entries import Entries, TooDenseError, look_up, summed
-from jaxcalc.formats.lanes import Group, Lanes, seed
-from jaxcalc.formats.local import identity_on, on_lanes, product
-from jaxcalc.formats.readout import as_entries, entries, entries_at
-from jaxcalc.formats.slots import add_into_slots
+from jaxcalc.engine.tangents import entries as module
+from jaxcalc.engine.tangents import slots as slots_module
+from jaxcalc.engine.tangents.entries import Entries, TooDenseError, look_up, summed
+from jaxcalc.engine.tangents.lanes import Group, Lanes, seed
+from jaxcalc.engine.tangents.products import identity_on, on_lanes, product
+from jaxcalc.engine.tangents.slots import add_into_slots
+from jaxcalc.engine.tangents.to_entries import as_entries, entries, entries_at
 
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5)), min_size=1, max_size=40)
 

@@ -11,7 +11,7 @@ from jax import dtypes
 from jax.experimental.sparse import BCOO
 from jax.tree_util import DictKey
 
-from jaxcalc.formats.matrix import Jacobian, Layout, Side
+from jaxcalc.results.jacobian import Jacobian, Layout, Side
 
 IS_BCOO = {"is_leaf": lambda x: isinstance(x, BCOO)}
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxcalc.formats.grids import grid_of, permutation_grid, tiling
+from jaxcalc.results.grids import grid_of, permutation_grid, tiling
 
 AXES = st.lists(st.tuples(st.integers(1, 4), st.integers(-3, 40)), min_size=1, max_size=4)
 

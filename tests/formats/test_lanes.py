@@ -7,8 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_lanes import dense, lanes, value_of
 
-from jaxcalc.formats import lanes as module
-from jaxcalc.formats.lanes import Group, Lanes, box, seed, shrink, shrink_mask, spread, valid_data
+from jaxcalc.engine.tangents import lanes as module
+from jaxcalc.engine.tangents.lanes import (
+    Group,
+    Lanes,
+    box,
+    seed,
+    shrink,
+    shrink_mask,
+    spread,
+    valid_data,
+)
 
 F32 = np.dtype(np.float32)
 

@@ -9,8 +9,8 @@ from jax import dtypes
 from jax.flatten_util import ravel_pytree
 
 import jaxcalc
-from jaxcalc.formats import product_plans, products
-from jaxcalc.formats.matrix import Jacobian, Layout, Side
+from jaxcalc.results import product_plans, products
+from jaxcalc.results.jacobian import Jacobian, Layout, Side
 
 INPUT = {"w": struct(2, 3), "n": struct(2, dtype=np.int32), "b": struct()}
 OUTPUT = (struct(4), [struct(1, 2)])

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_lanes import INPUTS, assert_distinct, dense, group_of, lanes, value_of
 
-from jaxcalc.formats import merge as module
-from jaxcalc.formats.lanes import Group, Lanes
-from jaxcalc.formats.merge import compress, deduplicate, has_duplicates, merge
-from jaxcalc.formats.slots import add_into_slots
+from jaxcalc.engine.tangents import merge as module
+from jaxcalc.engine.tangents.lanes import Group, Lanes
+from jaxcalc.engine.tangents.merge import compress, deduplicate, has_duplicates, merge
+from jaxcalc.engine.tangents.slots import add_into_slots
 
 F32 = np.dtype(np.float32)
 SHAPES = [(), (1,), (4,), (2, 3), (2, 1, 2)]

@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jax import lax
 
-from jaxcalc.formats import moves
+from jaxcalc.engine.tangents import manipulation
 
 SHAPE = (2, 3, 4)
 
@@ -37,7 +37,7 @@ def both(move, array, *args):
 @settings(max_examples=40, deadline=None)
 @given(arrays(), st.permutations(range(3)))
 def test_transpose(array, order):
-    found = both(moves.transpose, array, order)
+    found = both(manipulation.transpose, array, order)
     wanted = full(array, SHAPE).transpose(0, *(1 + a for a in order))
     np.testing.assert_array_equal(full(found, wanted.shape[1:]), wanted)
 
@@ -45,7 +45,7 @@ def test_transpose(array, order):
 @settings(max_examples=30, deadline=None)
 @given(arrays((2, 3)))
 def test_insert_axes(array):
-    found = both(moves.insert_axes, array, 4, [1, 3])
+    found = both(manipulation.insert_axes, array, 4, [1, 3])
     wanted = np.broadcast_to(full(array, (2, 3))[:, None, :, None, :], (2, 5, 2, 6, 3))
     np.testing.assert_array_equal(full(found, (5, 2, 6, 3)), wanted)
 
@@ -57,7 +57,7 @@ def test_slices(array, data):
     for n in SHAPE:
         low = data.draw(st.integers(0, n - 1))
         bounds.append((low, data.draw(st.integers(low + 1, n)), data.draw(st.integers(1, 2))))
-    found = both(moves.slice_axes, array, bounds)
+    found = both(manipulation.slice_axes, array, bounds)
     wanted = full(array, SHAPE)[(slice(None), *(slice(*b) for b in bounds))]
     np.testing.assert_array_equal(full(found, wanted.shape[1:]), wanted)
 
@@ -65,7 +65,7 @@ def test_slices(array, data):
 @settings(max_examples=20, deadline=None)
 @given(arrays(), st.sets(st.integers(0, 2)))
 def test_reverse(array, axes):
-    found = both(moves.reverse, array, sorted(axes))
+    found = both(manipulation.reverse, array, sorted(axes))
     wanted = np.flip(full(array, SHAPE), [1 + a for a in axes])
     np.testing.assert_array_equal(full(found, SHAPE), wanted)
 
@@ -84,9 +84,9 @@ def test_pads(array, first, second):
     sizes = [padded_size(n, *p) for n, p in zip((4, 2), padding, strict=True)]
     assume(min(sizes) > 0)
     wanted = lax.pad(full(array, (4, 2)), np.int32(-1), [(0, 0, 0), *padding])
-    found = moves.pad_index(array, padding, (4, 2))
+    found = manipulation.pad_index(array, padding, (4, 2))
     np.testing.assert_array_equal(full(found, wanted.shape[1:]), wanted)
-    data = moves.pad_data(jnp.asarray(array), padding)
+    data = manipulation.pad_data(jnp.asarray(array), padding)
     zeros = lax.pad(full(array, (4, 2)), np.int32(0), [(0, 0, 0), *padding])
     # along axes where the data does not vary it stays of size one: only where there are entries counts
     at = np.asarray(wanted) >= 0
@@ -114,19 +114,19 @@ RESHAPES = [
 @given(st.data())
 def test_reshapes(old, new, data):
     array = data.draw(arrays(old))
-    found = both(moves.reshape, array, old, new)
+    found = both(manipulation.reshape, array, old, new)
     np.testing.assert_array_equal(full(found, new), full(array, old).reshape(2, *new))
 
 
 def test_uniform_axes_stay_uniform_through_a_reshape():
     block = np.arange(4).reshape(2, 2, 1, 1)  # lanes, samples, and two uniform axes
-    assert moves.reshape(block, (2, 3, 4), (2, 12)).shape == (2, 2, 1)
-    assert moves.reshape(block, (2, 3, 4), (6, 4)).shape == (2, 6, 1)
-    assert moves.reshape(np.zeros((5, 1, 1, 1)), (2, 3, 4), (4, 6)).shape == (5, 1, 1)
+    assert manipulation.reshape(block, (2, 3, 4), (2, 12)).shape == (2, 2, 1)
+    assert manipulation.reshape(block, (2, 3, 4), (6, 4)).shape == (2, 6, 1)
+    assert manipulation.reshape(np.zeros((5, 1, 1, 1)), (2, 3, 4), (4, 6)).shape == (5, 1, 1)
 
 
 def test_the_example_of_axis_blocks():
-    assert moves.axis_blocks((2, 3, 4), (6, 2, 2)) == [
+    assert manipulation.axis_blocks((2, 3, 4), (6, 2, 2)) == [
         (range(2), range(1)),
         (range(2, 3), range(1, 3)),
     ]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxcalc.formats.pattern import SparsityPattern
-from jaxcalc.formats.structure import equal_blocks
+from jaxcalc.engine.patterns.structure import equal_blocks
+from jaxcalc.results.pattern import SparsityPattern
 
 
 def of_dense(dense: np.ndarray) -> SparsityPattern:

@@ -4,7 +4,7 @@ import builtins
 
 import pytest
 
-from jaxcalc.formats.tables import Table, as_text
+from jaxcalc.display.tables import Table, as_text
 
 
 class ZMQInteractiveShell:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxcalc.formats.lanes import Group, Lanes
-from jaxcalc.formats.unions import coefficients_on, holds, restricted, union, widened
+from jaxcalc.engine.tangents.lanes import Group, Lanes
+from jaxcalc.engine.tangents.unions import coefficients_on, holds, restricted, union, widened
 
 
 def lanes_of(index, seed=0):

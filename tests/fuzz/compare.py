@@ -15,8 +15,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 import jaxcalc
-from jaxcalc.engine import boundary
-from jaxcalc.transforms import prepare
+from jaxcalc.engine.jaxprs import boundary
+from jaxcalc.planning import choose
 from tests.fuzz.evaluate import evaluate
 from tests.fuzz.programs import Program
 from tests.fuzz.staged import in_numpy
@@ -127,8 +127,8 @@ def _all_paths(program: Program) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("error", jaxcalc.JaxcalcWarning)
-        stack.enter_context(mock.patch.object(prepare, "_FEWEST", 0))
-        stack.enter_context(mock.patch.object(prepare, "_WORTH_IT", 0.0))
+        stack.enter_context(mock.patch.object(choose, "_FEWEST", 0))
+        stack.enter_context(mock.patch.object(choose, "_WORTH_IT", 0.0))
         if len(program.source) % 8 > 5:
             stack.enter_context(mock.patch.object(boundary, "saves_time", _can_be_apart))
         yield

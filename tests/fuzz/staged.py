@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import jax
 import jax.numpy as jnp
 
-from jaxcalc.engine.staged import Staged
+from jaxcalc.engine.jaxprs.staged import Staged
 from tests.fuzz.evaluate import evaluate
 
 

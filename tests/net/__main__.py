@@ -14,7 +14,7 @@ from pathlib import Path
 
 import jax
 
-from jaxcalc.engine.params import NEWEST_TESTED
+from jaxcalc.engine.jaxprs.params import NEWEST_TESTED
 from tests.net.cases import cases
 from tests.net.record import Record, record
 

@@ -1,4 +1,4 @@
-"""What is recorded: the suite of the benchmarks, the golden explanations, odd functions, random programs."""
+"""What is recorded: the benchmarks' suite, golden explanations, odd functions, random ones."""
 
 from __future__ import annotations
 

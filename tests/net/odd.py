@@ -1,4 +1,4 @@
-"""Functions that are hard to trace once: what they capture, branch on, return beside arrays, or forbid."""
+"""Functions that are hard to trace once, by what they capture, branch on, return or forbid."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def with_effects(x: Any) -> Any:
 
 
 def with_a_callback(x: Any) -> Any:
-    y = jax.pure_callback(lambda t: np.asarray(t), jax.ShapeDtypeStruct((), jnp.float32), lax.stop_gradient(x[0]))
+    y = jax.pure_callback(np.asarray, jax.ShapeDtypeStruct((), jnp.float32), lax.stop_gradient(x[0]))
     return jnp.sin(x) * y
 
 

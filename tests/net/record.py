@@ -1,4 +1,4 @@
-"""What is decided for a derivative, without running it: methods, entries, size of the program, runs of f."""
+"""What is decided for a derivative, without running it: methods, entries, equations, runs of f."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 import jaxcalc
-from jaxcalc.engine import equations
+from jaxcalc.engine.jaxprs import equations
 
 Record = dict[str, Any]
 _PLACE = re.compile(r" \(\S+:\d+\)")  # lines of this file move

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcalc.arguments import choose
-from jaxcalc.flat import FlatMap
+from jaxcalc.call.arguments import choose
+from jaxcalc.call.flatten import FlatMap
 from jaxcalc.numerical.columns import Slope
 from jaxcalc.numerical.directional import Lines, slopes, slopes_of
 from jaxcalc.numerical.sampling import Samples

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcalc.planning.bottleneck import cut, inlined, size_of, work
-from jaxcalc.planning.chain import Chain, multiplied, one_dtype
+from jaxcalc.methods.bottleneck import cut, inlined, size_of, work
+from jaxcalc.methods.chain import Chain, multiplied, one_dtype
 
 
 def weights(*sizes, seed=0):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import jaxcalc
-from jaxcalc.engine.chunks import products_with_basis
-from jaxcalc.planning import memory
-from jaxcalc.planning.liveness import peak_bytes
+from jaxcalc.call import memory
+from jaxcalc.engine.jaxprs.liveness import peak_bytes
+from jaxcalc.methods.batched import products_with_basis
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 import jaxcalc
-from jaxcalc.transforms import changing_arrays, direct, kept
+from jaxcalc.cache import changing_arrays, kept
+from jaxcalc.transforms import eager
 
 X = jnp.arange(1.0, 4.0)
 EMPTIED = 250  # calls after which JAX's own caches are emptied, which keep what they traced
@@ -33,8 +34,8 @@ def state() -> State:
     """What is held now, garbage aside."""
     jax.clear_caches()
     gc.collect()
-    functions = len(kept._CACHE) + len(direct._CACHE) + len(changing_arrays._CACHE)
-    return State(functions, len(direct._met), len(gc.get_objects()))
+    functions = len(kept._CACHE) + len(eager._CACHE) + len(changing_arrays._CACHE)
+    return State(functions, len(eager._met), len(gc.get_objects()))
 
 
 def call_new_functions(calls: int, *, sparse: bool) -> None:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxcalc
-from jaxcalc.transforms.request import Request
+from jaxcalc.call.request import Request
 from tests.reliability.state import X, call_new_functions, state
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from jax.extend.core import Jaxpr
 
 import jaxcalc
-from jaxcalc.engine.equations import programs
+from jaxcalc.engine.jaxprs.equations import programs
 
 
 def nested(f: Callable[[Any], Any], order: int) -> Callable[[Any], Any]:

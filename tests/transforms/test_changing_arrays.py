@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import jaxcalc
-from jaxcalc.engine.staged import Staged
-from jaxcalc.transforms.request import Request
+from jaxcalc.call.request import Request
+from jaxcalc.engine.jaxprs.staged import Staged
 from tests.notes import noted
 
 X = jnp.linspace(0.1, 1.0, 12).reshape(4, 3)

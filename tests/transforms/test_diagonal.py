@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from jaxpr_sizes import largest_value
 
 import jaxcalc
-from jaxcalc.formats.diagonal import diagonal_of
-from jaxcalc.transforms import diagonal
+from jaxcalc.engine.tangents.to_diagonal import diagonal_of
+from jaxcalc.planning import diagonal
 from tests.thinned import thinned
 
 N = 60

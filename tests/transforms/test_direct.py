@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxcalc
-from jaxcalc.transforms import direct
+from jaxcalc.transforms import eager
 
 X = jnp.arange(1.0, 4.0)
 FACTOR = 2.0
@@ -43,13 +43,13 @@ def counting(x):
 def anew(monkeypatch):
     """Counts the calls in which f is looked at."""
     calls = []
-    evaluate = direct.Direct._anew
+    evaluate = eager.Direct._anew
 
     def counted(self, request):
         calls.append(request.call.is_inside_a_trace)
         return evaluate(self, request)
 
-    monkeypatch.setattr(direct.Direct, "_anew", counted)
+    monkeypatch.setattr(eager.Direct, "_anew", counted)
     return calls
 
 

@@ -9,7 +9,7 @@ import re
 import jax
 import pytest
 
-from jaxcalc.engine.params import NEWEST_TESTED
+from jaxcalc.engine.jaxprs.params import NEWEST_TESTED
 from tests.transforms.golden.functions import FOLDER, GOLDEN, text_of
 
 

@@ -7,9 +7,8 @@ import pytest
 from jax import lax
 
 import jaxcalc
-from jaxcalc.engine import chunks
-from jaxcalc.engine.derivative import Derivative
-from jaxcalc.transforms import dense
+from jaxcalc.methods import batched, dense
+from jaxcalc.methods.structured import Derivative
 
 W = np.random.default_rng(0).normal(size=(70, 70)).astype(np.float32)
 
@@ -84,7 +83,7 @@ class Seen:
         self._patch(monkeypatch, dense, "split_jacobian", self.split)
         self._patch(monkeypatch, dense, "shared_jacobian", self.shared)
         self._patch(monkeypatch, Derivative, "__call__", self.structured)
-        self._patch(monkeypatch, chunks, "products_with_basis", self.products)
+        self._patch(monkeypatch, batched, "products_with_basis", self.products)
 
     def _patch(self, monkeypatch, owner, name, look):
         original = getattr(owner, name)
@@ -252,7 +251,7 @@ def test_impossible_ways_say_why():
 
 
 def test_what_is_too_dense_for_its_structure_says_where(monkeypatch):
-    from jaxcalc.transforms.request import Request
+    from jaxcalc.call.request import Request
 
     monkeypatch.setitem(Request.__init__.__kwdefaults__, "entry_limit", 3_000)
 

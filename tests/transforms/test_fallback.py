@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 
 import jaxcalc
-from jaxcalc.engine import equations, registry
-from jaxcalc.engine.failures import Failures
-from jaxcalc.engine.params import NEWEST_TESTED, UnknownLayoutError
-from jaxcalc.engine.registry import NoRuleError
-from jaxcalc.transforms import dense, prepare, structured
+from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.jaxprs.params import NEWEST_TESTED, UnknownLayoutError
+from jaxcalc.engine.rules import registry
+from jaxcalc.engine.rules.registry import NoRuleError
+from jaxcalc.methods import dense
+from jaxcalc.methods.failures import Failures
+from jaxcalc.planning import choose, sparse
 
 X = jnp.linspace(0.1, 0.9, 200)
 SOME = np.arange(0, 190, 2)
-WHERE = r"finding the structure failed at mul \(test_fallback\.py:\d+\) in engine/\w+\.py, \w+"
+WHERE = r"finding the structure failed at mul \(test_fallback\.py:\d+\) in engine/[\w/]+\.py, \w+"
 ERRORS = [KeyError("k"), AssertionError(), TypeError("t"), IndexError("i"), RuntimeError("r")]
 
 
@@ -105,11 +107,11 @@ def test_any_error_counts(error, break_rule):
 
 PLACES = {
     "the directions": (dense, "directions_allowed"),
-    "the trace": (prepare, "prepare_by"),
-    "the costs": (prepare, "attempts_for"),
+    "the trace": (choose, "prepare_by"),
+    "the costs": (choose, "attempts_for"),
     "the parts": (dense, "split_jacobian"),
     "the shares": (dense, "shared_jacobian"),
-    "the result": (structured, "column_blocks"),
+    "the result": (sparse, "column_blocks"),
 }
 
 
@@ -146,7 +148,7 @@ def test_explain_of_what_cannot_even_be_estimated(monkeypatch):
     def fail(*_):
         raise LookupError("unknown")
 
-    monkeypatch.setattr("jaxcalc.transforms.traced.obstacles", fail)
+    monkeypatch.setattr("jaxcalc.planning.traced.obstacles", fail)
     found = jaxcalc.explain(new_stencil(), X, format="dense")
     assert found.chosen.name.startswith("dense")
     assert "LookupError: unknown" in found.chosen.note

@@ -9,7 +9,7 @@ import pytest
 from jaxpr_sizes import largest_value
 
 import jaxcalc
-from jaxcalc.planning import memory
+from jaxcalc.call import memory
 
 RNG = np.random.default_rng(0)
 FIRST, SECOND = RNG.normal(size=(2, 37, 37)) / 6
@@ -96,7 +96,7 @@ def test_a_limit_below_one_product_is_an_error():
 
 def test_a_result_that_does_not_fit_is_an_error_before_it_is_made(monkeypatch):
     x = jnp.ones(131_072)
-    monkeypatch.setattr("jaxcalc.planning.blocks.available_bytes", lambda: 16 << 30)
+    monkeypatch.setattr("jaxcalc.methods.batch_size.available_bytes", lambda: 16 << 30)
     with pytest.raises(ValueError, match=r"131071 x 131072 float32, needs 64 GiB") as caught:
         jaxcalc.jacobian(lambda x: x[1:] * x[:-1])(x)
     assert re.search(

@@ -11,9 +11,9 @@ from jax.experimental.ode import odeint
 from jax.sharding import PartitionSpec
 
 import jaxcalc
-from jaxcalc.transforms.options import Options
-from jaxcalc.transforms.prepare import prepare
-from jaxcalc.transforms.request import Request
+from jaxcalc.call.options import Options
+from jaxcalc.call.request import Request
+from jaxcalc.planning.choose import prepare
 from tests.in_numpy import in_numpy
 from tests.thinned import thinned
 

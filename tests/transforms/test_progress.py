@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import jaxcalc
-from jaxcalc.engine.chunks import watched_products
-from jaxcalc.transforms import progress
+from jaxcalc.methods import progress
+from jaxcalc.methods.batched import watched_products
 
 WEIGHTS = np.random.default_rng(0).normal(size=(37, 37)) / 6
 

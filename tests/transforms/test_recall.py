@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import jaxcalc
-from jaxcalc.engine import registry
-from jaxcalc.transforms.request import Request
+from jaxcalc.call.request import Request
+from jaxcalc.engine.rules import registry
 
 X = jnp.arange(1.0, 4.0)
 FACTOR = 2.0

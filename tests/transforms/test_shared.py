@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxcalc
-from jaxcalc.planning.shares import shares
+from jaxcalc.methods.mixed_shares import shares
 
 FEW, MANY = 3, 300
 

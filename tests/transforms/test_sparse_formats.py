@@ -415,13 +415,13 @@ def test_nothing_as_large_as_the_dense_matrix_is_made(f, x):
 
 
 def test_too_dense_is_an_error_that_says_so(monkeypatch):
-    from jaxcalc.engine import registry
+    from jaxcalc.engine.rules import registry
 
     class Small(registry.Context):
         def __init__(self, *args, **_):
             super().__init__(*args, entry_limit=100)
 
-    monkeypatch.setattr("jaxcalc.transforms.prepare.Context", Small)
+    monkeypatch.setattr("jaxcalc.planning.choose.Context", Small)
     with pytest.raises(ValueError, match=r"too dense.*more than 100 entries.*format='dense'"):
         jaxcalc.jacobian(jnp.cumsum, format="structured")(jnp.ones(50))
 

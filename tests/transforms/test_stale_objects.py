@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import jaxcalc
-from jaxcalc.engine.staged import Staged
+from jaxcalc.engine.jaxprs.staged import Staged
 
 X = jnp.arange(1.0, 4.0)
 

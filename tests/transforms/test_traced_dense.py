@@ -7,7 +7,7 @@ import pytest
 from jaxpr_sizes import largest_value
 
 import jaxcalc
-from jaxcalc.transforms import prepare
+from jaxcalc.planning import choose
 from tests.thinned import thinned
 
 W = jnp.asarray(np.random.default_rng(0).normal(size=(5, 4)), jnp.float32)
@@ -16,15 +16,15 @@ W = jnp.asarray(np.random.default_rng(0).normal(size=(5, 4)), jnp.float32)
 @pytest.fixture
 def forced(monkeypatch):
     """Make every structured way look cheaper than dense JAX."""
-    monkeypatch.setattr(prepare, "_FEWEST", 0)
-    monkeypatch.setattr(prepare, "_WORTH_IT", -1.0)
-    monkeypatch.setattr(prepare.Prepared, "dense_work", property(lambda self: 1e18))
+    monkeypatch.setattr(choose, "_FEWEST", 0)
+    monkeypatch.setattr(choose, "_WORTH_IT", -1.0)
+    monkeypatch.setattr(choose.Prepared, "dense_work", property(lambda self: 1e18))
 
 
 def only(monkeypatch, way):
-    attempts = prepare.attempts_for
+    attempts = choose.attempts_for
     monkeypatch.setattr(
-        prepare, "attempts_for", lambda *args: [a for a in attempts(*args) if a.way == way]
+        choose, "attempts_for", lambda *args: [a for a in attempts(*args) if a.way == way]
     )
 
 
@@ -92,13 +92,13 @@ def test_structure_is_used_where_it_pays_and_only_there():
     tiny = lambda x: jnp.sin(x) * x[0]  # noqa: E731
     ours = str(jax.make_jaxpr(jaxcalc.jacobian(tiny))(jnp.ones(3)))
     assert "mul" in ours
-    choice = prepare.prepare_dense
+    choice = choose.prepare_dense
     assert choice(_request(tiny, jnp.ones(3)), "jacobian") is None
 
 
 def _request(f, x):
-    from jaxcalc.transforms.options import Options
-    from jaxcalc.transforms.request import Request
+    from jaxcalc.call.options import Options
+    from jaxcalc.call.request import Request
 
     options = Options("jaxcalc.jacobian", False, False, False, "dense", "auto", None, False)
     return Request.of(f, options, 0, None, (x,), {})

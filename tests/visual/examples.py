@@ -7,8 +7,9 @@ import numpy as np
 
 import jaxcalc
 from jaxcalc import descent, visual
-from jaxcalc.formats.pattern import SparsityPattern
-from jaxcalc.planning.explanation import Explanation, Line, Part, Way
+from jaxcalc.planning.explanation import Explanation
+from jaxcalc.planning.findings import Line, Part, Way
+from jaxcalc.results.pattern import SparsityPattern
 
 
 def cubic(x):

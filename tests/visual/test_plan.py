@@ -9,7 +9,7 @@ from matplotlib.text import Annotation
 
 import jaxcalc
 from jaxcalc import visual
-from jaxcalc.planning.explanation import Line, Way
+from jaxcalc.planning.findings import Line, Way
 from tests.visual.examples import PARTS, WAYS_BY_PARTS, explanation
 
 

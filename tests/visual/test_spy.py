@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 
 import jaxcalc
 from jaxcalc import visual
-from jaxcalc.formats.pattern import SparsityPattern
+from jaxcalc.results.pattern import SparsityPattern
 from tests.visual.examples import arrow, banded, blocks, of_mask
 
 

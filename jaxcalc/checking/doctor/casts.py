@@ -7,10 +7,10 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxcalc.arguments import dtype_of
+from jaxcalc.call.arguments import dtype_of
 from jaxcalc.checking.doctor.tape import Event, Tape, is_inexact
 from jaxcalc.checking.findings import Finding
-from jaxcalc.engine.source import NOWHERE
+from jaxcalc.engine.jaxprs.source import NOWHERE
 
 
 def cast_findings(tape: Tape, given: Sequence[tuple[str, Any]]) -> list[Finding]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from jaxcalc.checking.doctor.tape import MOVES, Event, Tape
 from jaxcalc.checking.findings import Severity
-from jaxcalc.engine import bodies, equations
-from jaxcalc.engine.source import Place
+from jaxcalc.engine.jaxprs import bodies, equations
+from jaxcalc.engine.jaxprs.source import Place
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from jaxcalc.checking.doctor.tape import JOIN, Event, Tape, finite, not_finite
 from jaxcalc.checking.doctor.value_causes import Why
 from jaxcalc.checking.doctor.values import first_maker, held_by
 from jaxcalc.checking.findings import Finding
-from jaxcalc.engine import equations
-from jaxcalc.engine.source import NOWHERE, Place
+from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.jaxprs.source import NOWHERE, Place
 
 _MOST = 8  # findings of one kind
 _FAR = 200  # events after an equation that are searched for the branch it is in

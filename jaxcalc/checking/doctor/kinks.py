@@ -18,8 +18,8 @@ from jaxcalc.checking.doctor.sample import shown
 from jaxcalc.checking.doctor.selections import Kink, branch_kinks, is_bent_back
 from jaxcalc.checking.doctor.tape import Event, Tape
 from jaxcalc.checking.findings import Finding
-from jaxcalc.engine import equations
-from jaxcalc.engine.source import NOWHERE
+from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.jaxprs.source import NOWHERE
 
 _COMPONENTWISE = frozenset({"abs", "max", "min", "clamp", "custom_jvp_call"})
 _MOST = 20  # findings

@@ -10,8 +10,8 @@ import numpy as np
 from jaxcalc.checking.doctor.pullback import Pullback
 from jaxcalc.checking.doctor.tape import Event, Tape
 from jaxcalc.checking.findings import Finding
-from jaxcalc.engine import layouts
-from jaxcalc.engine.source import NOWHERE
+from jaxcalc.engine.jaxprs import indexing
+from jaxcalc.engine.jaxprs.source import NOWHERE
 
 
 def bounds_findings(tape: Tape, pullback: Pullback) -> list[Finding]:
@@ -35,16 +35,16 @@ def bounds_findings(tape: Tape, pullback: Pullback) -> list[Finding]:
 def _outside(tape: Tape, event: Event, is_read: np.ndarray) -> Iterator[tuple[int, int]]:
     """An index that is out of bounds, and how many elements there are."""
     assert event.eqn is not None
-    shape, sizes = np.shape(tape.values[event.inputs[0]]), layouts.window_sizes(event.eqn)
+    shape, sizes = np.shape(tape.values[event.inputs[0]]), indexing.window_sizes(event.eqn)
     if event.name == "dynamic_slice":
         starts = [int(tape.values[i]) for i in event.inputs[1:]] if is_read.any() else []
         for start, length, size in zip(starts, shape, sizes, strict=False):
             if size == 1 and not 0 <= start < length:  # x[i]; a longer slice may be moved on purpose
                 yield start, length
         return
-    if not layouts.promises(event.eqn):
+    if not indexing.promises(event.eqn):
         return
-    places = layouts.places(event.eqn)
+    places = indexing.places(event.eqn)
     indices = tape.array(event.inputs[1])
     matters = is_read.any(axis=places.window)
     for column, axis in enumerate(places.mapped):

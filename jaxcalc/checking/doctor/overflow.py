@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxcalc.checking.doctor.pullback import local_pullback
 from jaxcalc.checking.doctor.tape import Event, Tape, is_inexact, not_finite
-from jaxcalc.engine.widened import bind_widened, wide
+from jaxcalc.engine.jaxprs.float64_shadow import bind_widened, wide
 
 _DOUBLE = 1e-10  # the rounding of double precision is below that
 _WITH_POLES = frozenset(

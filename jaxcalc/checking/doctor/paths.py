@@ -12,7 +12,7 @@ from jaxcalc.checking.doctor.cut_words import Cut, ends_at
 from jaxcalc.checking.doctor.pullback import Pullback, direction, local_pullback, push_forward
 from jaxcalc.checking.doctor.tape import CONSTANT, JOIN, Event, Tape, is_zero, magnitude
 from jaxcalc.checking.findings import Finding, Severity
-from jaxcalc.engine.source import NOWHERE
+from jaxcalc.engine.jaxprs.source import NOWHERE
 
 _NAMED = 3  # cuts that one finding names
 

@@ -13,8 +13,8 @@ from jaxcalc.checking.doctor.pullback import Pullback
 from jaxcalc.checking.doctor.runner import Where, of_call, run_inside
 from jaxcalc.checking.doctor.tape import GATHER_STEPS, JOIN, SPLIT, Event, Tape, is_inexact, not_finite
 from jaxcalc.checking.findings import Finding
-from jaxcalc.engine.source import NOWHERE
-from jaxcalc.engine.widened import bind_widened, wide
+from jaxcalc.engine.jaxprs.float64_shadow import bind_widened, wide
+from jaxcalc.engine.jaxprs.source import NOWHERE
 
 _GROWTH = 8.0  # an equation that multiplies the relative error by more than this has made it
 _ALLOWANCE = 64.0  # times the error that rounding of the arguments alone may cause

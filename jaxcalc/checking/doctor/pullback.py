@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxcalc.checking.doctor import refs
 from jaxcalc.checking.doctor.tape import CONSTANT, GATHER_STEPS, JOIN, SPLIT, Event, Tape
-from jaxcalc.engine import equations
+from jaxcalc.engine.jaxprs import equations
 
 _REFUSING = frozenset({"io_callback"})  # these are not differentiated even if nothing is read of them
 _OFTEN = 8  # runs of an equation from which on its derivative is compiled

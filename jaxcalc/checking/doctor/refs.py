@@ -8,7 +8,7 @@ from typing import Any
 import jax
 from jax.extend.core import JaxprEqn
 
-from jaxcalc.engine import equations
+from jaxcalc.engine.jaxprs import equations
 
 MAKES = "new_ref"
 HANDS_OUT = "freeze"

@@ -6,7 +6,7 @@ from jaxcalc.checking.doctor.pullback import Pullback
 from jaxcalc.checking.doctor.refs import WRITES
 from jaxcalc.checking.doctor.tape import Event, Tape
 from jaxcalc.checking.findings import Finding
-from jaxcalc.engine.source import NOWHERE
+from jaxcalc.engine.jaxprs.source import NOWHERE
 
 _MOST = 8
 _PYTHON = "it calls a function of Python, which JAX does not see into"

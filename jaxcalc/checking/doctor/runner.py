@@ -13,8 +13,8 @@ from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
 from jaxcalc.checking.doctor import refs
 from jaxcalc.checking.doctor.tape import GATHER_STEPS, JOIN, SPLIT, Event, Tape, is_key
-from jaxcalc.engine import bodies, equations
-from jaxcalc.engine.source import Place, source_place
+from jaxcalc.engine.jaxprs import bodies, equations
+from jaxcalc.engine.jaxprs.source import Place, source_place
 
 _LONGEST = 20_000  # equations of all loops together that are run one by one
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxcalc.checking.doctor.pullback import Pullback
 from jaxcalc.checking.doctor.tape import Event, Tape, is_zero, magnitude, not_finite
 from jaxcalc.checking.findings import Finding
-from jaxcalc.engine.source import NOWHERE
+from jaxcalc.engine.jaxprs.source import NOWHERE
 
 _LINKS = 10  # a chain has at least this many equations that scale in the same direction
 _COMPARABLE = 0.1  # of the largest cotangent that an argument gets

@@ -16,7 +16,7 @@ from jaxcalc.checking.doctor.pullback import Pullback
 from jaxcalc.checking.doctor.sample import shown
 from jaxcalc.checking.doctor.tape import Event, Tape, is_zero, not_finite
 from jaxcalc.checking.findings import Finding
-from jaxcalc.engine.source import NOWHERE
+from jaxcalc.engine.jaxprs.source import NOWHERE
 
 _NOISE = 0.01  # relative error of the derivative from which on it is told
 _EQUAL = 0.1  # from here on there is no digit left: they are equal but for rounding

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import JaxprEqn
 
-from jaxcalc.engine import equations
-from jaxcalc.engine.source import Place
+from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.jaxprs.source import Place
 
 # What JAX gives a derivative of zero, on purpose or because the function is piecewise constant.
 CONSTANT = frozenset({"floor", "ceil", "round", "sign", "stop_gradient", "bitcast_convert_type"})

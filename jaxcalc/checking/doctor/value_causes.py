@@ -11,7 +11,7 @@ import numpy as np
 from jaxcalc.checking.doctor.overflow import value_overflows
 from jaxcalc.checking.doctor.sample import Sample, shown
 from jaxcalc.checking.doctor.tape import Event, Tape, is_inexact
-from jaxcalc.engine import equations
+from jaxcalc.engine.jaxprs import equations
 
 
 class Why(NamedTuple):

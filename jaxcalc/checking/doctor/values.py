@@ -13,7 +13,7 @@ from jaxcalc.checking.doctor.sample import sample_at
 from jaxcalc.checking.doctor.tape import MOVES, Event, Tape, finite, not_finite
 from jaxcalc.checking.doctor.value_causes import Why, why_constant, why_value
 from jaxcalc.checking.findings import Finding
-from jaxcalc.engine.source import NOWHERE, Place
+from jaxcalc.engine.jaxprs.source import NOWHERE, Place
 
 _MOST = 8  # findings of one kind
 

@@ -14,13 +14,13 @@ import jax
 import numpy as np
 from jax.extend.core import JaxprEqn
 
-from jaxcalc.engine import equations, layouts
-from jaxcalc.engine.mixing import lane_by_lane
-from jaxcalc.engine.operands import zeros_like_value
-from jaxcalc.engine.registry import Operands, rule
-from jaxcalc.formats.contract import sum_along, uniform_along
-from jaxcalc.formats.lanes import Group, Lanes, shrink, spread, spread_lanes
-from jaxcalc.formats.moves import insert_axes
+from jaxcalc.engine.jaxprs import equations, indexing
+from jaxcalc.engine.rules.lane_by_lane import lane_by_lane
+from jaxcalc.engine.rules.operands import zeros_like_value
+from jaxcalc.engine.rules.registry import Operands, rule
+from jaxcalc.engine.tangents.contract import sum_along, uniform_along
+from jaxcalc.engine.tangents.lanes import Group, Lanes, shrink, spread, spread_lanes
+from jaxcalc.engine.tangents.manipulation import insert_axes
 
 
 @rule("psum", "psum_invariant", "unreduced_psum")
@@ -29,7 +29,7 @@ def psum(eqn: JaxprEqn, operands: Operands) -> Lanes:
 
     Under `jax.vmap` with an axis name, the sum over an axis of t itself.
     """
-    places, names = layouts.summed_over(eqn)
+    places, names = indexing.summed_over(eqn)
     if places and not names:
         return sum_along(operands[0], places)
     if places:
@@ -50,7 +50,7 @@ def elementwise(eqn: JaxprEqn, operands: Operands) -> Lanes:
 @rule("all_gather", "all_gather_invariant", "all_gather_reduced")
 def all_gather(eqn: JaxprEqn, operands: Operands) -> Lanes:
     """y_d = t of device d: along the new axis the index is the same; tiled, it is repeated."""
-    value, how = operands[0], layouts.gathered(eqn)
+    value, how = operands[0], indexing.gathered(eqn)
     groups = []
     for group in value.groups:
         if how.tiled:
@@ -65,13 +65,13 @@ def all_gather(eqn: JaxprEqn, operands: Operands) -> Lanes:
 @rule("reduce_scatter", "unreduced_reduce_scatter")
 def reduce_scatter(eqn: JaxprEqn, operands: Operands) -> Lanes:
     """y = a part of the sum of t over devices: which part is not known, so t is made uniform there."""
-    return _each_lane(eqn, uniform_along(operands[0], [layouts.scattered_along(eqn)]))
+    return _each_lane(eqn, uniform_along(operands[0], [indexing.scattered_along(eqn)]))
 
 
 @rule("all_to_all")
 def all_to_all(eqn: JaxprEqn, operands: Operands) -> Lanes:
     """y = parts of the t of every device, those along one axis put side by side along another."""
-    how = layouts.exchanged(eqn)
+    how = indexing.exchanged(eqn)
     value, result = uniform_along(operands[0], [how.split]), zeros_like_value(eqn)
     count = result.shape[how.concat] // max(1, value.shape[how.concat])
     groups = []
@@ -94,7 +94,7 @@ def _each_lane(eqn: JaxprEqn, value: Lanes, others: Operands = ()) -> Lanes:
     for group in value.groups:
         index = group.index
         if len(result.shape) < len(value.shape):
-            index = index.squeeze(1 + layouts.scattered_along(eqn))
+            index = index.squeeze(1 + indexing.scattered_along(eqn))
         groups.append(Group(_bound(eqn, value, group, others), index))
     return result.with_groups(groups)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -10,41 +9,19 @@ import numpy as np
 from jax import lax
 from jax.extend.core import JaxprEqn
 
-from jaxcalc.engine import equations
-from jaxcalc.engine.operands import static_value, zeros_like_value
-from jaxcalc.engine.registry import Operands, rule
+from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.rules.dimension_numbers import Contraction
 from jaxcalc.engine.rules.elementwise import times
 from jaxcalc.engine.rules.known_zeros import few_nonzeros, product_of_nonzeros
+from jaxcalc.engine.rules.operands import static_value, zeros_like_value
+from jaxcalc.engine.rules.registry import Operands, rule
 from jaxcalc.engine.rules.windows import aligned_lanes
-from jaxcalc.formats import moves
-from jaxcalc.formats.contract import masked_by, sum_along, uniform_along
-from jaxcalc.formats.lanes import Group, Lanes, is_uniform, spread
-from jaxcalc.formats.merge import merge
+from jaxcalc.engine.tangents import manipulation
+from jaxcalc.engine.tangents.contract import masked_by, sum_along, uniform_along
+from jaxcalc.engine.tangents.lanes import Group, Lanes, is_uniform, spread
+from jaxcalc.engine.tangents.merge import merge
 
 _TRANSPOSED_ROWS = 256  # a product with an identity of up to so many rows costs next to nothing
-
-
-@dataclass(frozen=True)
-class Contraction:
-    """A `dot_general` seen from its tangent operand t, the other one being o.
-
-    Attributes:
-        batch: the batch axes of t, and of o.
-        contracted: the contracted axes of t, and of o.
-        free: the other axes of t, and of o.
-        tangent_first: whether t is the left operand, so that its free axes come first.
-        options: precision and accumulation type.
-    """
-
-    batch: tuple[tuple[int, ...], tuple[int, ...]]
-    contracted: tuple[tuple[int, ...], tuple[int, ...]]
-    free: tuple[tuple[int, ...], tuple[int, ...]]
-    tangent_first: bool
-    options: dict[str, Any]
-
-    def result_axes(self, batch: list[Any], of_t: list[Any], of_o: list[Any]) -> list[Any]:
-        """Things given per axis, in the order of the result's axes."""
-        return [*batch, *of_t, *of_o] if self.tangent_first else [*batch, *of_o, *of_t]
 
 
 @rule("dot_general")
@@ -125,7 +102,7 @@ def _product(group: Group, t: Lanes, o: Any, how: Contraction) -> Group:
 
 def _index_of_product(index: np.ndarray, how: Contraction) -> np.ndarray:
     order = [*how.batch[0], *how.free[0], *how.contracted[0]]
-    index = moves.transpose(index, order)
+    index = manipulation.transpose(index, order)
     sizes = list(index.shape[1:])
     nb, nt = len(how.batch[0]), len(how.free[0])
     shape = how.result_axes(sizes[:nb], sizes[nb : nb + nt], [1] * len(how.free[1]))
@@ -149,8 +126,8 @@ def _expand(group: Group, t: Lanes, o: Any, how: Contraction, result: Lanes) -> 
     shape = (*result.shape, *(t.shape[a] for a in how.contracted[0]))
 
     def placed(array: Any, places: list[int]) -> Any:
-        return moves.insert_axes(
-            moves.transpose(array, np.argsort(places).tolist()), len(shape), sorted(places)
+        return manipulation.insert_axes(
+            manipulation.transpose(array, np.argsort(places).tolist()), len(shape), sorted(places)
         )
 
     index = placed(group.index, t_places)

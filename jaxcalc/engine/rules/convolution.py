@@ -19,16 +19,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import JaxprEqn
 
-from jaxcalc.engine import equations
-from jaxcalc.engine.operands import static_value, zeros_like_value
-from jaxcalc.engine.registry import Operands, rule
+from jaxcalc.engine.jaxprs import equations
 from jaxcalc.engine.rules import windows as w
-from jaxcalc.engine.rules.contraction import Contraction, contract
+from jaxcalc.engine.rules.contraction import contract
+from jaxcalc.engine.rules.dimension_numbers import Contraction
 from jaxcalc.engine.rules.indexing import taken
-from jaxcalc.formats import moves
-from jaxcalc.formats.contract import masked_by
-from jaxcalc.formats.lanes import Group, Lanes, Shape, shrink, spread
-from jaxcalc.formats.merge import merge
+from jaxcalc.engine.rules.operands import static_value, zeros_like_value
+from jaxcalc.engine.rules.registry import Operands, rule
+from jaxcalc.engine.tangents import manipulation
+from jaxcalc.engine.tangents.contract import masked_by
+from jaxcalc.engine.tangents.lanes import Group, Lanes, Shape, shrink, spread
+from jaxcalc.engine.tangents.merge import merge
 
 
 @rule("conv_general_dilated")
@@ -71,12 +72,12 @@ class Layout:
     def input(self, array: Any, shape: Shape) -> Any:
         """The input, or an index of it: `[k, *S or 1s]` of a value of `shape`."""
         spec, batches = self.read.lhs_spec, self.read.batch_groups > 1
-        array, shape = moves.transpose(array, spec), tuple(shape[a] for a in spec)
+        array, shape = manipulation.transpose(array, spec), tuple(shape[a] for a in spec)
         groups, n, c, *space = self.lhs
         if batches:
-            return moves.reshape(array, shape, self.lhs)
-        array = moves.reshape(array, shape, (n, groups, c, *space))
-        return moves.transpose(array, [1, 0, *range(2, array.ndim - 1)])
+            return manipulation.reshape(array, shape, self.lhs)
+        array = manipulation.reshape(array, shape, (n, groups, c, *space))
+        return manipulation.transpose(array, [1, 0, *range(2, array.ndim - 1)])
 
     def input_back(self, array: Any) -> Any:
         """The inverse of `input`, for coefficients in full."""
@@ -85,27 +86,27 @@ class Layout:
         if self.read.batch_groups > 1:
             array = array.reshape((array.shape[0], groups * n, c, *space))
         else:
-            array = moves.transpose(array, [1, 0, *range(2, array.ndim - 1)])
+            array = manipulation.transpose(array, [1, 0, *range(2, array.ndim - 1)])
             array = array.reshape((array.shape[0], n, groups * c, *space))
-        return moves.transpose(array, np.argsort(spec).tolist())
+        return manipulation.transpose(array, np.argsort(spec).tolist())
 
     def kernel(self, array: Any, shape: Shape) -> Any:
         """The kernel, or an index of it."""
         spec = self.read.rhs_spec
-        array, shape = moves.transpose(array, spec), tuple(shape[a] for a in spec)
-        return moves.reshape(array, shape, self.rhs)
+        array, shape = manipulation.transpose(array, spec), tuple(shape[a] for a in spec)
+        return manipulation.reshape(array, shape, self.rhs)
 
     def kernel_back(self, array: Any) -> Any:
         """The inverse of `kernel`, for coefficients in full."""
         groups, o, *rest = self.rhs
         array = array.reshape((array.shape[0], groups * o, *rest))
-        return moves.transpose(array, np.argsort(self.read.rhs_spec).tolist())
+        return manipulation.transpose(array, np.argsort(self.read.rhs_spec).tolist())
 
     def result(self, array: Any) -> Any:
         """A result in this module's layout, in the equation's."""
         n, groups, o, *space = self.out
-        array = moves.reshape(array, self.out, (n, groups * o, *space))
-        return moves.transpose(array, np.argsort(self.read.out_spec).tolist())
+        array = manipulation.reshape(array, self.out, (n, groups * o, *space))
+        return manipulation.transpose(array, np.argsort(self.read.out_spec).tolist())
 
 
 def _layout(eqn: JaxprEqn, lhs: Any, rhs: Any) -> Layout:
@@ -164,7 +165,7 @@ def _lane_by_lane(eqn: JaxprEqn, group: Group, kernel: Any, layout: Layout) -> G
     data = layout.input_back(spread(group.data, range(len(layout.lhs)), layout.lhs))
     data = jax.vmap(lambda lane: equations.bind(eqn, [lane, kernel])[0])(data)
     order = [1, 0, *range(2, len(layout.lhs))]
-    return Group(data, shrink(layout.result(moves.transpose(group.index, order))))
+    return Group(data, shrink(layout.result(manipulation.transpose(group.index, order))))
 
 
 def _stencil(eqn: JaxprEqn, part: Lanes, kernel: Any, layout: Layout) -> list[Group]:
@@ -203,8 +204,8 @@ def _arrived(products: Sequence[Group], order: list[int], layout: Layout) -> lis
     """Products in the order of the result's axes, and in the equation's layout."""
     return [
         Group(
-            layout.result(moves.transpose(g.data, order)),
-            shrink(layout.result(moves.transpose(g.index, order))),
+            layout.result(manipulation.transpose(g.data, order)),
+            shrink(layout.result(manipulation.transpose(g.index, order))),
         )
         for g in products
     ]
@@ -216,7 +217,7 @@ def _reads(support: Group, layout: Layout) -> np.ndarray:
     windows = (w.Window(), w.Window(), w.Window(), *layout.windows)
     sizes = (groups, n, 1, *layout.out[3:])
     count = w.reads(support, windows, (groups, n, 1, *space), sizes)
-    return layout.result(moves.transpose(count, [1, 0, *range(2, len(sizes))]))
+    return layout.result(manipulation.transpose(count, [1, 0, *range(2, len(sizes))]))
 
 
 def _by_kernel(eqn: JaxprEqn, tangent: Lanes, lhs: Any) -> list[Group]:
@@ -284,7 +285,7 @@ def _kernel_place(part: Lanes, place: w.Place) -> Lanes:
     bounds = [(0, n, 1) for n in part.shape[:3]] + [(k, k + 1, 1) for k in place]
 
     def move(array: Any) -> Any:
-        array = moves.slice_axes(array, bounds)
+        array = manipulation.slice_axes(array, bounds)
         return array.reshape(array.shape[: 1 + rank - len(place)])
 
     groups = [Group(move(g.data), shrink(move(g.index))) for g in part.groups]

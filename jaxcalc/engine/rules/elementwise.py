@@ -12,12 +12,18 @@ import numpy as np
 from jax import lax
 from jax.extend.core import JaxprEqn
 
-from jaxcalc.engine import equations
-from jaxcalc.engine.operands import as_factor, broadcast_to, out_shape, static_value, zeros_like_value
-from jaxcalc.engine.registry import Operands, rule
-from jaxcalc.formats.contract import masked_by
-from jaxcalc.formats.lanes import Group, Lanes, is_known, is_one
-from jaxcalc.formats.merge import merge
+from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.rules.operands import (
+    as_factor,
+    broadcast_to,
+    out_shape,
+    static_value,
+    zeros_like_value,
+)
+from jaxcalc.engine.rules.registry import Operands, rule
+from jaxcalc.engine.tangents.contract import masked_by
+from jaxcalc.engine.tangents.lanes import Group, Lanes, is_known, is_one
+from jaxcalc.engine.tangents.merge import merge
 
 
 @rule("mul")

@@ -17,16 +17,16 @@ import numpy as np
 from jax import lax
 from jax.extend.core import JaxprEqn
 
-from jaxcalc.engine import equations
-from jaxcalc.engine import places as places_of
-from jaxcalc.engine.operands import static_value, zeros_like_value
-from jaxcalc.engine.registry import Operands, rule
+from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.rules import gather_indices as places_of
 from jaxcalc.engine.rules.elementwise import negated, scaled
+from jaxcalc.engine.rules.operands import static_value, zeros_like_value
+from jaxcalc.engine.rules.registry import Operands, rule
 from jaxcalc.engine.rules.shape import padded
-from jaxcalc.formats import moves
-from jaxcalc.formats.contract import masked_by, sum_along, uniform_along
-from jaxcalc.formats.lanes import Group, Lanes, Shape, is_known, shrink, spread
-from jaxcalc.formats.merge import merge
+from jaxcalc.engine.tangents import manipulation
+from jaxcalc.engine.tangents.contract import masked_by, sum_along, uniform_along
+from jaxcalc.engine.tangents.lanes import Group, Lanes, Shape, is_known, shrink, spread
+from jaxcalc.engine.tangents.merge import merge
 
 
 def taken(value: Lanes, sources: np.ndarray) -> Lanes:
@@ -93,9 +93,9 @@ def _renamed(index: np.ndarray, kept: dict[int, int], rank: int) -> np.ndarray:
     """An index whose axis a becomes axis `kept[a]` of the result; it is uniform along all others."""
     order = sorted(kept, key=kept.__getitem__)
     rest = [a for a in range(index.ndim - 1) if a not in kept]
-    inner = moves.transpose(index, [*order, *rest])
+    inner = manipulation.transpose(index, [*order, *rest])
     inner = inner.reshape(inner.shape[: 1 + len(order)])
-    return moves.insert_axes(inner, rank, [kept[a] for a in order])
+    return manipulation.insert_axes(inner, rank, [kept[a] for a in order])
 
 
 @rule("scatter-add", "scatter-sub")
@@ -205,7 +205,10 @@ def dynamic_slice(eqn: JaxprEqn, operands: Operands) -> Lanes:
     if known is not None:
         bounds = [(start, start + n, 1) for start, n in zip(known, sizes, strict=True)]
         groups = [
-            Group(moves.slice_axes(g.data, bounds), shrink(moves.slice_axes(g.index, bounds)))
+            Group(
+                manipulation.slice_axes(g.data, bounds),
+                shrink(manipulation.slice_axes(g.index, bounds)),
+            )
             for g in value.groups
         ]
         return result.with_groups(groups)
@@ -254,7 +257,7 @@ def dynamic_update_slice(eqn: JaxprEqn, operands: Operands) -> Lanes:
         (start, n - start - size, 0) for start, n, size in zip(known, result.shape, sizes, strict=True)
     ]
     if isinstance(base, Lanes):
-        inside = moves.pad_index(np.zeros((1, *sizes), np.int32), padding, tuple(sizes))
+        inside = manipulation.pad_index(np.zeros((1, *sizes), np.int32), padding, tuple(sizes))
         groups += masked_by(base, inside[0] < 0).groups
     if isinstance(update, Lanes):
         groups += padded(update, padding).groups

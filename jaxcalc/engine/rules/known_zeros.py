@@ -6,19 +6,17 @@ a sum over all of its columns it would make as many lanes as it has columns, nea
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from jaxcalc.engine.operands import static_value
+from jaxcalc.engine.rules.dimension_numbers import Contraction
 from jaxcalc.engine.rules.elementwise import scaled
 from jaxcalc.engine.rules.indexing import taken
-from jaxcalc.formats.contract import sum_along
-from jaxcalc.formats.lanes import Group, Lanes, Shape
-from jaxcalc.formats.moves import transpose
-
-if TYPE_CHECKING:
-    from jaxcalc.engine.rules.contraction import Contraction
+from jaxcalc.engine.rules.operands import static_value
+from jaxcalc.engine.tangents.contract import sum_along
+from jaxcalc.engine.tangents.lanes import Group, Lanes, Shape
+from jaxcalc.engine.tangents.manipulation import transpose
 
 
 def few_nonzeros(o: Any, how: Contraction) -> np.ndarray | None:

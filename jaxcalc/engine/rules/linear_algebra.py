@@ -6,10 +6,10 @@ from typing import Any
 
 from jax.extend.core import JaxprEqn
 
-from jaxcalc.engine import equations
-from jaxcalc.engine.registry import Operands, rule
+from jaxcalc.engine.jaxprs import equations
 from jaxcalc.engine.rules.reduction import along_axes
-from jaxcalc.formats.lanes import Lanes
+from jaxcalc.engine.rules.registry import Operands, rule
+from jaxcalc.engine.tangents.lanes import Lanes
 
 
 @rule("triangular_solve")

@@ -7,7 +7,7 @@ from typing import Any
 
 from jax.extend.core import JaxprEqn
 
-from jaxcalc.engine.registry import Operands, rule
+from jaxcalc.engine.rules.registry import Operands, rule
 
 
 @rule("layout_constraint", "shard_alike", "xla_metadata_value")

@@ -11,15 +11,15 @@ import numpy as np
 from jax import lax
 from jax.extend.core import JaxprEqn
 
-from jaxcalc.engine import equations, layouts
-from jaxcalc.engine.operands import zeros_like_value
-from jaxcalc.engine.registry import Operands, rule
+from jaxcalc.engine.jaxprs import equations, indexing
 from jaxcalc.engine.rules import windows as w
 from jaxcalc.engine.rules.indexing import contributions, taken
+from jaxcalc.engine.rules.operands import zeros_like_value
 from jaxcalc.engine.rules.reduction import along_axes
-from jaxcalc.formats.contract import sum_along
-from jaxcalc.formats.lanes import Group, Lanes, Shape, spread
-from jaxcalc.formats.merge import merge
+from jaxcalc.engine.rules.registry import Operands, rule
+from jaxcalc.engine.tangents.contract import sum_along
+from jaxcalc.engine.tangents.lanes import Group, Lanes, Shape, spread
+from jaxcalc.engine.tangents.merge import merge
 
 # Up to so many places, masks that are made once serve all lanes; XLA's own operation, which compares
 # again in every lane, is an order of magnitude slower on CPU.
@@ -158,7 +158,7 @@ def _in_full(part: Lanes, move: Callable[[Any], Any]) -> list[Group]:
 
 
 def _windows(eqn: JaxprEqn) -> list[w.Window]:
-    pooling = layouts.pooling(eqn)
+    pooling = indexing.pooling(eqn)
     rows = zip(*pooling, strict=True)
     return [
         w.Window(size, stride, low, base, dilation) for size, stride, (low, _), base, dilation in rows
@@ -185,7 +185,7 @@ def _pass_back_at_once(
     result = zeros_like_value(eqn)
     sources = w.sources(windows, places, result.shape, part.shape)
     patches = jnp.take(operand.reshape(-1), np.maximum(sources, 0), mode="clip")
-    last = -np.inf if layouts.selects_largest(eqn) else np.inf
+    last = -np.inf if indexing.selects_largest(eqn) else np.inf
     best = jnp.where(sources >= 0, patches, jnp.asarray(last, operand.dtype))
     best = (best.max if last < 0 else best.min)(axis=0, keepdims=True)
     chosen = jnp.argmax((sources >= 0) & (patches == best), axis=0)[None]
@@ -240,7 +240,7 @@ def _first_selected(
     for number, place in enumerate(places):
         inside = w.inside(windows, place, operand.shape, sizes)
         value = jnp.broadcast_to(w.shifted_array(operand[None], windows, place, sizes)[0], sizes)
-        wins = inside & ((chosen < 0) | ~layouts.keeps(eqn, best, value))
+        wins = inside & ((chosen < 0) | ~indexing.keeps(eqn, best, value))
         best = jnp.where(wins, value, best)
         chosen = jnp.where(wins, np.int32(number), chosen)
     return chosen

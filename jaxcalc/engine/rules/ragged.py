@@ -9,12 +9,12 @@ import numpy as np
 from jax import lax
 from jax.extend.core import JaxprEqn
 
-from jaxcalc.engine import equations, layouts
-from jaxcalc.engine.operands import zeros_like_value
-from jaxcalc.engine.registry import Operands, rule
-from jaxcalc.formats.contract import uniform_along
-from jaxcalc.formats.lanes import Group, Lanes, spread, spread_lanes
-from jaxcalc.formats.moves import insert_axes, transpose
+from jaxcalc.engine.jaxprs import equations, indexing
+from jaxcalc.engine.rules.operands import zeros_like_value
+from jaxcalc.engine.rules.registry import Operands, rule
+from jaxcalc.engine.tangents.contract import uniform_along
+from jaxcalc.engine.tangents.lanes import Group, Lanes, spread, spread_lanes
+from jaxcalc.engine.tangents.manipulation import insert_axes, transpose
 
 
 @rule("ragged_dot_general")
@@ -55,7 +55,7 @@ class _Side(NamedTuple):
 
 
 def _side(eqn: JaxprEqn, number: int, operands: Operands) -> _Side:
-    how = layouts.ragged_dot(eqn)
+    how = indexing.ragged_dot(eqn)
     free = [
         [
             a

@@ -9,15 +9,16 @@ import jax
 import numpy as np
 from jax.extend.core import JaxprEqn
 
-from jaxcalc.engine import equations
-from jaxcalc.engine.operands import zeros_like_value
-from jaxcalc.engine.registry import Operands, rule
-from jaxcalc.engine.rules.contraction import Contraction, contract
-from jaxcalc.formats import moves
-from jaxcalc.formats.contract import sum_along, uniform_along
-from jaxcalc.formats.entries import TooDenseError
-from jaxcalc.formats.lanes import Group, Lanes, is_uniform, spread
-from jaxcalc.formats.merge import merge
+from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.rules.contraction import contract
+from jaxcalc.engine.rules.dimension_numbers import Contraction
+from jaxcalc.engine.rules.operands import zeros_like_value
+from jaxcalc.engine.rules.registry import Operands, rule
+from jaxcalc.engine.tangents import manipulation
+from jaxcalc.engine.tangents.contract import sum_along, uniform_along
+from jaxcalc.engine.tangents.entries import TooDenseError
+from jaxcalc.engine.tangents.lanes import Group, Lanes, is_uniform, spread
+from jaxcalc.engine.tangents.merge import merge
 
 _LARGEST_TRIANGLE = 1 << 27  # entries of a running sum
 
@@ -56,7 +57,8 @@ def _triangle(eqn: JaxprEqn, value: Lanes, axis: int) -> Lanes:
     product = contract(value, triangle, how, Lanes(shape, value.dtype))
     back = [*range(axis), rank - 1, *range(axis, rank - 1)]
     groups = [
-        Group(moves.transpose(g.data, back), moves.transpose(g.index, back)) for g in product.groups
+        Group(manipulation.transpose(g.data, back), manipulation.transpose(g.index, back))
+        for g in product.groups
     ]
     return zeros_like_value(eqn).with_groups(groups)
 

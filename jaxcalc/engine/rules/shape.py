@@ -14,13 +14,13 @@ import numpy as np
 from jax import lax
 from jax.extend.core import JaxprEqn
 
-from jaxcalc.engine import equations
-from jaxcalc.engine.operands import out_shape, zeros_like_value
-from jaxcalc.engine.registry import Operands, rule
-from jaxcalc.formats import moves
-from jaxcalc.formats.contract import masked_by
-from jaxcalc.formats.lanes import Group, Lanes, Shape, is_known, shrink, spread, spread_lanes
-from jaxcalc.formats.merge import merge
+from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.rules.operands import out_shape, zeros_like_value
+from jaxcalc.engine.rules.registry import Operands, rule
+from jaxcalc.engine.tangents import manipulation
+from jaxcalc.engine.tangents.contract import masked_by
+from jaxcalc.engine.tangents.lanes import Group, Lanes, Shape, is_known, shrink, spread, spread_lanes
+from jaxcalc.engine.tangents.merge import merge
 
 Move = Callable[[Any], Any]
 
@@ -39,21 +39,21 @@ def moved(eqn: JaxprEqn, value: Lanes, move: Move, *, narrows: bool = False) -> 
 def transpose(eqn: JaxprEqn, operands: Operands) -> Lanes:
     """y = t with its axes permuted."""
     permutation = equations.permutation(eqn)
-    return moved(eqn, operands[0], lambda a: moves.transpose(a, permutation))
+    return moved(eqn, operands[0], lambda a: manipulation.transpose(a, permutation))
 
 
 @rule("broadcast_in_dim")
 def broadcast_in_dim(eqn: JaxprEqn, operands: Operands) -> Lanes:
     """y = t repeated along new axes, along which data and index then have size 1."""
     shape, places = equations.broadcast_in_dim(eqn)
-    return moved(eqn, operands[0], lambda a: moves.insert_axes(a, len(shape), places))
+    return moved(eqn, operands[0], lambda a: manipulation.insert_axes(a, len(shape), places))
 
 
 @rule("squeeze", "expand_dims")
 def squeeze(eqn: JaxprEqn, operands: Operands) -> Lanes:
     """y = t with axes of size 1 dropped or added."""
     old, new = operands[0].shape, out_shape(eqn)
-    return moved(eqn, operands[0], lambda a: moves.reshape(a, old, new))
+    return moved(eqn, operands[0], lambda a: manipulation.reshape(a, old, new))
 
 
 @rule("reshape")
@@ -63,7 +63,7 @@ def reshape(eqn: JaxprEqn, operands: Operands) -> Lanes:
     old, new = tuple(operands[0].shape[a] for a in order), out_shape(eqn)
 
     def move(a: Any) -> Any:
-        return moves.reshape(moves.transpose(a, order), old, new)
+        return manipulation.reshape(manipulation.transpose(a, order), old, new)
 
     return moved(eqn, operands[0], move, narrows=len(new) > len(old))
 
@@ -72,14 +72,14 @@ def reshape(eqn: JaxprEqn, operands: Operands) -> Lanes:
 def slice_(eqn: JaxprEqn, operands: Operands) -> Lanes:
     """y_i = t_(start + stride i): [a, b, c] from 1 becomes [b, c]."""
     bounds = equations.slices(eqn)
-    return moved(eqn, operands[0], lambda a: moves.slice_axes(a, bounds), narrows=True)
+    return moved(eqn, operands[0], lambda a: manipulation.slice_axes(a, bounds), narrows=True)
 
 
 @rule("rev")
 def reverse(eqn: JaxprEqn, operands: Operands) -> Lanes:
     """y = t turned around: [a, b, c] becomes [c, b, a]."""
     axes = equations.dimensions(eqn)
-    return moved(eqn, operands[0], lambda a: moves.reverse(a, axes))
+    return moved(eqn, operands[0], lambda a: manipulation.reverse(a, axes))
 
 
 @rule("tile")
@@ -103,7 +103,10 @@ def split(eqn: JaxprEqn, operands: Operands) -> Sequence[Lanes]:
         bounds = [(0, n, 1) for n in value.shape]
         bounds[axis] = (start, start + size, 1)
         groups = [
-            Group(moves.slice_axes(g.data, bounds), shrink(moves.slice_axes(g.index, bounds)))
+            Group(
+                manipulation.slice_axes(g.data, bounds),
+                shrink(manipulation.slice_axes(g.index, bounds)),
+            )
             for g in value.groups
         ]
         parts.append(zeros_like_value(eqn, i).with_groups(groups if size else []))
@@ -122,8 +125,8 @@ def unstack(eqn: JaxprEqn, operands: Operands) -> Sequence[Lanes]:
         bounds[axis] = (i, i + 1, 1)
         inner = (*value.shape[:axis], 1, *value.shape[axis + 1 :])
 
-        def move(a: Any, bounds: moves.Bounds = bounds, inner: Shape = inner) -> Any:
-            return moves.reshape(moves.slice_axes(a, bounds), inner, rest)
+        def move(a: Any, bounds: manipulation.Bounds = bounds, inner: Shape = inner) -> Any:
+            return manipulation.reshape(manipulation.slice_axes(a, bounds), inner, rest)
 
         groups = [Group(move(g.data), shrink(move(g.index))) for g in value.groups]
         parts.append(zeros_like_value(eqn, i).with_groups(groups))
@@ -140,17 +143,19 @@ def pad(eqn: JaxprEqn, operands: Operands) -> Lanes:
     if isinstance(value, Lanes):
         groups += padded(value, padding).groups
     if isinstance(filler, Lanes):
-        inside = moves.pad_index(np.zeros((1, *shape), np.int32), padding, tuple(shape))
+        inside = manipulation.pad_index(np.zeros((1, *shape), np.int32), padding, tuple(shape))
         rank = len(result.shape)
         spreaded = [
-            Group(moves.insert_axes(g.data, rank, ()), moves.insert_axes(g.index, rank, ()))
+            Group(
+                manipulation.insert_axes(g.data, rank, ()), manipulation.insert_axes(g.index, rank, ())
+            )
             for g in filler.groups
         ]
         groups += masked_by(result.with_groups(spreaded), inside[0] < 0).groups
     return merge(result, groups)
 
 
-def padded(value: Lanes, padding: moves.Padding) -> Lanes:
+def padded(value: Lanes, padding: manipulation.Padding) -> Lanes:
     """A tangent with zeros around and between its elements."""
     groups = [_padded_group(g, padding, value.shape) for g in value.groups]
     shape = tuple(
@@ -160,12 +165,12 @@ def padded(value: Lanes, padding: moves.Padding) -> Lanes:
     return Lanes(shape, value.dtype).with_groups(groups)
 
 
-def _padded_group(group: Group, padding: moves.Padding, shape: Shape) -> Group:
-    index = shrink(moves.pad_index(group.index, padding, shape))
+def _padded_group(group: Group, padding: manipulation.Padding, shape: Shape) -> Group:
+    index = shrink(manipulation.pad_index(group.index, padding, shape))
     # zeros are written where the data varies; elsewhere it stays broadcast over the padding
     wide = all(group.data.shape[1 + a] > 1 for a, amounts in enumerate(padding) if any(amounts))
     is_clean = wide and (group.is_clean or bool((group.index >= 0).all()))
-    return Group(moves.pad_data(group.data, padding), index, is_clean)
+    return Group(manipulation.pad_data(group.data, padding), index, is_clean)
 
 
 @rule("concatenate")
@@ -188,7 +193,10 @@ def _expanded(x: Any, rank: int, places: Sequence[int], axis: int) -> Any:
     shape = (*x.shape[:axis], 1, *x.shape[axis:])
     groups = (
         [
-            Group(moves.insert_axes(g.data, rank, places), moves.insert_axes(g.index, rank, places))
+            Group(
+                manipulation.insert_axes(g.data, rank, places),
+                manipulation.insert_axes(g.index, rank, places),
+            )
             for g in x.groups
         ]
         if isinstance(x, Lanes)

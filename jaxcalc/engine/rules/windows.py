@@ -18,9 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxcalc.formats import moves
-from jaxcalc.formats.contract import uniform_along
-from jaxcalc.formats.lanes import Group, Lanes, Shape, is_uniform, shrink, shrink_mask
+from jaxcalc.engine.tangents import manipulation
+from jaxcalc.engine.tangents.contract import uniform_along
+from jaxcalc.engine.tangents.lanes import Group, Lanes, Shape, is_uniform, shrink, shrink_mask
 
 MANY_PLACES = 128  # the places of a larger window are gathered at once, not copied one by one
 
@@ -60,7 +60,7 @@ def places(windows: Windows, shape: Shape, sizes: Shape) -> list[Place]:
 def shifted_array(array: Any, windows: Windows, place: Place, sizes: Shape) -> Any:
     """What each output element reads at one place, of coefficients `[k, *S or 1s]`."""
     padding, bounds = _shift(windows, place, array.shape[1:], sizes)
-    return moves.slice_axes(moves.pad_data(array, padding), bounds)
+    return manipulation.slice_axes(manipulation.pad_data(array, padding), bounds)
 
 
 def shifted_in_full(data: Any, windows: Windows, place: Place, sizes: Shape) -> Any:
@@ -68,7 +68,7 @@ def shifted_in_full(data: Any, windows: Windows, place: Place, sizes: Shape) -> 
     padding, bounds = _shift(windows, place, data.shape[1:], sizes)
     if any(any(amounts) for amounts in padding):
         data = lax.pad(data, np.zeros((), data.dtype), [(0, 0, 0), *padding])
-    return moves.slice_axes(data, bounds)
+    return manipulation.slice_axes(data, bounds)
 
 
 def shifted(value: Lanes, windows: Windows, place: Place, sizes: Shape) -> Lanes:
@@ -76,7 +76,9 @@ def shifted(value: Lanes, windows: Windows, place: Place, sizes: Shape) -> Lanes
     padding, bounds = _shift(windows, place, value.shape, sizes)
     groups = []
     for group in value.groups:
-        index = moves.slice_axes(moves.pad_index(group.index, padding, value.shape), bounds)
+        index = manipulation.slice_axes(
+            manipulation.pad_index(group.index, padding, value.shape), bounds
+        )
         data = shifted_array(group.data, windows, place, sizes)
         groups.append(Group(data, shrink(index)))
     return Lanes(tuple(sizes), value.dtype).with_groups(groups)
@@ -85,13 +87,15 @@ def shifted(value: Lanes, windows: Windows, place: Place, sizes: Shape) -> Lanes
 def inside(windows: Windows, place: Place, shape: Shape, sizes: Shape) -> np.ndarray:
     """Which output elements read an element of the value at this place: a mask of shape `sizes`."""
     padding, bounds = _shift(windows, place, shape, sizes)
-    index = moves.slice_axes(moves.pad_index(np.zeros((1, *shape), np.int32), padding, shape), bounds)
+    index = manipulation.slice_axes(
+        manipulation.pad_index(np.zeros((1, *shape), np.int32), padding, shape), bounds
+    )
     return np.broadcast_to(index[0] >= 0, sizes)
 
 
 def _shift(
     windows: Windows, place: Place, shape: Shape, sizes: Shape
-) -> tuple[moves.Padding, moves.Bounds]:
+) -> tuple[manipulation.Padding, manipulation.Bounds]:
     padding, bounds = [], []
     for window, k, n, count in zip(windows, place, shape, sizes, strict=True):
         low = window.low - k * window.dilation
@@ -129,7 +133,9 @@ def reads(group: Group, windows: Windows, shape: Shape, sizes: Shape) -> np.ndar
     count = np.zeros((1,) * (1 + len(sizes)), int)
     for place in places(windows, shape, sizes):
         padding, bounds = _shift(windows, place, shape, sizes)
-        count = count + (moves.slice_axes(moves.pad_index(index, padding, shape), bounds) >= 0)
+        count = count + (
+            manipulation.slice_axes(manipulation.pad_index(index, padding, shape), bounds) >= 0
+        )
     return count
 
 

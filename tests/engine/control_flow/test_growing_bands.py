@@ -9,9 +9,9 @@ import pytest
 from jax import lax
 
 import jaxcalc
-from jaxcalc.engine.control_flow.carry import Loop, Pattern
-from jaxcalc.engine.control_flow.operands import Run
-from jaxcalc.formats.lanes import Group, Lanes
+from jaxcalc.engine.tangents.lanes import Group, Lanes
+from jaxcalc.engine.walk.carry import Loop, Pattern
+from jaxcalc.engine.walk.operands import Run
 from tests.dense_reference import Case, assert_same, check, check_hessian, normal
 from tests.thinned import thinned
 

@@ -1,0 +1,1 @@
+"""What is kept between calls, and what tells whether it still answers."""

@@ -1,0 +1,1 @@
+"""One call of f: its arguments and options, taken apart and put together again."""

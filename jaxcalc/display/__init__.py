@@ -1,0 +1,1 @@
+"""Tables, pictures of patterns and progress bars, for terminals and notebooks."""

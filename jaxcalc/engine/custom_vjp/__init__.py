@@ -1,0 +1,1 @@
+"""Forward mode of functions whose derivative is a backward rule."""

@@ -1,0 +1,1 @@
+"""Programs: the parameters of their equations, what they cost, and how they are rewritten."""

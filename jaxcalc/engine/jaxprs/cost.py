@@ -1,0 +1,152 @@
+"""What a program costs, from its jaxpr alone, in nanoseconds of a small CPU.
+
+XLA fuses elementwise operations and moves into loops over the elements: what counts is the arithmetic,
+and each array that is written and read because something that cannot be fused needs it. The figures are
+fitted to the measurements of `benchmarks.calibration`, which prints how far off they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from jax.extend.core import Jaxpr, JaxprEqn, Literal
+
+from jaxcalc.engine.jaxprs import equations
+
+_TRAFFIC = 0.15  # an element written to memory and read again
+_ELEMENT = 0.02  # a sum or a product of an element, in a loop that the compiler vectorizes
+_COPIED = 0.15  # the same for many tangents at once: their coefficient is often computed again for each
+_MOVE = 0.1  # an element whose place has to be worked out
+_GATHER = 1.0  # an element looked up by an index
+_SCATTER = 4.0  # an element written by an index
+_SUMS = 4.0  # an element of a cumulative sum
+_COMPARISON = 20.0  # an element of a sort
+_PRODUCT = 0.0125  # a multiply-add inside a large matrix product,
+_SHORT = 15.0  # and more, by the square of how many it sums, inside a product of short vectors,
+_LONGEST_PRODUCT = 0.5  # up to this
+_TAP = 0.6  # a multiply-add inside a convolution
+_CUBIC = 0.3  # n^3 of a factorization
+_KERNEL = 300.0  # starting an operation that cannot be fused
+_FUSED_KERNEL = 50.0  # starting a loop of fused operations, which ends in an array that is written
+_STEP = 5.0  # any operation in it
+_UNKNOWN_LENGTH = 10  # steps of a loop that values decide
+
+_RENAMED = frozenset({"reshape", "squeeze", "expand_dims", "copy"})  # the same array in memory
+_FREE = _RENAMED | {"broadcast_in_dim", "iota"}
+_MOVES = frozenset(
+    {"concatenate", "dynamic_slice", "dynamic_update_slice", "pad", "rev", "slice", "transpose"}
+)
+_FUNCTIONS = {
+    **dict.fromkeys(("sin", "cos", "tan", "asin", "acos", "atan", "atan2"), 1.5),
+    **dict.fromkeys(("pow", "lgamma", "digamma", "erf_inv", "bessel_i0e", "bessel_i1e"), 3.0),
+    **dict.fromkeys(("exp", "exp2", "expm1", "log", "log2", "log1p"), 0.5),
+    **dict.fromkeys(("erf", "erfc", "sinh", "cosh"), 0.5),
+    **dict.fromkeys(("tanh", "logistic", "cbrt", "asinh", "acosh", "atanh"), 0.5),
+    **dict.fromkeys(("sqrt", "rsqrt", "div", "integer_pow"), 0.1),
+}
+_FACTORIZATIONS = frozenset(
+    {"cholesky", "eig", "eigh", "householder_product", "lu", "qr", "schur", "svd", "triangular_solve"}
+)
+_UNFUSED = _FACTORIZATIONS | frozenset(
+    {
+        "conv_general_dilated", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum",
+        "dot_general", "fft", "gather", "sort", "top_k",
+    }
+)  # fmt: skip
+
+
+def work(jaxpr: Jaxpr, copies: int = 1) -> float:
+    """The estimated time of one run; loops count their length where it is known.
+
+    `copies` is for how many tangents at once a linear program runs, as under `jax.vmap`.
+    """
+    return steps_work(jaxpr.eqns, jaxpr.outvars, copies)
+
+
+def steps_work(steps: Sequence[JaxprEqn], results: Sequence[Any], copies: int = 1) -> float:
+    """The estimated time of equations in order, of which `results` are written to memory."""
+    read = {v for v in results if not isinstance(v, Literal)}
+    total = 0.0
+    for eqn in reversed(steps):
+        total += equation_work(eqn, copies)
+        written = sum(_size(v) for v in eqn.outvars if v in read)
+        if _is_unfused(eqn) or (written and eqn.primitive.name in _RENAMED):
+            read.update(v for v in eqn.invars if not isinstance(v, Literal))
+        elif written:
+            total += _FUSED_KERNEL + copies * _TRAFFIC * written
+    return total
+
+
+def equation_work(eqn: JaxprEqn, copies: int = 1) -> float:
+    """The estimated time of one equation, its results not counted where they may be fused away."""
+    name = eqn.primitive.name
+    size = sum(map(_size, eqn.outvars))
+    bodies = equations.programs(eqn)
+    if name.startswith("scatter"):
+        return _KERNEL + copies * _SCATTER * _size(eqn.invars[-1])
+    if bodies:
+        return _programs_work(eqn, bodies, copies)
+    if _is_unfused(eqn):
+        return _KERNEL + copies * (_unfused_work(eqn, size) + _TRAFFIC * size)
+    if name.startswith(("reduce", "arg")):
+        return _STEP + copies * (_ELEMENT + _MOVE) * max(size, _size(eqn.invars[0]))
+    if name in _FREE:
+        return 0.0
+    each = _ELEMENT if copies == 1 else _COPIED
+    element = _MOVE if name in _MOVES else each + _FUNCTIONS.get(name, 0.0)
+    return _STEP + copies * element * size
+
+
+def _programs_work(eqn: JaxprEqn, bodies: Sequence[Jaxpr], copies: int) -> float:
+    match eqn.primitive.name:
+        case "scan":
+            times = equations.scan(eqn).options["length"]
+        case "while":
+            times = _UNKNOWN_LENGTH
+        case "cond":
+            return max(work(body, copies) for body in bodies)
+        case _:  # a call, whose operations are fused with those around it
+            return sum(steps_work(body.eqns, (), copies) for body in bodies)
+    return times * sum(work(body, copies) for body in bodies)
+
+
+def _unfused_work(eqn: JaxprEqn, size: int) -> float:
+    """The arithmetic of one operation that is not fused with others."""
+    name = eqn.primitive.name
+    first = equations.operand(eqn)
+    if name == "dot_general":
+        summed = prod(first.shape[a] for a in equations.dot_general(eqn).contracted[0])
+        short = _SHORT / max(1, summed) ** 2
+        return size * summed * min(_LONGEST_PRODUCT, _PRODUCT + short)
+    if name == "conv_general_dilated":
+        return size * _TAP * equations.kernel_size(eqn)
+    if name == "gather":
+        return _GATHER * size
+    if name == "sort":
+        return _COMPARISON * size
+    if name in _FACTORIZATIONS:
+        order = first.shape[-1]
+        largest = max([_size(v) for v in (*eqn.invars, *eqn.outvars)], default=0)
+        return _CUBIC * order * largest
+    return _SUMS * size
+
+
+def copying(elements: int) -> float:
+    """The estimated time of writing so many elements once more."""
+    return _TRAFFIC * elements
+
+
+def is_free(eqn: JaxprEqn) -> bool:
+    """Whether an equation only names an array anew, or is computed where it is read."""
+    return eqn.primitive.name in _FREE
+
+
+def _is_unfused(eqn: JaxprEqn) -> bool:
+    name = eqn.primitive.name
+    return name in _UNFUSED or name.startswith("scatter") or name in {"scan", "while", "cond"}
+
+
+def _size(v: Any) -> int:
+    return prod(getattr(v.aval, "shape", ()))

@@ -1,0 +1,129 @@
+"""Whether JAX can transpose a linear program, found from its jaxpr before it is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import jax
+import numpy as np
+from jax import lax
+from jax.extend.core import Jaxpr, JaxprEqn, Literal
+from jax.interpreters import ad
+
+from jaxcalc.engine.jaxprs import bodies, equations
+
+INLINED = frozenset({"custom_jvp_call", "custom_vjp_call"})  # their rules were applied already
+_BILINEAR = frozenset({"mul", "dot_general", "conv_general_dilated", "ragged_dot_general"})
+# linear in their other operands than these
+_FIXED = {
+    **dict.fromkeys(("div", "scatter-mul", "scatter_mul"), slice(1, None)),
+    **dict.fromkeys(("triangular_solve", "tridiagonal_solve"), slice(-1)),
+    "polynomial": slice(1),
+}
+# linear, but what JAX registers as their transpose raises an error, or does so in some cases
+_ONE_WAY = frozenset({"while", "pure_callback", "io_callback", "ffi_call", "scatter"})
+# linear, with a transpose that the public table does not list
+_UNLISTED = frozenset(
+    {
+        "compute_on", "dynamic_slice", "gather", "optimization_barrier", "relayout", "reshard",
+        "shard_map", "slice", "xla_metadata_call",
+    }
+)  # fmt: skip
+PRINTS = frozenset({"debug_callback", "debug_print"})  # what they print has no transpose
+
+
+def obstacle(jaxpr: Jaxpr, linear_in: Sequence[bool]) -> JaxprEqn | None:
+    """The first equation that keeps a program from being transposed, or None.
+
+    Args:
+        jaxpr: a program that should be linear in the inputs that are marked.
+        linear_in: for each input, whether it is one of those.
+    """
+    try:
+        _walk(jaxpr, linear_in)
+    except _ObstacleError as found:
+        return found.eqn
+    return None
+
+
+def has_transpose(eqn: JaxprEqn) -> bool:
+    """Whether JAX knows a transpose of the primitive, so that it is linear in some of its operands."""
+    return eqn.primitive.name in _UNLISTED or eqn.primitive in ad.primitive_transposes
+
+
+class _ObstacleError(Exception):
+    def __init__(self, eqn: JaxprEqn) -> None:
+        self.eqn = eqn
+
+
+def _walk(jaxpr: Jaxpr, marks: Sequence[bool]) -> list[bool]:
+    """Which outputs depend on a marked input."""
+    marked = {v for v, on in zip(jaxpr.invars, marks, strict=True) if on}
+
+    def on(v: object) -> bool:
+        return not isinstance(v, Literal) and v in marked
+
+    for eqn in jaxpr.eqns:
+        flags = [on(v) for v in eqn.invars]
+        if any(flags):
+            results = _equation(eqn, flags)
+            marked.update(v for v, mark in zip(eqn.outvars, results, strict=True) if mark)
+    return [on(v) for v in jaxpr.outvars]
+
+
+def _equation(eqn: JaxprEqn, flags: list[bool]) -> list[bool]:
+    name = eqn.primitive.name
+    rule = equations.linear_map(eqn) if name in INLINED else None
+    body = equations.called(eqn) if rule is None else rule.program
+    if body is not None:
+        return _walk(body.jaxpr, flags)
+    if name == "scan" and transposes_scans():
+        scan = equations.scan(eqn)
+        return _scan(scan.body.jaxpr, flags, slice(scan.consts, scan.consts + scan.carry))
+    if name == "cond" and not flags[0]:
+        each = [_walk(branch.jaxpr, flags[1:]) for branch in equations.branches(eqn)]
+        return [any(marks) for marks in zip(*each, strict=True)]
+    if name == "scan" or not _is_linear(eqn, flags):
+        raise _ObstacleError(eqn)
+    return [True] * len(eqn.outvars)
+
+
+@cache
+def transposes_scans() -> bool:
+    """Whether `jax.linear_transpose` takes a scan, which it does not in JAX 0.9."""
+
+    def total(xs: Any) -> Any:
+        return lax.scan(lambda carry, x: (carry + x, None), xs[0], xs)[0]
+
+    xs = jax.ShapeDtypeStruct((2,), np.float32)
+    try:
+        jax.eval_shape(jax.linear_transpose(total, xs), jax.ShapeDtypeStruct((), np.float32))
+    except TypeError:
+        return False
+    return True
+
+
+def _scan(body: Jaxpr, flags: list[bool], carry: slice) -> list[bool]:
+    while True:
+        outputs = _walk(body, flags)
+        count = carry.stop - carry.start
+        grown = [a or b for a, b in zip(flags[carry], outputs[:count], strict=True)]
+        if grown == flags[carry]:
+            return [*grown, *outputs[count:]]
+        flags = [*flags[: carry.start], *grown, *flags[carry.stop :]]
+
+
+def _is_linear(eqn: JaxprEqn, flags: list[bool]) -> bool:
+    name = eqn.primitive.name
+    if name in _ONE_WAY or not all(equations.is_inexact(v.aval) for v in eqn.outvars):
+        return False
+    if name == "custom_linear_solve":  # in the right side, not in the matrix nor in what a solver takes
+        solvers = bodies.solvers(eqn)
+        return solvers.has_transpose and not any(flags[solvers.constants])
+    if name in _BILINEAR:
+        return sum(flags) == 1
+    if name in _FIXED:
+        return not any(flags[_FIXED[name]])
+    return has_transpose(eqn)

@@ -1,0 +1,95 @@
+"""Whether a program takes roots of numbers that do not move, where reverse mode alone is finite.
+
+The derivative of `sqrt(pad(x))` by the rule is an infinity at the zeros of the padding. Forward mode
+multiplies it by a tangent of zero, which is NaN; in reverse mode the padding drops the cotangent. Of
+`where(x > 0, sqrt(x), 0)` it is the other way round: forward mode drops it, and in reverse mode it
+meets a cotangent of zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
+
+from jaxcalc.engine.jaxprs import equations
+
+# at zero these have a value, and no finite derivative
+_ROOTS = frozenset({"sqrt", "cbrt", "pow", "atan2"})
+# what a `where` behind them is there to keep from the output
+_SINGULAR = _ROOTS | {"rsqrt", "div", "log", "log2", "log1p", "integer_pow", "asin", "acos", "atanh"}
+_JOINS = frozenset({"concatenate", "scatter", "scatter-add", "dynamic_update_slice", "pad", "select_n"})
+_SHIFTS = frozenset({"add", "sub", "max"})  # with a constant, they keep a root away from zero
+
+
+class _Facts(NamedTuple):
+    """What is known of a value: whether it moves, has elements that do not, and was made of a root."""
+
+    moves: bool = False
+    is_nonzero: bool = False  # a number of the program that is not zero
+    has_still: bool = False
+    is_singular: bool = False
+
+
+class _MaskedError(Exception):
+    """A selection comes after what it masks: there forward mode is the one that is finite."""
+
+
+def is_finite_in_reverse_alone(jaxpr: Jaxpr, differentiated: Sequence[Var]) -> bool:
+    """Whether some root is taken of elements that do not move, and no `where` comes behind one.
+
+    This is told by the program alone; its values may be such that both directions are finite.
+    """
+    found: list[JaxprEqn] = []
+    chosen = set(differentiated)
+    try:
+        _walk(jaxpr, [_Facts(v in chosen) for v in jaxpr.invars], found)
+    except _MaskedError:
+        return False
+    return bool(found)
+
+
+def _walk(jaxpr: Jaxpr, inputs: Sequence[_Facts], found: list[JaxprEqn]) -> list[_Facts]:
+    known: dict[Any, _Facts] = dict(zip(jaxpr.invars, inputs, strict=True))
+
+    def read(v: Any) -> _Facts:
+        return _Facts(is_nonzero=bool(v.val != 0)) if isinstance(v, Literal) else known.get(v, _Facts())
+
+    for eqn in jaxpr.eqns:
+        operands = [read(v) for v in eqn.invars]
+        if eqn.primitive.name in {"convert_element_type", "broadcast_in_dim"}:
+            known[eqn.outvars[0]] = (
+                operands[0] if equations.is_inexact(eqn.outvars[0].aval) else _Facts()
+            )
+            continue
+        if not any(x.moves for x in operands) or eqn.primitive.name == "stop_gradient":
+            continue
+        program = equations.called(eqn)
+        if program is not None:
+            known.update(zip(eqn.outvars, _walk(program.jaxpr, operands, found), strict=True))
+            continue
+        facts = _of_equation(eqn, operands)
+        if eqn.primitive.name in _ROOTS and operands[0].has_still:
+            found.append(eqn)
+        known.update((v, facts) for v in eqn.outvars if equations.is_inexact(v.aval))
+    return [read(v) for v in jaxpr.outvars]
+
+
+def _of_equation(eqn: JaxprEqn, operands: Sequence[_Facts]) -> _Facts:
+    name = eqn.primitive.name
+    joined = operands[1:] if name == "select_n" else operands
+    is_singular = name in _SINGULAR or any(x.is_singular for x in joined)
+    if name == "select_n" and is_singular:
+        raise _MaskedError
+    has_still = any(x.has_still for x in joined)
+    if name in _JOINS:
+        facts = zip(joined, eqn.invars[-len(joined) :], strict=True)
+        numbers = (x for x, v in facts if equations.is_inexact(v.aval))
+        has_still = has_still or not all(x.moves or x.is_nonzero for x in numbers)
+    elif name in _SHIFTS and not all(x.moves for x in operands):
+        has_still = False
+    elif name in {"reduce_sum", "dot_general"}:
+        has_still = has_still or not prod(equations.operand(eqn).shape)
+    return _Facts(moves=True, has_still=has_still, is_singular=is_singular)

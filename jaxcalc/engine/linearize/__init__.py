@@ -1,0 +1,1 @@
+"""From f to the linear program whose entries are the derivative."""

@@ -1,0 +1,1 @@
+"""Sparsity patterns as rows and columns, in numpy: indices, structure, coloring."""

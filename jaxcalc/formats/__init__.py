@@ -1,1 +1,0 @@
-"""Carriers of structured derivatives: static indices in numpy, traced values in JAX."""

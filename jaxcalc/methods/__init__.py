@@ -1,0 +1,1 @@
+"""The methods that reach a derivative: structured, dense, composite, mixed, Taylor."""

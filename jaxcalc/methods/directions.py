@@ -1,0 +1,63 @@
+"""The directions in which a function is differentiated: those that JAX allows, and which is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import Jaxpr
+
+from jaxcalc.call.flatten import Leaves
+from jaxcalc.call.options import Direction, Options
+from jaxcalc.call.symbolic import is_symbolic
+from jaxcalc.engine.jaxprs.directions import directions_allowed
+from jaxcalc.methods.failures import Failures
+
+_FAR_CHEAPER = 4  # times fewer inputs than outputs
+
+
+def trace(function: Callable[[Leaves], Any], leaves: Leaves) -> tuple[Jaxpr, list[Any]]:
+    """The program of a function, and its output's shapes."""
+    closed, output = jax.make_jaxpr(function, return_shape=True)(list(leaves))
+    return closed.jaxpr, output
+
+
+def trace_directions(
+    function: Callable[[Leaves], Any], leaves: Leaves, failures: Failures
+) -> tuple[list[Any], set[Direction]]:
+    """The output's shapes of a function, and the directions that JAX allows for it."""
+    program, output = trace(function, leaves)
+    both: set[Direction] = {"forward", "reverse"}
+    return output, failures.prepare(lambda: directions_allowed(program, program.invars), both)
+
+
+def is_far_cheaper_forward(leaves: Leaves, output: Leaves, options: Options) -> bool:
+    """Whether forward mode is worth it for a function that JAX differentiates in reverse alone.
+
+    It goes through the transposes of `jax.custom_vjp` rules, and pays where there are many outputs.
+    """
+    if not options.holomorphic and any(jnp.iscomplexobj(leaf) for leaf in leaves):
+        return False  # only reverse mode is defined
+    if is_symbolic([*leaves, *output]):
+        return False
+    inputs, outputs = (sum(prod(jnp.shape(x)) for x in xs) for xs in (leaves, output))
+    return _FAR_CHEAPER * inputs <= outputs
+
+
+def hessian_directions(
+    allowed: set[Direction], of_gradient: Callable[[], set[Direction]]
+) -> tuple[tuple[Direction, Direction], bool]:
+    """The outer and the inner direction, and whether forward mode has to be made for `jax.custom_vjp`.
+
+    Such functions forbid forward mode of f, and not of its gradient, which has their rules in their
+    place; unless these call such functions. So `of_gradient` is asked then.
+    """
+    if "reverse" not in allowed:
+        return ("forward", "forward"), not allowed
+    left = {"forward"} if "forward" in allowed else of_gradient()
+    if left == {"reverse"}:
+        return ("reverse", "reverse"), False
+    return ("forward", "reverse"), not left

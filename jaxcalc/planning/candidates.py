@@ -1,0 +1,246 @@
+"""All ways to a derivative: what each takes, which one a call under `jax.jit` goes, why not another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from jax.extend.core import Jaxpr
+
+from jaxcalc.call.concretization import UNTRACEABLE
+from jaxcalc.call.options import Direction
+from jaxcalc.call.request import Request
+from jaxcalc.engine.jaxprs.directions import REFUSALS
+from jaxcalc.engine.jaxprs.liveness import peak_bytes
+from jaxcalc.engine.jaxprs.source import named_with_line
+from jaxcalc.engine.walk.interpret import TooDenseError
+from jaxcalc.methods.batch_size import require_fitting_result
+from jaxcalc.methods.dense_blocks import refuses
+from jaxcalc.methods.failures import Failures
+from jaxcalc.methods.structured import Derivative, Turns
+from jaxcalc.planning.attempts import Attempt, attempts_for
+from jaxcalc.planning.branches import branches
+from jaxcalc.planning.choose import Prepared, prepare_by, prepare_dense
+from jaxcalc.planning.composite_candidates import BY_PARTS
+from jaxcalc.planning.dense_candidates import dense_ways
+from jaxcalc.planning.findings import Branch, Line, Part, Way
+from jaxcalc.planning.lines import LineCosts
+from jaxcalc.planning.traced import Traced, reason, why_not
+from jaxcalc.planning.within_memory import prepare_within, workspace
+
+_IN_TURN = ", in turns"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known about a derivative before it runs.
+
+    Attributes:
+        ways: the chosen one first, impossible ones last.
+        known: the structured way whose steps are shown: the chosen one, or the first that is possible;
+            None where there is none.
+        lines: its steps by line.
+        lines_of: its name.
+        parts: the pieces of f, where it can be cut at bottlenecks.
+        branches: what branches and loops of the chosen way hold.
+    """
+
+    ways: Sequence[Way]
+    known: Prepared | None
+    lines: Sequence[Line]
+    lines_of: str
+    parts: Sequence[Part]
+    branches: Sequence[Branch]
+
+
+def survey(request: Request, kind: str) -> Survey:
+    """Make every way ready, the chosen one once, and say which one is taken.
+
+    Args:
+        request: what is asked for; for the dense format, as it runs under `jax.jit`.
+        kind: "jacobian" or "hessian".
+
+    Raises:
+        ConcretizationTypeError and its kin: f needs concrete values.
+        TypeError, ValueError: what `jacobian` or `hessian` raises, where no way is possible.
+    """
+    if request.options.format != "dense":
+        return _survey(request, kind)
+    failures = Failures(request.options.api)
+    found = failures.prepare(lambda: _survey(request, kind), None)
+    if found is not None:
+        return found
+    if failures.failure is not None and not failures.failed:
+        raise failures.failure
+    note = f"nothing is known of what it takes: {failures.failed}; please report it"
+    name = f"dense, {'forward over reverse' if kind == 'hessian' else 'by JAX alone'}"
+    return Survey([Way(name, None, None, None, is_chosen=True, note=note)], None, (), "", (), ())
+
+
+def _survey(request: Request, kind: str) -> Survey:
+    traced = Traced.of(request)
+    is_dense = request.options.format == "dense"
+    if is_dense:
+        _require_fitting_result(request, kind, traced)
+    structured = _structured_ways(request, kind, traced)
+    walks = {name: LineCosts() for name in structured.prepared}
+    programs = {name: p.derivative.visit(walks[name]) for name, p in structured.prepared.items()}
+    dense = dense_ways(request, kind, traced, choose=is_dense and not structured.chosen)
+    ways = [_way(name, structured, walks[name]) for name in structured.prepared]
+    ways += [way if is_dense else replace(way, note="for format='dense'") for way in dense.ways]
+    impossible = structured.reasons | dense.reasons
+    shown = structured.chosen or next(iter(structured.prepared), "")
+    known = structured.prepared.get(shown)
+    found = dense.branches
+    if structured.chosen and known is not None:
+        found = _branches(known.derivative, walks[shown], programs[shown])
+    return Survey(
+        [
+            *_compared(ways),
+            *(Way(name, None, None, None, False, why, False) for name, why in impossible.items()),
+        ],
+        known,
+        walks[shown].lines(known.derivative.seeds) if known is not None else (),
+        shown,
+        dense.parts,
+        tuple(dict.fromkeys(found)),
+    )
+
+
+def _require_fitting_result(request: Request, kind: str, traced: Traced) -> None:
+    require_fitting_result(
+        request.options.api,
+        traced.flat.leaves,
+        traced.flat.leaves if kind == "hessian" else traced.output,
+        lambda: "format='structured' explains what its structure takes",
+    )
+
+
+def _way(name: str, structured: _Structured, costs: LineCosts) -> Way:
+    derivative = structured.prepared[name].derivative
+    lanes = max(1, costs.most)
+    turns = derivative.turns or Turns(lanes, lanes)
+    return Way(
+        name,
+        turns.products,
+        derivative.work,
+        _held(structured.prepared[name]),
+        name == structured.chosen,
+        structured.notes.get(name, ""),
+        block=turns.block,
+        blocks=-(-turns.products // turns.block),
+    )
+
+
+def _held(prepared: Prepared) -> int:
+    """The estimated bytes that are compared with `memory_limit`."""
+    if prepared.derivative.is_dense:
+        return peak_bytes(prepared.derivative.program)
+    return workspace(prepared, with_value=False)
+
+
+def _branches(derivative: Derivative, walk: LineCosts, program: Jaxpr) -> list[Branch]:
+    """What branches and loops hold: those of f, and those of the walk or of the products."""
+    primal = branches([step.eqn for step in derivative.primal_program], computes="values")
+    if derivative.turns is None:
+        return [*primal, *walk.branches(program)]
+    linear = [step.eqn for step in derivative.tangent_program]
+    return [*primal, *branches(linear, computes="tangents", times=derivative.turns.block)]
+
+
+@dataclass
+class _Structured:
+    """The structured ways by name: made ready, with a note, or with the reason why there is none."""
+
+    prepared: dict[str, Prepared] = field(default_factory=dict)
+    chosen: str = ""
+    notes: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def _structured_ways(request: Request, kind: str, traced: Traced) -> _Structured:
+    found = _Structured()
+    is_dense = request.options.format == "dense"
+    attempts = [Attempt("hessian")] if kind == "hessian" else attempts_for(request, traced)
+    chosen = None
+    if not is_dense:
+        chosen = prepare_within(request, kind, with_value=False)
+    elif request.options.mode == "auto":
+        chosen = Failures(request.options.api).prepare(lambda: prepare_dense(request, kind), None)
+    for attempt in attempts:
+        name = _name(attempt, traced)
+        if attempt.replaces:
+            rule = named_with_line(traced.forbidden["forward"])
+            found.notes[name] = f"{rule} by the transpose of its rule"
+        if chosen is not None and chosen.derivative.way == attempt.way:
+            found.chosen = name if chosen.derivative.turns is None else f"{name}{_IN_TURN}"
+            found.prepared[found.chosen] = chosen
+            if found.chosen == name:
+                continue
+        made = _made(request, traced, attempt, is_dense=is_dense)
+        if isinstance(made, Prepared):
+            found.prepared[name] = made
+        else:
+            found.reasons[name] = made
+    _compare_with_limits(request, found)
+    if kind == "jacobian":
+        _note_missing(request, traced, found)
+    return found
+
+
+def _made(request: Request, traced: Traced, attempt: Attempt, *, is_dense: bool) -> Prepared | str:
+    """The derivative in one way, or why there is none."""
+    failures = Failures(request.options.api)
+    made = failures.prepare(lambda: prepare_by(request, traced.flat, attempt, is_dense=is_dense), None)
+    error = failures.failure
+    if isinstance(error, UNTRACEABLE):
+        raise error
+    if isinstance(error, TooDenseError):
+        return f"too dense: {reason(error)}"
+    is_jaxs = isinstance(error, REFUSALS) and refuses(request.flat, request.call.traced, attempt.way)
+    if error is not None:
+        return (
+            reason(error) if is_jaxs or not failures.failed else f"{failures.failed}; please report it"
+        )
+    assert made is not None
+    return made
+
+
+def _name(attempt: Attempt, traced: Traced) -> str:
+    if attempt.way != "hessian":
+        return f"structured, {attempt.way}"
+    return f"structured, forward over {'reverse' if 'reverse' in traced.allowed else 'forward'}"
+
+
+def _compare_with_limits(request: Request, found: _Structured) -> None:
+    """Note what keeps a derivative from going through its structure."""
+    options = request.options
+    for name, prepared in found.prepared.items():
+        if options.format == "dense" and options.mode != "auto":
+            found.notes[name] = "for mode='auto'"
+        elif options.memory_limit is not None and _held(prepared) > options.memory_limit:
+            found.notes[name] = "above memory_limit"
+            if name == found.chosen:
+                found.chosen = ""
+
+
+def _note_missing(request: Request, traced: Traced, found: _Structured) -> None:
+    """The reasons for the directions that are not tried."""
+    directions: tuple[Direction, ...] = ("forward", "reverse")
+    for direction in directions:
+        name = f"structured, {direction}"
+        if name not in found.prepared and name not in found.reasons:
+            why = why_not(request, traced, direction)
+            found.reasons[name] = why or "a complex output has a derivative forward only"
+
+
+def _compared(ways: Sequence[Way]) -> list[Way]:
+    """The chosen way first; others that seem to take less get a note."""
+    chosen = next(way for way in ways if way.is_chosen)
+    noted = []
+    for way in ways:
+        is_less = way is not chosen and not way.note and (way.work or 0.0) < (chosen.work or 0.0)
+        # parts are looked for where no structured way is taken
+        why = "not compared with it" if way.name == BY_PARTS else "gains too little"
+        noted.append(replace(way, note=why) if is_less else way)
+    return sorted(noted, key=lambda way: not way.is_chosen)

@@ -1,0 +1,150 @@
+"""Derivatives at the cost of their structure, run and packed as pytrees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from jaxcalc.call.flatten import Blocks, FlatMap, as_forward_types, column_blocks, row_blocks
+from jaxcalc.call.memory import in_words
+from jaxcalc.call.options import Options
+from jaxcalc.call.request import Request
+from jaxcalc.engine.jaxprs.liveness import peak_bytes
+from jaxcalc.methods.batch_size import require_fitting_result
+from jaxcalc.methods.failures import Failures
+from jaxcalc.planning.choose import Prepared, prepare, prepare_dense
+from jaxcalc.planning.within_memory import prepare_within
+from jaxcalc.results.jacobian import Jacobian
+from jaxcalc.results.layout import Layout
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gives, as pytrees; the gradient is there for a Hessian only.
+
+    `prepared` is the sparse derivative that gave it, where another call may use it.
+    """
+
+    value: Any
+    gradient: Any
+    aux: Any
+    derivative: Any
+    prepared: Prepared | None = None
+
+
+def structured_jacobian(request: Request, *, with_value: bool) -> Result:
+    """Value, aux and Jacobian of f in a sparse format."""
+    return _sparse(request, "jacobian", with_value=with_value)
+
+
+def structured_hessian(request: Request, *, with_value: bool) -> Result:
+    """Value, gradient, aux and Hessian of a scalar f in a sparse format."""
+    return _sparse(request, "hessian", with_value=with_value)
+
+
+def traced_dense(request: Request, kind: str, failures: Failures, *, with_value: bool) -> Result | None:
+    """A dense derivative through its structure, inside a trace; None where plain JAX is better.
+
+    Outside of a trace f may branch on values, and may read what changes between calls: there JAX's own
+    transformations, which look at f anew each time, are what `jax.jacfwd` users expect.
+    """
+    options = request.options
+    if options.mode != "auto" or options.progress or not request.call.is_inside_a_trace:
+        return None
+    prepared = failures.prepare(lambda: _within_limit(request, kind), None)
+    if prepared is None:
+        return None
+    inputs = request.flat(request.call.traced).leaves
+    outputs = inputs if kind == "hessian" else prepared.derivative.outputs
+    require_fitting_result(
+        request.options.api, inputs, outputs, lambda: in_other_formats(request, kind)
+    )
+    # nothing runs yet: the result is put into the program that is traced
+    return failures.prepare(lambda: _dense(request, kind, prepared, with_value=with_value), None)
+
+
+def _within_limit(request: Request, kind: str) -> Prepared | None:
+    """The structured way to a dense derivative, where it is the better one and stays in its memory."""
+    prepared, limit = prepare_dense(request, kind), request.options.memory_limit
+    if prepared is None or limit is None or peak_bytes(prepared.derivative.program) <= limit:
+        return prepared
+    return None
+
+
+def _dense(request: Request, kind: str, prepared: Prepared, *, with_value: bool) -> Result:
+    run, result = _run(request, prepared, with_value=with_value)
+    flat = request.flat(request.call.traced)
+    flat.treedef = prepared.outputs.treedef
+    if kind == "hessian":
+        blocks = [column_blocks(leaf, flat.shapes) for leaf in run]
+        derivative = flat.hessian([blocks], [()])
+    else:
+        derivative = flat.jacobian(_blocks(run, flat, prepared), prepared.outputs.shapes)
+    return Result(result.value, result.gradient, result.aux, derivative)
+
+
+def in_other_formats(request: Request, kind: str) -> str:
+    """What the sparse formats take, for a message."""
+    layout = Failures(request.options.api).prepare(lambda: prepare(request, kind).layout, None)
+    if layout is None:  # it cannot be traced, or is dense
+        return "use products with a vector (jax.jvp, jax.vjp) instead"
+    needed = layout.nnz * (layout.dtype.itemsize + layout.rows.itemsize + layout.cols.itemsize)
+    return f"format='bcoo' and format='structured' need {in_words(needed)}"
+
+
+def _blocks(run: Sequence[Any], flat: FlatMap, prepared: Prepared) -> Blocks:
+    """The blocks of a Jacobian, for each output leaf and each input leaf."""
+    if prepared.derivative.way == "forward":
+        return [column_blocks(leaf, flat.shapes) for leaf in run]
+    outputs = prepared.outputs
+    blocks = row_blocks(run, outputs.shapes)
+    return as_forward_types(blocks, [jax.ShapeDtypeStruct((), dtype) for dtype in outputs.dtypes])
+
+
+def _sparse(request: Request, kind: str, *, with_value: bool) -> Result:
+    prepared = prepare_within(request, kind, with_value=with_value or request.options.has_aux)
+    (values,), result = _run(request, prepared, with_value=with_value)
+    layout = prepared.layout
+    derivative = _packed(Jacobian(_in_dtype_of(layout, values), layout), request.options)
+    again = prepared if prepared.is_kept else None
+    return Result(result.value, result.gradient, result.aux, derivative, again)
+
+
+def pack_again(
+    prepared: Prepared, options: Options, outcome: Callable[[Result], Any], with_value: bool
+) -> Callable[[list[Any]], Any]:
+    """What packs the results of the compiled derivative as the call before packed them."""
+    layout, treedef = prepared.layout, prepared.outputs.treedef
+    is_bare = options.format == "structured"
+
+    def pack(results: list[Any]) -> Any:
+        values = _in_dtype_of(layout, results[0])
+        jacobian = Jacobian.tree_unflatten(layout, (values,))  # known to fit, so not checked
+        value = jax.tree.unflatten(treedef, results[1:]) if with_value else None
+        return outcome(Result(value, None, None, jacobian if is_bare else jacobian.to_bcoo()))
+
+    return pack
+
+
+def _run(request: Request, prepared: Prepared, *, with_value: bool) -> tuple[list[Any], Result]:
+    need = with_value or request.options.has_aux
+    run = prepared.derivative(request.call.traced, with_value=need)
+    if not need:
+        return run.values, Result(None, None, None, None)
+    value = jax.tree.unflatten(prepared.outputs.treedef, run.output)
+    gradient = None
+    if prepared.derivative.way == "hessian":
+        gradient = request.flat(request.call.traced).inputs(run.gradient)
+    return run.values, Result(value, gradient, run.aux, None)
+
+
+def _in_dtype_of(layout: Layout, values: Any) -> Any:
+    """Values of reverse mode have the inputs' dtype, which may be another one."""
+    return values if values.dtype == layout.dtype else values.astype(layout.dtype)
+
+
+def _packed(jacobian: Jacobian, options: Options) -> Any:
+    return jacobian if options.format == "structured" else jacobian.to_bcoo()

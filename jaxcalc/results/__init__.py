@@ -1,0 +1,1 @@
+"""What a user gets: Jacobians, their patterns and layouts, products, exports."""
