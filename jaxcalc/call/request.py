@@ -50,6 +50,8 @@ class Request:
     Attributes:
         like: the layout of an earlier derivative, whose order the entries of this one get.
         entry_limit: the most entries that a value may have on the way to a sparse derivative.
+        recorded: what is evaluated in the place of f: the program of its first trace. What is kept is
+            kept for f.
     """
 
     f: Callable[..., Any]
@@ -59,6 +61,7 @@ class Request:
     call: Call
     like: Hashable | None = field(default=None, kw_only=True)
     entry_limit: int = field(default=ENTRY_LIMIT, kw_only=True)
+    recorded: Callable[..., Any] | None = field(default=None, kw_only=True, repr=False)
 
     @classmethod
     def of(
@@ -79,7 +82,8 @@ class Request:
     def chosen(self, traced: Sequence[Any]) -> Chosen:
         """The chosen arguments, with `traced` in the place of the call's arrays."""
         args, kwargs = self.call.rebuild(traced)
-        return choose(self.options.api, self.f, self.argnums, self.argnames, args, kwargs)
+        f = self.recorded or self.f
+        return choose(self.options.api, f, self.argnums, self.argnames, args, kwargs)
 
     def key(self, kind: str) -> Hashable | None:
         """What a prepared derivative depends on; None when that cannot be compared."""

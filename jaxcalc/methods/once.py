@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from dataclasses import replace
+from functools import partial, wraps
 from typing import Any
 
 import jax
 from jax.extend.core import jaxpr_as_fun
 
-from jaxcalc.call.static_leaves import set_aside
+from jaxcalc.call.request import Request, is_jit_disabled
+from jaxcalc.call.static_leaves import Aside, set_aside
+from jaxcalc.engine.walk.linearity import calls_rules_of_others
 from jaxcalc.methods.failures import Failures
 
 
-def once(f: Callable[..., Any], failures: Failures) -> Callable[..., Any]:
+def recording(request: Request) -> Request:
+    """A call of f in which it runs once, whatever is asked of it afterwards.
+
+    A function with derivative rules of its own runs as often as it is asked: such a rule may read a
+    value of the run that made it.
+    """
+    if is_jit_disabled():
+        return request
+    return replace(request, recorded=once(request.f, Failures(request.options.api), with_rules=False))
+
+
+def once(f: Callable[..., Any], failures: Failures, *, with_rules: bool = True) -> Callable[..., Any]:
     """f, which runs when it is first traced; the program of that trace answers further calls.
 
     Choosing a direction takes a trace, and differentiating another one. A function that keeps a count,
-    or prints, must not do so twice. Where f cannot be traced, it is called as it is.
+    or prints, must not do so twice. Where f cannot be traced, or has derivative rules and `with_rules`
+    is not set, it is called as it is.
     """
     recorded: dict[Any, Callable[[list[Any]], Any]] = {}
     failed: list[Any] = []
@@ -30,9 +45,8 @@ def once(f: Callable[..., Any], failures: Failures) -> Callable[..., Any]:
         if not traced or key in failed:
             return f(*args, **kwargs)
         if key not in recorded:
-            program = failures.prepare(
-                lambda: _recorded(lambda xs: _call(f, treedef, rest.restored(xs)), traced), None
-            )
+            run = partial(_call, f, treedef, rest)
+            program = failures.prepare(lambda: _recorded(run, traced, with_rules=with_rules), None)
             if program is None:
                 failed.append(key)
                 return f(*args, **kwargs)
@@ -42,12 +56,14 @@ def once(f: Callable[..., Any], failures: Failures) -> Callable[..., Any]:
     return called
 
 
-def _call(f: Callable[..., Any], treedef: Any, leaves: list[Any]) -> Any:
-    args, kwargs = jax.tree.unflatten(treedef, leaves)
+def _call(f: Callable[..., Any], treedef: Any, rest: Aside, traced: list[Any]) -> Any:
+    args, kwargs = jax.tree.unflatten(treedef, rest.restored(traced))
     return f(*args, **kwargs)
 
 
-def _recorded(function: Callable[[list[Any]], Any], arrays: list[Any]) -> Callable[[list[Any]], Any]:
+def _recorded(
+    function: Callable[[list[Any]], Any], arrays: list[Any], *, with_rules: bool
+) -> Callable[[list[Any]], Any] | None:
     """A function of arrays as its program; what it returns beside tracers stays as it is."""
     kept: list[Any] = []
 
@@ -56,7 +72,10 @@ def _recorded(function: Callable[[list[Any]], Any], arrays: list[Any]) -> Callab
         kept.append(rest)
         return found
 
-    run = jaxpr_as_fun(jax.make_jaxpr(tracers)(arrays))
+    program = jax.make_jaxpr(tracers)(arrays)
+    if not with_rules and calls_rules_of_others(program.jaxpr):
+        return None
+    run = jaxpr_as_fun(program)
     return lambda arrays: kept[-1].restored(run(*arrays))
 
 

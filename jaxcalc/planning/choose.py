@@ -28,6 +28,7 @@ from jaxcalc.engine.linearize.trace import Build, Way, linearize
 from jaxcalc.engine.rules.registry import Context, NoStructureError
 from jaxcalc.engine.walk.interpret import TooDenseError
 from jaxcalc.methods.dense_blocks import refuses
+from jaxcalc.methods.once import recording
 from jaxcalc.methods.structured import Derivative
 from jaxcalc.planning.attempts import Attempt, any_complex, attempts_for
 from jaxcalc.planning.traced import Traced, size_of
@@ -128,7 +129,7 @@ def prepare(request: Request, kind: str) -> Prepared:
         request,
         kind,
         lambda: _like(prepare_it(request), request.like),
-        partial(_signature_by, request),
+        lambda attempt: _signature_by(recording(request), attempt),  # each time f is traced anew
     )
     return prepared
 

@@ -29,7 +29,7 @@ from jaxcalc.call.static_leaves import Aside, set_aside
 from jaxcalc.engine.jaxprs.staged import Staged
 from jaxcalc.engine.rules import registry
 from jaxcalc.methods.failures import Failures
-from jaxcalc.methods.once import is_tracer, once
+from jaxcalc.methods.once import is_tracer, once, recording
 from jaxcalc.planning.choose import prepare
 from jaxcalc.planning.sparse import Result, pack_again
 from jaxcalc.planning.submatrix import EvaluatePart
@@ -99,7 +99,7 @@ class Direct:
     def answer(self, request: Request) -> Any:
         """What a call returns, by a compiled program where there can be one, which is remembered."""
         if request.call.is_inside_a_trace:
-            return self._anew(request)
+            return self._anew(recording(request))
         if request.options.format != "dense":
             return self._answer_sparsely(request)
         failures, fresh = Failures(request.options.api), list[Compiled]()
@@ -132,7 +132,7 @@ class Direct:
         if changing is not None:
             request = changing.traced(request, partial(self._is_alike, request))
         probe = Probe(request.f, request.call.kinds())  # before the call: changes meanwhile are seen
-        found = self._evaluate(request, with_value=self._with_value)
+        found = self._evaluate(recording(request), with_value=self._with_value)
         if found.prepared is not None:
             if changing is not None:
                 changing.remember(request, found.prepared.layout)

@@ -19,6 +19,7 @@ from jaxcalc.call.options import Format, Mode, Options
 from jaxcalc.call.request import Request
 from jaxcalc.engine.jaxprs import cost
 from jaxcalc.kinds import Kind, kind_of
+from jaxcalc.methods.once import recording
 from jaxcalc.planning.candidates import survey
 from jaxcalc.planning.choose import Prepared, prepare
 from jaxcalc.planning.explanation import Explanation
@@ -90,7 +91,7 @@ def explain(
         raise ValueError(f"{api}: order must be 1 (Jacobian) or 2 (Hessian), got {order!r}.")
     limit = limit_in_bytes(api, memory_limit)
     options = Options(api, has_aux, holomorphic, allow_int, format, mode, limit, strict)
-    request = Request.of(f, options, argnums, argnames, args, kwargs)
+    request = recording(Request.of(f, options, argnums, argnames, args, kwargs))
     if analyze and request.call.is_inside_a_trace:
         raise ValueError(
             f"{api}: analyze=True runs the derivative, which cannot be done while it is traced. Call "

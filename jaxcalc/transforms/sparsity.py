@@ -9,6 +9,7 @@ from jaxcalc.call.arguments import Argnames, Argnums, require_callable
 from jaxcalc.call.front_door import examination
 from jaxcalc.call.options import Options
 from jaxcalc.call.request import Request
+from jaxcalc.methods.once import recording
 from jaxcalc.planning.choose import prepare
 from jaxcalc.results.pattern import SparsityPattern
 
@@ -65,5 +66,5 @@ def sparsity(
     if order not in (1, 2):
         raise ValueError(f"{api}: order must be 1 (Jacobian) or 2 (Hessian), got {order!r}.")
     options = Options(api, has_aux, holomorphic, allow_int, "structured", "auto", None, False)
-    request = Request.of(f, options, argnums, argnames, args, kwargs)
+    request = recording(Request.of(f, options, argnums, argnames, args, kwargs))
     return prepare(request, "jacobian" if order == 1 else "hessian").layout.pattern
