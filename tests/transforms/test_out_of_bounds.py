@@ -33,17 +33,46 @@ CASES = {
 }
 
 
+def known(f, i):
+    return lambda x: f(x, i)
+
+
+def traced(f, i):
+    return lambda x: f(x, jnp.asarray(i) + jnp.int64(0 * x[0]))
+
+
 @pytest.mark.parametrize("name", thinned(CASES))
 def test_formats_agree_in_each_direction(name, x64):
     f = CASES[name]
-    known = lambda x: f(x, OUTSIDE)  # noqa: E731
-    traced = lambda x: f(x, jnp.asarray(OUTSIDE) + jnp.int64(0 * x[0]))  # noqa: E731
-    for mode, transform in (("forward", jax.jacfwd), ("reverse", jax.jacrev)):
-        expected = transform(known)(X)
-        for g in (known, traced):
-            found = jaxcalc.jacobian(g, mode=mode, format="structured")(X)
-            np.testing.assert_allclose(found.todense(), expected, rtol=1e-14, err_msg=mode)
-        np.testing.assert_allclose(jaxcalc.jacobian(known, mode=mode)(X), expected, rtol=1e-14)
+
+    @jax.jit
+    def program(x):
+        found = {}
+        for mode, transform in (("forward", jax.jacfwd), ("reverse", jax.jacrev)):
+            found[mode] = {"by JAX": transform(known(f, OUTSIDE))(x)}
+            for places in (known, traced):
+                J = jaxcalc.jacobian(places(f, OUTSIDE), mode=mode, format="structured")(x)
+                found[mode][f"structured, {places.__name__}"] = J.todense()
+            found[mode]["dense"] = jaxcalc.jacobian(known(f, OUTSIDE), mode=mode)(x)
+        return found
+
+    for mode, found in program(X).items():
+        expected = found.pop("by JAX")
+        for way, value in found.items():
+            np.testing.assert_allclose(value, expected, rtol=1e-14, err_msg=f"{mode}, {way}")
+
+
+@pytest.mark.eager
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_formats_agree_step_by_step(mode, x64):
+    f = CASES["as written"]
+    transform = {"forward": jax.jacfwd, "reverse": jax.jacrev}[mode]
+    expected = jax.jit(transform(known(f, OUTSIDE)))(X)
+    for places in (known, traced):
+        J = jaxcalc.jacobian(places(f, OUTSIDE), mode=mode, format="structured")(X)
+        np.testing.assert_allclose(J.todense(), expected, rtol=1e-14)
+    found = jaxcalc.jacobian(known(f, OUTSIDE), mode=mode)(X)
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
 
 
 def test_a_clamped_read_forward_and_in_reverse(x64):
@@ -58,35 +87,70 @@ LONG = np.linspace(0.5, 2.5, 12)  # more inputs than outputs: reverse mode is th
 FEW = np.array([0, 17, -1, -19])
 
 
+POINTS = {"short": (X, OUTSIDE), "long": (LONG, FEW)}
+TAKEN = {"rows": (lambda J: J[1:2]), "diagonal": np.diagonal}
+
+
+def by_jax(f, x, i):
+    g = known(f, i)
+    return jax.jacfwd(g)(x), jax.jacfwd(jax.jacfwd(total(g)))(x)
+
+
+def total(g):
+    return lambda x: jnp.sum(jnp.sin(g(x)))
+
+
+def jacobians(f, x, i):
+    """By mode auto, of f where the places are known."""
+    g = known(f, i)
+    return {
+        "dense": jaxcalc.jacobian(g)(x),
+        "structured": jaxcalc.jacobian(g, format="structured")(x).todense(),
+        "with the value": jaxcalc.value_and_jacobian(g)(x)[1],
+        "rows": jaxcalc.jacobian(g, rows=[1])(x),
+        "diagonal": jaxcalc.jacobian(g, diagonal=True)(x),
+    }
+
+
+def hessians(f, x, i):
+    loss = total(known(f, i))
+    return {
+        "dense": jaxcalc.hessian(loss)(x),
+        "structured": jaxcalc.hessian(loss, format="structured")(x).todense(),
+    }
+
+
+def require_same(expected, found, curved, second):
+    for way, value in found.items():
+        wanted = TAKEN[way](expected) if way in TAKEN else expected
+        np.testing.assert_allclose(value, wanted, rtol=1e-13, atol=1e-13, err_msg=way)
+    for way, value in second.items():
+        np.testing.assert_allclose(value, curved, rtol=1e-13, atol=1e-13, err_msg=f"hessian, {way}")
+
+
+@pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("name", thinned(CASES))
-def test_auto_says_what_the_values_say(name, x64):
-    f = CASES[name]
-    for x, i in ((X, OUTSIDE), (LONG, FEW)):
-        places = jnp.asarray(i)
-        known = lambda x: f(x, i)  # noqa: E731
-        loss = lambda x: jnp.sum(jnp.sin(f(x, i)))  # noqa: E731
-        expected = jax.jacfwd(known)(x)
-        curved = jax.jacfwd(jax.jacfwd(loss))(x)
-        found = {
-            "direct": jaxcalc.jacobian(known)(x),
-            "jit": jax.jit(jaxcalc.jacobian(known))(x),
-            "traced places": jax.jit(jaxcalc.jacobian(f))(x, places),
-            "structured": jaxcalc.jacobian(known, format="structured")(x).todense(),
-            "with the value": jaxcalc.value_and_jacobian(known)(x)[1],
-        }
-        for way, value in found.items():
-            np.testing.assert_allclose(value, expected, rtol=1e-13, atol=1e-13, err_msg=way)
-        np.testing.assert_allclose(jaxcalc.jacobian(known, rows=[1])(x), expected[1:2], atol=1e-13)
-        np.testing.assert_allclose(
-            jaxcalc.jacobian(known, diagonal=True)(x), np.diagonal(expected), atol=1e-13
-        )
-        found = {
-            "dense": jaxcalc.hessian(loss)(x),
-            "jit": jax.jit(jaxcalc.hessian(loss))(x),
-            "structured": jaxcalc.hessian(loss, format="structured")(x).todense(),
-        }
-        for way, value in found.items():
-            np.testing.assert_allclose(value, curved, rtol=1e-13, atol=1e-13, err_msg=way)
+def test_auto_says_what_the_values_say(name, point, x64):
+    """For calls on a value, as outside of a trace, and on a traced argument."""
+    f, (given, i) = CASES[name], POINTS[point]
+
+    @jax.jit
+    def program(x, places):
+        found = jacobians(f, x, i) | {"traced places": jaxcalc.jacobian(f)(x, places)}
+        found["dense, of a value"] = jaxcalc.jacobian(known(f, i))(given)
+        second = hessians(f, x, i)
+        second["dense, of a value"] = jaxcalc.hessian(total(known(f, i)))(given)
+        return *by_jax(f, x, i), found, second
+
+    expected, curved, found, second = program(given, i)
+    require_same(expected, found, curved, second)
+
+
+@pytest.mark.eager
+def test_auto_says_what_the_values_say_step_by_step(x64):
+    f, (x, i) = CASES["as written"], POINTS["long"]
+    expected, curved = jax.jit(lambda x: by_jax(f, x, i))(x)
+    require_same(expected, jacobians(f, x, i), curved, hessians(f, x, i))
 
 
 def test_gradients_are_those_of_jax(x64):
@@ -102,7 +166,11 @@ def test_inside_loops_and_calls(x64):
         total, _ = jax.lax.scan(step, 0.0, jnp.asarray(FEW))
         return jnp.stack([total, jax.nn.relu(x[FEW[1]])])
 
-    expected = jax.jacfwd(f)(LONG)
-    np.testing.assert_allclose(jaxcalc.jacobian(f)(LONG), expected, rtol=1e-13)
-    found = jaxcalc.jacobian(f, format="structured")(LONG).todense()
-    np.testing.assert_allclose(found, expected, rtol=1e-13)
+    @jax.jit
+    def program(x):
+        J = jaxcalc.jacobian(f, format="structured")(x)
+        return jax.jacfwd(f)(x), jaxcalc.jacobian(f)(x), J.todense()
+
+    expected, *found = program(LONG)
+    for value in (*found, jaxcalc.jacobian(f)(LONG)):
+        np.testing.assert_allclose(value, expected, rtol=1e-13)
