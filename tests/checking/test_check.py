@@ -282,14 +282,15 @@ def test_bad_calls(call: object, error: type, text: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("at", [[1e-7, 1e5], [1e-10, 1.0, 1e12]])
+@pytest.mark.parametrize("at", [[1e-7, 1.0, 1e5], [1e-10, 1.0, 1e12]])
 def test_elements_have_their_own_scales(at: list[float], dtype: str) -> None:
     wrong = jax.custom_jvp(lambda x: 1 / x)
     wrong.defjvp(lambda x, t: (wrong(*x), -1.01 / x[0] ** 2 * t[0]))
     with jax.enable_x64(True):
         here = jnp.asarray(at, dtype)
-        assert not jaxcalc.check(lambda x: 1 / x, here).findings
-        accused = {found.input for found in jaxcalc.check(wrong, here).findings if found.fails}
+        report = jaxcalc.check(lambda x: {"right": 1 / x, "wrong": wrong(x)}, here)
+        assert all("['wrong']" in found.output for found in report.findings), str(report)
+        accused = {found.input for found in report.findings if found.fails}
         assert accused == {f"x[{i}]" for i in range(len(at))}
 
 
@@ -316,13 +317,17 @@ def test_samplers_with_implicit_derivatives_are_noted() -> None:
     key = jax.random.key(3)
     wrong = jax.custom_jvp(jnp.sin)
     wrong.defjvp(lambda x, t: (wrong(*x), 1.1 * jnp.cos(x[0]) * t[0]))
-    draw = lambda shape, scale: scale * jax.random.gamma(key, shape)  # noqa: E731
-    report = jaxcalc.check(draw, x, 2.0)
-    assert report.passed
+
+    def draw(shape: jax.Array, scale: jax.Array) -> dict:
+        sample = jax.random.gamma(key, shape)
+        return {"right": scale * sample, "wrong": wrong(scale) * sample}
+
+    report = jaxcalc.check(draw, x, 2.0)  # one program, which takes long to compile
     notes = [comparison.note for comparison in report.comparisons]
     assert any("jax.random.gamma" in note and "with respect to shape" in note for note in notes)
-    report = jaxcalc.check(lambda shape, scale: draw(shape, wrong(scale)), x, 2.0)
-    assert {found.input for found in report.findings if found.fails} == {"scale"}
+    failures = [found for found in report.findings if found.fails]
+    assert {found.input for found in failures} == {"scale"}
+    assert all("['wrong']" in found.output for found in failures), str(report)
 
 
 @pytest.mark.parametrize(
