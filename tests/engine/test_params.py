@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 import test_equations
-import test_layouts
+import test_indexing_params
 from jax import lax
 from test_equations import equation, find, without
 
@@ -27,8 +27,8 @@ READ = [
     for module, table in (
         (equations, test_equations.CONTRACTS),
         (equations, test_equations.SINCE),
-        (indexing, test_layouts.CONTRACTS),
-        (equations, {"linear_map": test_layouts.LINEAR_MAPS}),
+        (indexing, test_indexing_params.CONTRACTS),
+        (equations, {"linear_map": test_indexing_params.LINEAR_MAPS}),
         (bodies, {"bodies": test_equations.CONTRACTS["programs"]}),
     )
     for reader, contracts in table.items()
