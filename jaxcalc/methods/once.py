@@ -36,6 +36,7 @@ def once(f: Callable[..., Any], failures: Failures, *, with_rules: bool = True) 
     """
     recorded: dict[Any, Callable[[list[Any]], Any]] = {}
     failed: list[Any] = []
+    held: list[Aside] = []
 
     @wraps(f)
     def called(*args: Any, **kwargs: Any) -> Any:
@@ -51,6 +52,7 @@ def once(f: Callable[..., Any], failures: Failures, *, with_rules: bool = True) 
                 failed.append(key)
                 return f(*args, **kwargs)
             recorded[key] = program
+            held.append(rest)  # the key names its objects by their numbers
         return recorded[key](traced)
 
     return called
