@@ -9,7 +9,7 @@ import pytest
 
 from tests import compilation_cache
 
-_LARGE = 2_000  # megabytes
+_LARGE = 1_500  # megabytes
 
 
 def pytest_configure(config: pytest.Config) -> None:

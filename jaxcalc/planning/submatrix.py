@@ -110,6 +110,7 @@ class _PartRequest(Request):
             request.options.has_aux,
             like=request.like,
             entry_limit=request.entry_limit,
+            recorded=request.recorded,
         )
 
     def _key(self, kind: str, of_call: Hashable | None) -> Hashable | None:

@@ -16,7 +16,7 @@ import jax, jax.numpy as jnp, numpy as np
 from jax import lax
 from jax.sharding import AxisType, PartitionSpec as P
 import jaxcalc
-from jaxcalc.engine import boundary
+from jaxcalc.engine.jaxprs import boundary
 
 boundary._BRANCH_COST = 1.0  # as for 10,000 elements a device
 

@@ -1,5 +1,6 @@
 """A dense derivative runs f once a call, so that one which keeps a count gives what JAX gives."""
 
+import sys
 from functools import partial
 
 import jax
@@ -75,6 +76,64 @@ def test_three_calls_are_three_runs(name, count):
     assert runs() == 3
 
 
+def stencil(x):
+    return jax.nn.relu(x[1:] * x[:-1])  # whose rule is JAX's own, and reads nothing else
+
+
+FIRST_CALLS = {
+    "structured": lambda f: jaxcalc.jacobian(f, format="structured")(X),
+    "bcoo": lambda f: jaxcalc.jacobian(f, format="bcoo", mode="reverse")(X),
+    "rows, structured": lambda f: jaxcalc.jacobian(f, format="structured", rows=[0])(X),
+    "has_aux": lambda f: jaxcalc.jacobian(lambda x: (f(x), x), format="structured", has_aux=True)(X),
+    "Hessian, structured": lambda f: jaxcalc.hessian(lambda x: jnp.sum(f(x)), format="structured")(X),
+    "in jit": lambda f: jax.jit(jaxcalc.jacobian(f))(X),
+    "Hessian in jit": lambda f: jax.jit(jaxcalc.hessian(lambda x: jnp.sum(f(x) ** 2)))(X),
+    "under vmap": lambda f: jax.vmap(jaxcalc.jacobian(f, format="structured"))(jnp.ones((2, 5))),
+    "under grad": lambda f: jax.grad(lambda x: jnp.sum(jaxcalc.jacobian(f)(x)))(X),
+    "sparsity": lambda f: jaxcalc.sparsity(f, X),
+    "explain": lambda f: jaxcalc.explain(f, X),
+    "explain, dense": lambda f: jaxcalc.explain(f, X, format="dense"),
+}
+
+
+@pytest.mark.parametrize("name", FIRST_CALLS)
+def test_a_first_call_runs_f_once(name):
+    fresh = lambda x: stencil(x)  # noqa: E731, PLW0108 (nothing is kept of it)
+    assert runs_of(fresh, lambda: FIRST_CALLS[name](fresh)) == 1
+
+
+def runs_of(f, call):
+    """How often f runs; f keeps no count itself, which would be looked at."""
+    runs = []
+
+    def watch(frame, event, _):
+        if event == "call" and frame.f_code is f.__code__:
+            runs.append(1)
+
+    sys.setprofile(watch)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return len(runs)
+
+
+@pytest.mark.parametrize("transform", [jaxcalc.jacobian, jaxcalc.hessian])
+def test_it_may_read_what_surrounds_it(transform):
+    """Values of an outer trace, and the axis of an outer vmap, are read at each of its calls."""
+
+    def outer(of):
+        def whole(w, x):
+            f = lambda x: jnp.sin(w * x) * jax.lax.psum(x[0], "i")  # noqa: E731
+            return jnp.sum(of(f if transform is jaxcalc.jacobian else lambda x: jnp.sum(f(x)))(x))
+
+        batched = jax.vmap(jax.grad(whole), (None, 0), axis_name="i")
+        return jax.jit(batched)(2.0, jnp.arange(1.0, 7.0).reshape(2, 3))
+
+    reference = jax.jacfwd if transform is jaxcalc.jacobian else jax.hessian
+    np.testing.assert_allclose(outer(transform), outer(reference), rtol=1e-5)
+
+
 def test_what_is_no_tracer_comes_back_as_it_is():
     note, state = {"text"}, Counter()
 
@@ -120,6 +179,32 @@ def test_a_rule_that_reads_a_value_of_f():
         return scaled(x)
 
     np.testing.assert_allclose(jaxcalc.jacobian(f)(X), jax.jacfwd(f)(X), rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(jaxcalc.jacobian(f))(X), jax.jacfwd(f)(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "surround", [lambda d: d, jax.jit, lambda d: lambda x: jax.vmap(d)(x[None])[0]]
+)
+def test_a_backward_rule_that_reads_a_value_of_f(surround):
+    def f(x):
+        scale = jnp.sum(jax.lax.stop_gradient(x))
+
+        @jax.custom_vjp
+        def scaled(y):
+            return y * y
+
+        scaled.defvjp(lambda y: (y * y, y), lambda y, d: (scale * y * d,))
+        return scaled(jnp.sin(x))
+
+    for derivative, reference in (
+        (jaxcalc.jacobian(f), jax.jacrev(f)),
+        (gradient_of(f), jax.grad(value(f))),
+    ):
+        np.testing.assert_allclose(surround(derivative)(X), reference(X), rtol=1e-5)
+
+
+def gradient_of(f):
+    return jaxcalc.gradient(value(f))
 
 
 def test_an_error_of_f_is_raised_as_it_is():
