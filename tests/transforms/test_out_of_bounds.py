@@ -174,3 +174,15 @@ def test_inside_loops_and_calls(x64):
     expected, *found = program(LONG)
     for value in (*found, jaxcalc.jacobian(f)(LONG)):
         np.testing.assert_allclose(value, expected, rtol=1e-13)
+
+
+def test_the_diagonal_by_products_says_what_the_values_say(x64, rng):
+    """In reverse alone: a complex input, and real outputs each of which depends on all of it."""
+    matrix, z = rng.normal(size=(5, 3)), X + 1j
+
+    def f(mode):
+        return lambda z: jnp.abs(jnp.fft.fft(z.at[OUTSIDE].get(mode=mode)) @ matrix) ** 2
+
+    found = jax.jit(jaxcalc.jacobian(f("promise_in_bounds"), diagonal=True))(z)
+    expected = jax.jit(lambda z: jnp.diagonal(jax.jacrev(f("clip"))(z)))(z)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
