@@ -29,6 +29,7 @@ def printed(report: Report) -> str:
     return report.console.file.getvalue()
 
 
+@pytest.mark.slow  # its parts are looked at below, and the README's first command runs it
 def test_the_whole_tour(capsys: pytest.CaptureFixture[str]) -> None:
     file = io.StringIO()
     assert run_tour(Console(file=file, width=80)) == 0
