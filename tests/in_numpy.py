@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 
 from tests.fuzz.evaluate import evaluate
 
@@ -13,7 +14,8 @@ def in_numpy(f: Callable[..., Any]) -> Callable[..., Any]:
 
     def run(*args: Any) -> Any:
         program, shapes = jax.make_jaxpr(f, return_shape=True)(*args)
-        leaves = evaluate(program, jax.tree.leaves(args))
+        given = zip(jax.tree.leaves(args), program.in_avals, strict=True)
+        leaves = evaluate(program, [np.asarray(x, aval.dtype) for x, aval in given])
         return jax.tree.unflatten(jax.tree.structure(shapes), leaves)
 
     return run

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import jaxcalc
+from tests.structure.sources import circles
 
 PACKAGE = Path(jaxcalc.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -202,11 +203,8 @@ def test_imports_point_one_way(path: Path) -> None:
 
 def test_imports_go_in_no_circle() -> None:
     files = {part_path(path): path for path in SOURCES if part_of(path) != "__init__"}
-    left = {name: imported_jaxcalc(path) & files.keys() for name, path in files.items()}
-    while free := [name for name, others in left.items() if not others & left.keys() - {name}]:
-        for name in free:
-            del left[name]
-    assert not left, f"these files import each other, or others that do: {sorted(left)}"
+    graph = {name: imported_jaxcalc(path) & files.keys() - {name} for name, path in files.items()}
+    assert not circles(graph), "these files import each other, directly or through others"
 
 
 def part_path(path: Path) -> str:

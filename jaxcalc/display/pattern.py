@@ -10,9 +10,8 @@ from jaxcalc.engine.patterns.structure import Entries, Structure
 class Pattern(Entries, Protocol):
     """A pattern that can say how full it is, and what it looks like."""
 
-    __dataclass_fields__: ClassVar[
-        dict[str, Any]
-    ]  # `dataclasses.replace` makes another one of its kind
+    # `dataclasses.replace` makes another one of its kind
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def density(self) -> float:

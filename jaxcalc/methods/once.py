@@ -12,7 +12,7 @@ from jax.extend.core import jaxpr_as_fun
 
 from jaxcalc.call.request import Request, is_jit_disabled
 from jaxcalc.call.static_leaves import Aside, set_aside
-from jaxcalc.engine.walk.linearity import calls_rules_of_others
+from jaxcalc.engine.jaxprs.bodies import calls_rules_of_users
 from jaxcalc.methods.failures import Failures
 
 
@@ -34,26 +34,22 @@ def once(f: Callable[..., Any], failures: Failures, *, with_rules: bool = True) 
     or prints, must not do so twice. Where f cannot be traced, or has derivative rules and `with_rules`
     is not set, it is called as it is.
     """
-    recorded: dict[Any, Callable[[list[Any]], Any]] = {}
-    failed: list[Any] = []
-    held: list[Aside] = []
+    # None where f is called as it is; the objects that a key names by their numbers are held
+    recorded: dict[Any, tuple[Callable[[list[Any]], Any] | None, Aside]] = {}
 
     @wraps(f)
     def called(*args: Any, **kwargs: Any) -> Any:
         leaves, treedef = jax.tree.flatten((args, kwargs))
         traced, rest = set_aside(leaves, is_tracer)
         key = treedef, tuple(map(jax.typeof, traced)), tuple(map(id, rest.static))
-        if not traced or key in failed:
+        if not traced:
             return f(*args, **kwargs)
         if key not in recorded:
             run = partial(_call, f, treedef, rest)
             program = failures.prepare(lambda: _recorded(run, traced, with_rules=with_rules), None)
-            if program is None:
-                failed.append(key)
-                return f(*args, **kwargs)
-            recorded[key] = program
-            held.append(rest)  # the key names its objects by their numbers
-        return recorded[key](traced)
+            recorded[key] = program, rest
+        program, _ = recorded[key]
+        return f(*args, **kwargs) if program is None else program(traced)
 
     return called
 
@@ -75,7 +71,7 @@ def _recorded(
         return found
 
     program = jax.make_jaxpr(tracers)(arrays)
-    if not with_rules and calls_rules_of_others(program.jaxpr):
+    if not with_rules and calls_rules_of_users(program.jaxpr):
         return None
     run = jaxpr_as_fun(program)
     return lambda arrays: kept[-1].restored(run(*arrays))

@@ -14,7 +14,7 @@ import pytest
 import jaxcalc
 from jaxcalc import numerical
 from jaxcalc.numerical import sampling
-from tests.fuzz.evaluate import evaluate
+from tests.in_numpy import in_numpy
 
 
 def power(x, z):
@@ -128,14 +128,6 @@ def exact():
         )
 
 
-def in_numpy(call, *args):
-    """What the program of a call gives, evaluated in numpy."""
-    program, shapes = jax.make_jaxpr(call, return_shape=True)(*args)
-    avals = program.in_avals
-    given = [np.asarray(a, v.dtype) for a, v in zip(jax.tree.leaves(args), avals, strict=True)]
-    return jax.tree.unflatten(jax.tree.structure(shapes), evaluate(program, given))
-
-
 def assert_within(estimate, exact, largest=1e-3):
     """Same structure, shapes and dtypes as the exact one, and within the error of it."""
     assert jax.tree.structure(estimate.value) == jax.tree.structure(exact)
@@ -152,7 +144,7 @@ def assert_within(estimate, exact, largest=1e-3):
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_within_its_error_of_the_exact_one(x64, exact, name):
     case = CASES[name]
-    assert_within(in_numpy(case.estimate, *case.args), exact[name], case.largest)
+    assert_within(in_numpy(case.estimate)(*case.args), exact[name], case.largest)
 
 
 def test_it_is_so_when_compiled(x64, exact):
@@ -210,7 +202,7 @@ def test_aux_comes_with_the_estimate():
         transforms = numerical.derivative, numerical.gradient, numerical.jacobian
         return [t(f, has_aux=True)(x) for t in transforms], numerical.hessian(f, has_aux=True)(xs)
 
-    of_a_number, ((value, _), aux) = in_numpy(everything, 3.0, np.ones(2, np.float32))
+    of_a_number, ((value, _), aux) = in_numpy(everything)(3.0, np.ones(2, np.float32))
     for (slope, _), seen in of_a_number:
         assert slope == pytest.approx(6.0, rel=1e-5)
         assert seen["seen"] == 3.0
@@ -302,8 +294,8 @@ def test_step_fits_a_function_of_small_scale():
         return jnp.sin(1e5 * x)
 
     missed, (value, error) = in_numpy(
-        lambda x: (numerical.derivative(f)(x), numerical.derivative(f, step=1e-5)(x)), 0.0
-    )
+        lambda x: (numerical.derivative(f)(x), numerical.derivative(f, step=1e-5)(x))
+    )(0.0)
     assert missed.error > 1e5
     assert abs(value - 1e5) <= error < 1e3
 
@@ -330,7 +322,7 @@ def test_empty_inputs_and_outputs():
             numerical.jacobian(lambda x: {})(x),
         )
 
-    (value, error), gradient, hessian, of_none = in_numpy(everything, np.ones(3), np.ones(0))
+    (value, error), gradient, hessian, of_none = in_numpy(everything)(np.ones(3), np.ones(0))
     assert value.shape == error.shape == (2, 0, 3)
     assert gradient.value.shape == gradient.error.shape == (0,)
     assert hessian.value.shape == (0, 0)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import statistics
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
@@ -16,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 import jaxcalc
+from tests.runs import runs_of, watching
 
 PACKAGE = str(Path(jaxcalc.__file__).parent)
 X = jnp.arange(1.0, 9.0)
@@ -42,31 +41,12 @@ FIRST_CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
 
 
 def runs_of_f() -> dict[str, int]:
-    """How often Python runs f in a first call; f itself keeps no count, which would be looked at."""
+    """How often Python runs f in a first call."""
     found = {}
     for name, (f, call) in FIRST_CALLS.items():
-        runs = []
         fresh = lambda x, f=f: f(x)  # noqa: E731
-
-        def watch(
-            frame: FrameType, event: str, _: Any, code: Any = fresh.__code__, runs: Any = runs
-        ) -> None:
-            if event == "call" and frame.f_code is code:
-                runs.append(1)
-
-        with _watching(watch):
-            call(fresh)
-        found[name] = len(runs)
+        found[name] = runs_of(fresh, lambda call=call, fresh=fresh: call(fresh))
     return found
-
-
-@contextmanager
-def _watching(watch: Callable[..., None]) -> Iterator[None]:
-    sys.setprofile(watch)
-    try:
-        yield
-    finally:
-        sys.setprofile(None)
 
 
 def files_and_hops() -> dict[str, tuple[int, int]]:
@@ -80,7 +60,7 @@ def files_and_hops() -> dict[str, tuple[int, int]]:
             if event == "call" and frame.f_code.co_filename.startswith(PACKAGE):
                 seen.append(frame.f_code.co_filename)
 
-        with _watching(watch):
+        with watching(watch):
             call(lambda x, f=f: f(x))
         hops = sum(a != b for a, b in pairwise(seen))
         found[name] = len(set(seen)), hops

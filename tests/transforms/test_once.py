@@ -1,6 +1,5 @@
 """A dense derivative runs f once a call, so that one which keeps a count gives what JAX gives."""
 
-import sys
 from functools import partial
 
 import jax
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 
 import jaxcalc
+from tests.runs import runs_of
 
 X = jnp.arange(1.0, 6.0)
 
@@ -100,22 +100,6 @@ FIRST_CALLS = {
 def test_a_first_call_runs_f_once(name):
     fresh = lambda x: stencil(x)  # noqa: E731, PLW0108 (nothing is kept of it)
     assert runs_of(fresh, lambda: FIRST_CALLS[name](fresh)) == 1
-
-
-def runs_of(f, call):
-    """How often f runs; f keeps no count itself, which would be looked at."""
-    runs = []
-
-    def watch(frame, event, _):
-        if event == "call" and frame.f_code is f.__code__:
-            runs.append(1)
-
-    sys.setprofile(watch)
-    try:
-        call()
-    finally:
-        sys.setprofile(None)
-    return len(runs)
 
 
 @pytest.mark.parametrize("transform", [jaxcalc.jacobian, jaxcalc.hessian])

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from jax.extend.core import ClosedJaxpr, JaxprEqn
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
 from jaxcalc.engine.jaxprs import equations
 from jaxcalc.engine.jaxprs.params import arguments, changed, has_param, param, part, program
+from jaxcalc.engine.jaxprs.source import file_is_of_jax
 
 
 def bodies(eqn: JaxprEqn) -> list[ClosedJaxpr]:
@@ -70,6 +71,22 @@ def files(eqn: JaxprEqn) -> list[str]:
     made = program(eqn, "call_jaxpr").jaxpr, param(eqn, "jvp_jaxpr_fun")
     told = [getattr(getattr(x, "debug_info", None), "func_src_info", None) or "" for x in made]
     return [text.rpartition(" at ")[2].rpartition(":")[0] for text in told]
+
+
+def calls_rules_of_users(jaxpr: Jaxpr) -> bool:
+    """Whether a program calls functions with derivative rules, other than JAX's own functions."""
+    return any(
+        is_rule_of_user(eqn) or any(map(calls_rules_of_users, equations.programs(eqn)))
+        for eqn in jaxpr.eqns
+    )
+
+
+def is_rule_of_user(eqn: JaxprEqn) -> bool:
+    """Whether an equation calls such a function; JAX's own have `custom_jvp` alone."""
+    name = eqn.primitive.name
+    if name == "custom_jvp_call":
+        return not all(map(file_is_of_jax, files(eqn)))
+    return name.startswith("custom_vjp_call")
 
 
 class Solvers(NamedTuple):

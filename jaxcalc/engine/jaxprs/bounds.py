@@ -19,7 +19,6 @@ from jaxcalc.call.flatten import FlatCall, Leaves
 from jaxcalc.call.static_leaves import Aside, set_aside
 from jaxcalc.engine.jaxprs import bodies, equations, indexing
 from jaxcalc.engine.jaxprs.rewrite import Rewriting
-from jaxcalc.engine.jaxprs.source import file_is_of_jax
 
 
 def without_promises(call: FlatCall) -> FlatCall:
@@ -42,7 +41,7 @@ def without_promises(call: FlatCall) -> FlatCall:
             closed, shape = jax.make_jaxpr(arrays_only, return_shape=True)(list(leaves))
         except PERHAPS_UNTRACEABLE:
             return call(leaves)
-        if not _promises(closed.jaxpr) or _has_rules_of_users(closed.jaxpr):
+        if not _promises(closed.jaxpr) or bodies.calls_rules_of_users(closed.jaxpr):
             return call(leaves)
         results = Rewriting(dict.fromkeys(indexing.INDEXING, _kept)).evaluate(closed, leaves)
         output, arrays = jax.tree.unflatten(jax.tree.structure(shape), results)
@@ -60,17 +59,3 @@ def _promises(jaxpr: Jaxpr) -> bool:
         indexing.promises(eqn) or any(_promises(inner.jaxpr) for inner in bodies.bodies(eqn))
         for eqn in jaxpr.eqns
     )
-
-
-def _has_rules_of_users(jaxpr: Jaxpr) -> bool:
-    return any(
-        _is_rule_of_user(eqn) or any(map(_has_rules_of_users, equations.programs(eqn)))
-        for eqn in jaxpr.eqns
-    )
-
-
-def _is_rule_of_user(eqn: JaxprEqn) -> bool:
-    name = eqn.primitive.name
-    if name == "custom_jvp_call":
-        return not all(map(file_is_of_jax, bodies.files(eqn)))
-    return name.startswith("custom_vjp_call")

@@ -10,7 +10,6 @@ from jax.extend.core import Jaxpr, JaxprEqn, Var
 
 from jaxcalc.call.options import Direction
 from jaxcalc.engine.jaxprs import bodies, equations
-from jaxcalc.engine.jaxprs.source import file_is_of_jax
 from jaxcalc.engine.jaxprs.transposable import obstacle
 from jaxcalc.engine.jaxprs.varying import shape_of
 
@@ -93,7 +92,7 @@ def _rule(eqn: JaxprEqn, live: list[bool], forbidden: Obstacles) -> None:
     What it does to the tangents may have no transpose: a loop of unknown length, an iterative solver
     whose tolerance depends on them, a callback. The rules of JAX's own functions do no such thing.
     """
-    if "reverse" in forbidden or all(map(file_is_of_jax, bodies.files(eqn))):
+    if "reverse" in forbidden or not bodies.is_rule_of_user(eqn):
         return
     moving = [i for i, on in enumerate(live) if on and equations.is_inexact(eqn.invars[i].aval)]
 

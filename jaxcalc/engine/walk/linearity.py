@@ -14,8 +14,8 @@ import jax
 import numpy as np
 from jax.extend.core import Jaxpr, JaxprEqn
 
-from jaxcalc.engine.jaxprs import bodies, equations
-from jaxcalc.engine.jaxprs.source import file_is_of_jax, named_with_line
+from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.jaxprs.source import named_with_line
 from jaxcalc.engine.jaxprs.transposable import has_transpose
 from jaxcalc.engine.tangents.lanes import Lanes
 
@@ -92,20 +92,6 @@ def calls_rules(jaxpr: Jaxpr) -> bool:
     return any(
         eqn.primitive.name.startswith(("custom_jvp_call", "custom_vjp_call"))
         or any(map(calls_rules, equations.programs(eqn)))
-        for eqn in jaxpr.eqns
-    )
-
-
-def calls_rules_of_others(jaxpr: Jaxpr) -> bool:
-    """The same, but for the rules of JAX's own functions, such as `jax.nn.relu`."""
-
-    def is_of_jax(eqn: JaxprEqn) -> bool:
-        is_jvp = eqn.primitive.name.startswith("custom_jvp_call")
-        return is_jvp and all(map(file_is_of_jax, bodies.files(eqn)))
-
-    return any(
-        (eqn.primitive.name.startswith(("custom_jvp_call", "custom_vjp_call")) and not is_of_jax(eqn))
-        or any(map(calls_rules_of_others, equations.programs(eqn)))
         for eqn in jaxpr.eqns
     )
 
