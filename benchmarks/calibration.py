@@ -31,7 +31,7 @@ from jaxcalc.call.request import Request
 from jaxcalc.call.signature import take_apart
 from jaxcalc.engine.custom_vjp.forward_mode import NoForwardModeError
 from jaxcalc.engine.walk.interpret import TooDenseError
-from jaxcalc.methods.composite import split_jacobian
+from jaxcalc.methods.composite import product_of_parts
 from jaxcalc.planning.attempts import Attempt, attempts_for
 from jaxcalc.planning.choose import prepare_by, prepare_dense
 from jaxcalc.planning.traced import Traced
@@ -128,8 +128,8 @@ def _plan(run: Any, problem: Problem, nanoseconds: float | None) -> Plan:
 def _split(request: Request, args: Any) -> Any:
     flat: FlatMap = request.flat(take_apart(args, {}).traced)
     output = jax.eval_shape(lambda leaves: flat(leaves)[0], flat.leaves)
-    found = split_jacobian(flat, output)
-    return None if found is None else found()[2]
+    found = product_of_parts(flat, output)
+    return None if found is None else found.run().derivative
 
 
 def _chosen(request: Request, kind: str, found: dict[str, Plan]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,8 @@ from jaxcalc.call.options import Options
 from jaxcalc.call.signature import Call, take_apart
 from jaxcalc.call.symbolic import require_known_sizes
 from jaxcalc.heuristics import ENTRY_LIMIT
+
+Query = Literal["jacobian", "hessian"]  # what is asked of f
 
 _configuration = attrgetter(
     "jax_enable_x64",

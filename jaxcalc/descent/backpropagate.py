@@ -130,6 +130,6 @@ def value_and_ascent(
         return kept, gradients
 
     failures = Failures(api)
-    (value, aux), gradients = failures.in_turn(run, _BOTH)
+    _, ((value, aux), gradients) = failures.in_turn(run, _BOTH)
     failures.tell()
     return value, aux, jax.tree.map(jnp.conj, gradients)

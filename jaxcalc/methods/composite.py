@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -14,16 +16,85 @@ from jaxcalc.call.concretization import PERHAPS_UNTRACEABLE
 from jaxcalc.call.flatten import FlatMap, Leaves, column_blocks, row_blocks
 from jaxcalc.call.static_leaves import Aside, set_aside
 from jaxcalc.call.symbolic import is_symbolic, is_symbolic_program
+from jaxcalc.engine.jaxprs import cost
 from jaxcalc.engine.jaxprs.bounds import without_promises
+from jaxcalc.engine.jaxprs.branches import Branch, branches
+from jaxcalc.engine.jaxprs.liveness import peak_bytes, size_in_bytes
+from jaxcalc.engine.jaxprs.source import source_line
+from jaxcalc.methods import bottleneck
+from jaxcalc.methods.base import Figures, Outcome, Part
 from jaxcalc.methods.bottleneck import cut
-from jaxcalc.methods.chain import Chain, one_dtype
+from jaxcalc.methods.chain import Chain, multiplied, one_dtype
 
 _FEWEST = 16  # products that a Jacobian takes at the least, to look for a bottleneck
-LARGEST_BLOCK = 4096  # products of a part that are done at once
+_LARGEST_BLOCK = 4096  # products of a part that are done at once
 
 
-def split_jacobian(flat: FlatMap, output: Sequence[Any]) -> Callable[[], tuple[Any, Any, Any]] | None:
-    """What gives value, aux and Jacobian of a function with a bottleneck; None for any other.
+@dataclass(frozen=True, eq=False)
+class Product:
+    """Each part of f in its better direction, and the product of their matrices.
+
+    Attributes:
+        flat: f.
+        output: shapes and dtypes of its output leaves.
+        chain: f in parts, which gives its aux after its output.
+        aside: what aux holds beside arrays.
+    """
+
+    flat: FlatMap
+    output: Sequence[Any]
+    chain: Chain
+    aside: Aside
+
+    name = "dense, product of parts"
+    words = "a product of parts"
+    note = ""
+    is_optional = True
+
+    @property
+    def parts(self) -> list[Part]:
+        """The parts by their widths, their directions and the lines at whose results they end."""
+        return [_described(part) for part in self.chain.parts]
+
+    def run(self) -> Outcome:
+        """The Jacobian, with value and aux."""
+        flat, count = self.flat, len(self.output)
+        values, matrix = self.chain([jnp.asarray(x) for x in flat.leaves], _LARGEST_BLOCK)
+        shapes = [jnp.shape(y) for y in self.output]
+        blocks = row_blocks(column_blocks(matrix, flat.shapes), shapes)
+        value, aux = flat.value(values[:count]), self.aside.restored(values[count:])
+        return Outcome(value, None, aux, flat.jacobian(blocks, shapes))
+
+    @cached_property
+    def figures(self) -> Figures:
+        """What the parts and their product take."""
+        parts, dtype = self.chain.parts, one_dtype(self.output)
+        shapes = [
+            jax.ShapeDtypeStruct((bottleneck.size_of(p.outputs), bottleneck.size_of(p.inputs)), dtype)
+            for p in parts
+        ]
+        product = jax.make_jaxpr(multiplied)(shapes[::-1]).jaxpr
+        held = max(
+            min(_passes(part), _LARGEST_BLOCK)
+            * sum(size_in_bytes(v.aval) for eqn in part.equations for v in eqn.outvars)
+            for part in parts
+        )
+        passes = sum(map(_passes, parts))
+        work = sum(map(bottleneck.work, parts)) + cost.work(product)
+        workspace = sum(map(size_in_bytes, shapes)) + max(held, peak_bytes(product))
+        return Figures(passes, work, workspace, passes)
+
+    def branches(self) -> list[Branch]:
+        """What branches and loops of the parts hold, all products of a part side by side."""
+        return [
+            branch
+            for part in self.chain.parts
+            for branch in branches(part.equations, times=min(_passes(part), _LARGEST_BLOCK))
+        ]
+
+
+def product_of_parts(flat: FlatMap, output: Sequence[Any]) -> Product | None:
+    """The Jacobian of a function with a bottleneck; None for any other function.
 
     Args:
         flat: a function of real leaves.
@@ -38,23 +109,11 @@ def split_jacobian(flat: FlatMap, output: Sequence[Any]) -> Callable[[], tuple[A
         found.append(aside)
         return value, arrays
 
-    chain = chain_of(call, flat.leaves, output)
-    if chain is None:
-        return None
-
-    def run() -> tuple[Any, Any, Any]:
-        values, matrix = chain([jnp.asarray(x) for x in flat.leaves], LARGEST_BLOCK)
-        count = len(output)
-        shapes = [jnp.shape(y) for y in output]
-        blocks = row_blocks(column_blocks(matrix, flat.shapes), shapes)
-        value = flat.value(values[:count])
-        derivative = flat.jacobian(blocks, shapes)
-        return value, found[-1].restored(values[count:]), derivative
-
-    return run
+    chain = _chain_of(call, flat.leaves, output)
+    return None if chain is None else Product(flat, output, chain, found[-1])
 
 
-def chain_of(call: Callable[..., Any], leaves: Leaves, output: Sequence[Any]) -> Chain | None:
+def _chain_of(call: Callable[..., Any], leaves: Leaves, output: Sequence[Any]) -> Chain | None:
     """The parts of a function of leaves that has a bottleneck; None for any other.
 
     `output` are shapes and dtypes of its results, as far as they are differentiated: the first ones.
@@ -74,3 +133,14 @@ def chain_of(call: Callable[..., Any], leaves: Leaves, output: Sequence[Any]) ->
     count = len(output)
     chain = Chain(closed, lambda eqns, outs: cut(eqns, closed.jaxpr.invars, outs[:count]))
     return None if len(chain.parts) == 1 else chain
+
+
+def _described(part: bottleneck.Part) -> Part:
+    inputs, outputs = bottleneck.size_of(part.inputs), bottleneck.size_of(part.outputs)
+    made = [eqn for eqn in part.equations if not set(part.outputs).isdisjoint(eqn.outvars)]
+    ends = source_line(made[-1]) if made else ""
+    return Part(ends, inputs, outputs, "forward" if inputs <= outputs else "reverse")
+
+
+def _passes(part: bottleneck.Part) -> int:
+    return min(bottleneck.size_of(part.inputs), bottleneck.size_of(part.outputs))

@@ -24,8 +24,9 @@ from jaxcalc.engine.jaxprs.source import (
 from jaxcalc.engine.rules.registry import NoRuleError, NoStructureError
 from jaxcalc.engine.tangents.entries import TooDenseError
 from jaxcalc.engine.walk.program import Step
+from jaxcalc.methods.base import Prepared
 
-Way = TypeVar("Way", Direction, tuple[Direction, Direction])
+Way = TypeVar("Way", Direction, Prepared)
 Found = TypeVar("Found")
 Otherwise = TypeVar("Otherwise")
 
@@ -70,11 +71,11 @@ class Failures:
             self.failure = self.failure or error
             return otherwise
 
-    def in_turn(self, run: Callable[[Way], Found], ways: Sequence[Way]) -> Found:
-        """What `run` gives for the first of these directions that JAX does not refuse.
+    def in_turn(self, run: Callable[[Way], Found], ways: Sequence[Way]) -> tuple[Way, Found]:
+        """The first of these ways that JAX does not refuse, and what `run` gives for it.
 
-        An error of f's own comes in every direction, and is raised as it is: the first one. What
-        jaxcalc itself refuses, such as an output without a derivative, is raised at once.
+        An error of f's own comes in every way, and is raised as it is: the first one. What jaxcalc
+        itself refuses, such as an output without a derivative, is raised at once.
         """
         refusal: Exception | None = None
         for way in ways:
@@ -87,11 +88,11 @@ class Failures:
                 continue
             if refusal is not None:
                 self._turn = (
-                    f"{self._api}: JAX has no {_in_words(ways[0])} mode of this function "
-                    f"({_first_line(refusal)}); {_in_words(way)} mode was taken instead. "
+                    f"{self._api}: JAX has no {_in_words(ways[0])} of this function "
+                    f"({_first_line(refusal)}); {_in_words(way)} was taken instead. "
                     "Give mode= to spare the attempt"
                 )
-            return found
+            return way, found
         assert refusal is not None
         raise refusal
 
@@ -125,8 +126,8 @@ class Failures:
             )
 
 
-def _in_words(way: Way) -> str:
-    return way if isinstance(way, str) else " over ".join(way)
+def _in_words(way: Direction | Prepared) -> str:
+    return f"{way} mode" if isinstance(way, str) else way.words
 
 
 def described(error: Exception) -> str:

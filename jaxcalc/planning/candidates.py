@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import jax
 from jax.extend.core import Jaxpr
 
 from jaxcalc.call.concretization import UNTRACEABLE
 from jaxcalc.call.options import Direction
-from jaxcalc.call.request import Request
+from jaxcalc.call.request import Query, Request
+from jaxcalc.call.signature import take_apart
+from jaxcalc.engine.jaxprs.branches import Branch, branches
 from jaxcalc.engine.jaxprs.directions import REFUSALS
 from jaxcalc.engine.jaxprs.liveness import peak_bytes
 from jaxcalc.engine.jaxprs.source import named_with_line
 from jaxcalc.engine.walk.interpret import TooDenseError
+from jaxcalc.methods.base import Impossible, Part, Prepared
 from jaxcalc.methods.batch_size import require_fitting_result
+from jaxcalc.methods.composite import Product
 from jaxcalc.methods.dense_blocks import refuses
 from jaxcalc.methods.failures import Failures
+from jaxcalc.methods.problem import Problem
 from jaxcalc.methods.structured import Derivative, Turns
 from jaxcalc.planning.attempts import Attempt, attempts_for
-from jaxcalc.planning.branches import branches
-from jaxcalc.planning.choose import Prepared, prepare_by, prepare_dense
-from jaxcalc.planning.composite_candidates import BY_PARTS
-from jaxcalc.planning.dense_candidates import dense_ways
-from jaxcalc.planning.findings import Branch, Line, Part, Way
+from jaxcalc.planning.choose import Structured, prepare_by, prepare_dense
+from jaxcalc.planning.choose_dense import all_dense_ways, dense_ways, first_possible
+from jaxcalc.planning.findings import Line, Way
 from jaxcalc.planning.lines import LineCosts
 from jaxcalc.planning.traced import Traced, reason, why_not
 from jaxcalc.planning.within_memory import prepare_within, workspace
@@ -46,14 +51,14 @@ class Survey:
     """
 
     ways: Sequence[Way]
-    known: Prepared | None
+    known: Structured | None
     lines: Sequence[Line]
     lines_of: str
     parts: Sequence[Part]
     branches: Sequence[Branch]
 
 
-def survey(request: Request, kind: str) -> Survey:
+def survey(request: Request, kind: Query) -> Survey:
     """Make every way ready, the chosen one once, and say which one is taken.
 
     Args:
@@ -77,7 +82,7 @@ def survey(request: Request, kind: str) -> Survey:
     return Survey([Way(name, None, None, None, is_chosen=True, note=note)], None, (), "", (), ())
 
 
-def _survey(request: Request, kind: str) -> Survey:
+def _survey(request: Request, kind: Query) -> Survey:
     traced = Traced.of(request)
     is_dense = request.options.format == "dense"
     if is_dense:
@@ -85,7 +90,7 @@ def _survey(request: Request, kind: str) -> Survey:
     structured = _structured_ways(request, kind, traced)
     walks = {name: LineCosts() for name in structured.prepared}
     programs = {name: p.derivative.visit(walks[name]) for name, p in structured.prepared.items()}
-    dense = dense_ways(request, kind, traced, choose=is_dense and not structured.chosen)
+    dense = _dense_ways(request, kind, traced, choose=is_dense and not structured.chosen)
     ways = [_way(name, structured, walks[name]) for name in structured.prepared]
     ways += [way if is_dense else replace(way, note="for format='dense'") for way in dense.ways]
     impossible = structured.reasons | dense.reasons
@@ -107,7 +112,7 @@ def _survey(request: Request, kind: str) -> Survey:
     )
 
 
-def _require_fitting_result(request: Request, kind: str, traced: Traced) -> None:
+def _require_fitting_result(request: Request, kind: Query, traced: Traced) -> None:
     require_fitting_result(
         request.options.api,
         traced.flat.leaves,
@@ -132,7 +137,7 @@ def _way(name: str, structured: _Structured, costs: LineCosts) -> Way:
     )
 
 
-def _held(prepared: Prepared) -> int:
+def _held(prepared: Structured) -> int:
     """The estimated bytes that are compared with `memory_limit`."""
     if prepared.derivative.is_dense:
         return peak_bytes(prepared.derivative.program)
@@ -149,16 +154,73 @@ def _branches(derivative: Derivative, walk: LineCosts, program: Jaxpr) -> list[B
 
 
 @dataclass
+class _Dense:
+    """What was found of the ways through JAX's own transformations.
+
+    Attributes:
+        ways: those that are possible, the chosen one marked.
+        reasons: for the others, by name, why not.
+        parts: the pieces of f, where it has a bottleneck.
+        branches: what loops and branches of the chosen way hold.
+    """
+
+    ways: list[Way] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+    parts: Sequence[Part] = ()
+    branches: Sequence[Branch] = ()
+
+
+def _dense_ways(request: Request, kind: Query, traced: Traced, *, choose: bool) -> _Dense:
+    """The dense ways as a call inside of a trace finds them; with `choose`, the one it takes is marked.
+
+    Raises:
+        ValueError: no dense derivative is possible, as `jacobian` and `hessian` say.
+    """
+    found = _Dense()
+
+    def look(arrays: Sequence[Any]) -> None:
+        args, kwargs = request.call.rebuild(arrays)
+        inside = replace(request, call=take_apart(args, kwargs))
+        problem = Problem(inside, kind, Failures(request.options.api))
+        in_order = dense_ways(problem)
+        for way in all_dense_ways(problem, in_order):
+            _add(found, way)
+        if choose:
+            chosen, _ = first_possible(problem, in_order, lambda way: way.figures)
+            found.ways = [replace(way, is_chosen=way.name == chosen.name) for way in found.ways]
+            found.branches = chosen.branches() if branches(traced.program.eqns) else ()
+
+    jax.eval_shape(look, request.call.traced)
+    return found
+
+
+def _add(found: _Dense, way: Prepared | Impossible) -> None:
+    """Add what a way takes, or why it cannot be taken."""
+    if isinstance(way, Impossible):
+        found.reasons[way.name] = way.reason
+        return
+    try:
+        products, work, workspace, block, blocks = way.figures
+    except REFUSALS as error:  # it has none, or a product does not fit in memory_limit
+        found.reasons[way.name] = reason(error)
+        return
+    found.ways.append(
+        Way(way.name, products, work, workspace, note=way.note, block=block, blocks=blocks)
+    )
+    found.parts = found.parts or way.parts
+
+
+@dataclass
 class _Structured:
     """The structured ways by name: made ready, with a note, or with the reason why there is none."""
 
-    prepared: dict[str, Prepared] = field(default_factory=dict)
+    prepared: dict[str, Structured] = field(default_factory=dict)
     chosen: str = ""
     notes: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
 
 
-def _structured_ways(request: Request, kind: str, traced: Traced) -> _Structured:
+def _structured_ways(request: Request, kind: Query, traced: Traced) -> _Structured:
     found = _Structured()
     is_dense = request.options.format == "dense"
     attempts = [Attempt("hessian")] if kind == "hessian" else attempts_for(request, traced)
@@ -178,7 +240,7 @@ def _structured_ways(request: Request, kind: str, traced: Traced) -> _Structured
             if found.chosen == name:
                 continue
         made = _made(request, traced, attempt, is_dense=is_dense)
-        if isinstance(made, Prepared):
+        if isinstance(made, Structured):
             found.prepared[name] = made
         else:
             found.reasons[name] = made
@@ -188,7 +250,7 @@ def _structured_ways(request: Request, kind: str, traced: Traced) -> _Structured
     return found
 
 
-def _made(request: Request, traced: Traced, attempt: Attempt, *, is_dense: bool) -> Prepared | str:
+def _made(request: Request, traced: Traced, attempt: Attempt, *, is_dense: bool) -> Structured | str:
     """The derivative in one way, or why there is none."""
     failures = Failures(request.options.api)
     made = failures.prepare(lambda: prepare_by(request, traced.flat, attempt, is_dense=is_dense), None)
@@ -241,6 +303,6 @@ def _compared(ways: Sequence[Way]) -> list[Way]:
     for way in ways:
         is_less = way is not chosen and not way.note and (way.work or 0.0) < (chosen.work or 0.0)
         # parts are looked for where no structured way is taken
-        why = "not compared with it" if way.name == BY_PARTS else "gains too little"
+        why = "not compared with it" if way.name == Product.name else "gains too little"
         noted.append(replace(way, note=why) if is_less else way)
     return sorted(noted, key=lambda way: not way.is_chosen)

@@ -16,7 +16,7 @@ from jaxcalc.cache.kept import kept, kept_derivative
 from jaxcalc.call.concretization import UNTRACEABLE
 from jaxcalc.call.flatten import FlatMap
 from jaxcalc.call.options import require_complex_fits
-from jaxcalc.call.request import NotScalarError, Request
+from jaxcalc.call.request import NotScalarError, Query, Request
 from jaxcalc.call.symbolic import is_symbolic
 from jaxcalc.engine.custom_vjp.forward_mode import NoForwardModeError, with_forward_mode
 from jaxcalc.engine.jaxprs import cost
@@ -46,7 +46,7 @@ _ALIKE = 2  # times as many inputs as outputs, or the reverse, up to which it al
 
 
 @dataclass(frozen=True)
-class Prepared:
+class Structured:
     """A derivative that can run, and the pytrees around it."""
 
     derivative: Derivative
@@ -113,7 +113,7 @@ class Choice:
     an object as it was.
     """
 
-    prepared: Prepared | None
+    prepared: Structured | None
     is_watched: bool = False
 
     @property
@@ -122,10 +122,10 @@ class Choice:
         return self.prepared is None or (self.prepared.is_kept and self.is_watched)
 
 
-def prepare(request: Request, kind: str) -> Prepared:
+def prepare(request: Request, kind: Query) -> Structured:
     """The sparse derivative for a call, "jacobian" or "hessian": an earlier one where it fits."""
     prepare_it = _prepare_hessian if kind == "hessian" else _prepare_jacobian
-    prepared: Prepared = kept_derivative(
+    prepared: Structured = kept_derivative(
         request,
         kind,
         lambda: _like(prepare_it(request), request.like),
@@ -134,7 +134,7 @@ def prepare(request: Request, kind: str) -> Prepared:
     return prepared
 
 
-def _like(prepared: Prepared, layout: Hashable | None) -> Prepared:
+def _like(prepared: Structured, layout: Hashable | None) -> Structured:
     """The derivative with its entries where `layout` has them, if they are the same ones."""
     own = prepared.layout
     if not isinstance(layout, Layout) or own == layout or own.dtype != layout.dtype:
@@ -145,7 +145,7 @@ def _like(prepared: Prepared, layout: Hashable | None) -> Prepared:
     return replace(prepared, derivative=derivative, given=layout)
 
 
-def prepare_dense(request: Request, kind: str) -> Prepared | None:
+def prepare_dense(request: Request, kind: Query) -> Structured | None:
     """The structured way to a dense derivative; None where plain JAX is the better one.
 
     Raises:
@@ -155,7 +155,7 @@ def prepare_dense(request: Request, kind: str) -> Prepared | None:
     return choice.prepared
 
 
-def _prepare_jacobian(request: Request) -> Prepared:
+def _prepare_jacobian(request: Request) -> Structured:
     flat = request.flat(request.call.traced)
     try:
         attempts = attempts_for(request, Traced.of(request))
@@ -186,7 +186,7 @@ def _prepare_jacobian(request: Request) -> Prepared:
     return prepared
 
 
-def _is_near_optimal(prepared: Prepared) -> bool:
+def _is_near_optimal(prepared: Structured) -> bool:
     """Whether the other direction, at its best, could not take many fewer lanes than this one.
 
     Forward mode carries as many lanes as the fullest row has entries, reverse mode as the fullest
@@ -198,7 +198,7 @@ def _is_near_optimal(prepared: Prepared) -> bool:
     return mine <= 2 * max(1, other)
 
 
-def _prepare_hessian(request: Request) -> Prepared:
+def _prepare_hessian(request: Request) -> Structured:
     flat = request.flat(request.call.traced)
     require_complex_fits(flat, request.options, "forward")
     if request.options.mode != "auto":
@@ -215,7 +215,7 @@ def _prepare_hessian(request: Request) -> Prepared:
         raise _too_dense(request, flat, error) from None
 
 
-def _choose_dense(request: Request, kind: str, probe: Probe) -> Choice:
+def _choose_dense(request: Request, kind: Query, probe: Probe) -> Choice:
     leaves = request.flat(request.call.traced).leaves
     is_refused = kind == "hessian" and not request.options.holomorphic and any_complex(leaves)
     if is_refused or is_symbolic(leaves) or size_of(leaves) < _FEWEST:
@@ -234,13 +234,13 @@ def _choose_dense(request: Request, kind: str, probe: Probe) -> Choice:
     return Choice(best if is_worth_it else None, probe.is_complete and probe.is_unchanged())
 
 
-def _candidates(request: Request, kind: str, trace: Traced) -> list[Prepared]:
+def _candidates(request: Request, kind: Query, trace: Traced) -> list[Structured]:
     """The structured ways to a dense derivative that are worth a look; none where none is possible."""
     flat = trace.flat
     attempts = [Attempt("hessian")] if kind == "hessian" else attempts_for(request, trace)
     n, m = size_of(flat.leaves), size_of(trace.output)
     alike = max(n, m) <= _ALIKE * min(n, m)
-    found: list[Prepared] = []
+    found: list[Structured] = []
     for attempt in attempts:
         try:
             candidate = prepare_by(request, flat, attempt, is_dense=True)
@@ -256,14 +256,14 @@ def _candidates(request: Request, kind: str, trace: Traced) -> list[Prepared]:
     return found
 
 
-def _as_jax_does(candidates: Sequence[Prepared], trace: Traced) -> Prepared:
+def _as_jax_does(candidates: Sequence[Structured], trace: Traced) -> Structured:
     """The candidate of the direction that dense JAX would go."""
     return next((c for c in candidates if c.derivative.way == trace.cheaper), candidates[0])
 
 
 def prepare_by(
     request: Request, flat: FlatMap, attempt: Attempt, *, is_dense: bool = False
-) -> Prepared:
+) -> Structured:
     """A derivative made ready in one given way.
 
     Raises:
@@ -286,7 +286,7 @@ def prepare_by(
     dtype_from = _DTYPE_FROM[attempt.way]
     if options.mode == "auto" and not any_complex(flat.leaves):
         dtype_from = "output"  # as `jax.jacfwd` has it, whichever direction is taken
-    return Prepared(derivative, Side.of(flat.chosen.primal), Side.of(outputs), attempt, dtype_from)
+    return Structured(derivative, Side.of(flat.chosen.primal), Side.of(outputs), attempt, dtype_from)
 
 
 def _signature_by(request: Request, attempt: Attempt) -> Hashable | None:

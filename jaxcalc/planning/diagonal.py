@@ -16,12 +16,12 @@ from jaxcalc.call.symbolic import require_known_sizes
 from jaxcalc.engine.custom_vjp.forward_mode import with_forward_mode
 from jaxcalc.engine.jaxprs.bounds import without_promises
 from jaxcalc.engine.rules.registry import Context
+from jaxcalc.methods.base import Outcome
 from jaxcalc.methods.batch_size import block_within
 from jaxcalc.methods.batched import diagonal_in_turn
 from jaxcalc.methods.directions import trace_directions
 from jaxcalc.methods.failures import Failures
-from jaxcalc.planning.choose import Prepared, prepare
-from jaxcalc.planning.sparse import Result
+from jaxcalc.planning.choose import Structured, prepare
 from jaxcalc.planning.within_memory import workspace
 
 _CHEAP = 0.35  # of the work of all products; more is not worth the memory of all entries
@@ -39,7 +39,7 @@ def require_alone(options: Options, rows: Any, columns: Any) -> None:
         )
 
 
-def evaluate_diagonal(request: Request, *, with_value: bool) -> Result:
+def evaluate_diagonal(request: Request, *, with_value: bool) -> Outcome:
     """Value, aux and `[min(M, N)]` the entries [p, p]."""
     require_known_sizes(request.options.api, "diagonal", request.call.traced)
     failures = Failures(request.options.api)
@@ -51,10 +51,10 @@ def evaluate_diagonal(request: Request, *, with_value: bool) -> Result:
     need = with_value or request.options.has_aux
     run = prepared.derivative.diagonal(request.call.traced, with_value=need)
     value = jax.tree.unflatten(prepared.outputs.treedef, run.output) if need else None
-    return Result(value, None, run.aux, run.values[0])
+    return Outcome(value, None, run.aux, run.values[0])
 
 
-def _by_structure(request: Request, *, with_value: bool) -> Prepared | None:
+def _by_structure(request: Request, *, with_value: bool) -> Structured | None:
     """The derivative with its structure; None where products cost less, or take less memory."""
     options = request.options
     prepared = prepare(replace(request, options=replace(options, format="structured")), "jacobian")
@@ -66,20 +66,20 @@ def _by_structure(request: Request, *, with_value: bool) -> Prepared | None:
     return prepared if workspace(alone, with_value=with_value or options.has_aux) <= limit else None
 
 
-def _by_products(request: Request, failures: Failures) -> Result:
+def _by_products(request: Request, failures: Failures) -> Outcome:
     options = request.options
     flat = request.flat(request.call.traced)
 
     def call(leaves: Any) -> Any:
         return request.evaluate(flat, leaves)
 
-    def run(direction: Direction, function: Any = call) -> Result:
+    def run(direction: Direction, function: Any = call) -> Outcome:
         require_complex_fits(flat, options, direction)
         block_of = block_within(options.api, options.memory_limit)
         if direction == "reverse" and options.mode == "auto":
             function = without_promises(function)
         diagonal, output, aux = diagonal_in_turn(function, flat.leaves, direction, block_of)
-        return Result(flat.value(output), None, aux, diagonal)
+        return Outcome(flat.value(output), None, aux, diagonal)
 
     known = failures.prepare(
         lambda: trace_directions(lambda leaves: call(leaves)[0], flat.leaves, failures), None
@@ -97,4 +97,5 @@ def _by_products(request: Request, failures: Failures) -> Result:
         context = Context(options.api, options.strict)
         return run(direction, with_forward_mode(call, context, has_reverse="reverse" in allowed))
     other: Direction = "reverse" if direction == "forward" else "forward"
-    return failures.in_turn(run, (direction, other) if options.mode == "auto" else (direction,))
+    directions = (direction, other) if options.mode == "auto" else (direction,)
+    return failures.in_turn(run, directions)[1]

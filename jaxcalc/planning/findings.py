@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jaxcalc.engine.jaxprs.branches import Branch
+from jaxcalc.methods.base import Part
 from jaxcalc.results.pattern import SparsityPattern
 
 
@@ -36,23 +38,6 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A piece of f between two bottlenecks, whose Jacobian is one factor of the product.
-
-    Attributes:
-        ends: the source line that makes what goes out of it.
-        inputs: how many numbers come in.
-        outputs: how many go out: the width of the cut.
-        direction: "forward" or "reverse".
-    """
-
-    ends: str
-    inputs: int
-    outputs: int
-    direction: str
-
-
-@dataclass(frozen=True)
 class Line:
     """What a line of the source adds to the cost of the walk.
 
@@ -71,27 +56,6 @@ class Line:
     entries: int
     work: float
     note: str = ""
-
-
-@dataclass(frozen=True)
-class Branch:
-    """A branch of a `cond`, or the body or condition of a loop, in the program that runs.
-
-    Attributes:
-        place: file and line, empty for what JAX adds by itself.
-        operation: "cond", "while" or "scan".
-        branch: "branch 0", "body", "condition".
-        computes: "values" for what f computes and the coefficients, "tangents" for the derivative,
-            "both" where one program does both.
-        peak_bytes: the most that its values take at one time, its results among them; of a loop, in
-            one step. Nothing is assumed to be fused.
-    """
-
-    place: str
-    operation: str
-    branch: str
-    computes: str
-    peak_bytes: int
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.extend.core import Jaxpr
 
 from jaxcalc.engine.jaxprs import cost, equations
+from jaxcalc.engine.jaxprs.branches import Branch, branches
 from jaxcalc.engine.tangents.lanes import Lanes
 from jaxcalc.engine.walk.program import Step
-from jaxcalc.planning.branches import branches
-from jaxcalc.planning.findings import Branch, Line
+from jaxcalc.planning.findings import Line
 
 _MARK = "jaxcalc step "
 

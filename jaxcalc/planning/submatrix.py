@@ -20,11 +20,11 @@ from jaxcalc.call.arguments import Chosen
 from jaxcalc.call.flatten import FlatMap, require_differentiable_output
 from jaxcalc.call.request import Request
 from jaxcalc.call.symbolic import require_known_sizes
-from jaxcalc.planning.sparse import Result
+from jaxcalc.methods.base import Outcome
 from jaxcalc.space import Side, as_dtype, promoted
 
 Indices = Sequence[int] | np.ndarray | jax.Array
-Evaluate = Callable[..., Result]
+Evaluate = Callable[..., Outcome]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class EvaluatePart:
     part: Part
     evaluate: Evaluate
 
-    def __call__(self, request: Request, *, with_value: bool) -> Result:
+    def __call__(self, request: Request, *, with_value: bool) -> Outcome:
         """Value, aux and the part, in the format asked for."""
         option = "columns" if self.part.rows is None else "rows"
         require_known_sizes(request.options.api, option, request.call.traced)
@@ -64,7 +64,7 @@ class EvaluatePart:
         if not (with_value or request.options.has_aux):
             return found
         value, aux = found.aux
-        return Result(value, None, aux, found.derivative)  # a call like it has to bring the value too
+        return Outcome(value, None, aux, found.derivative)  # a call like it has to bring the value too
 
     def narrowed(self, request: Request, *, with_value: bool) -> Request:
         """The request for a whole Jacobian that gives the part."""

@@ -12,7 +12,7 @@ from jax.extend.core import ClosedJaxpr, Var
 
 from jaxcalc.call.flatten import FlatMap
 from jaxcalc.call.options import Direction
-from jaxcalc.call.request import Request
+from jaxcalc.call.request import Query, Request
 from jaxcalc.call.symbolic import require_known_shapes
 from jaxcalc.engine.jaxprs.directions import Obstacles, obstacles
 from jaxcalc.engine.jaxprs.source import named_with_line
@@ -64,7 +64,7 @@ class Traced(NamedTuple):
         """How many equations are followed to find the structure of f."""
         return worth.steps_to_follow(self.program.jaxpr)
 
-    def dense_work(self, kind: str) -> float:
+    def dense_work(self, kind: Query) -> float:
         """Roughly the nanoseconds of the dense derivative from JAX's own transformations."""
         return worth.dense_work(self.program.jaxpr, self.variables, 2 if kind == "hessian" else 1)
 

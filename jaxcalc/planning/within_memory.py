@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from jaxcalc.call.memory import available_bytes, in_words
 from jaxcalc.call.options import Mode, require_reverse_fits
-from jaxcalc.call.request import Request
+from jaxcalc.call.request import Query, Request
 from jaxcalc.engine.jaxprs.directions import REFUSALS
 from jaxcalc.engine.jaxprs.liveness import peak_bytes
 from jaxcalc.methods.batch_size import block_beside, surely_fits
-from jaxcalc.planning.choose import Prepared, prepare
+from jaxcalc.planning.choose import Structured, prepare
 
 
-def prepare_within(request: Request, kind: str, *, with_value: bool) -> Prepared:
+def prepare_within(request: Request, kind: Query, *, with_value: bool) -> Structured:
     """The cheapest sparse derivative for a call whose workspace stays within the limit.
 
     All lanes at once if that fits, or in the other direction; else products with vectors, as many at a
@@ -46,17 +46,17 @@ def prepare_within(request: Request, kind: str, *, with_value: bool) -> Prepared
     )
 
 
-def workspace(prepared: Prepared, *, with_value: bool) -> int:
+def workspace(prepared: Structured, *, with_value: bool) -> int:
     """The estimated bytes that a run holds at a time, besides its results."""
     return peak_bytes(prepared.derivative.compiled(with_value=with_value).jaxpr)
 
 
-def _in_turn(prepared: Prepared, allowed: int) -> Prepared:
+def _in_turn(prepared: Structured, allowed: int) -> Structured:
     derivative = prepared.derivative.by_products(block_beside(allowed))
     return replace(prepared, derivative=derivative)
 
 
-def _other_direction(request: Request, prepared: Prepared, kind: str) -> list[Prepared]:
+def _other_direction(request: Request, prepared: Structured, kind: Query) -> list[Structured]:
     """The structured way in the direction that was not taken, where the choice is free."""
     if kind == "hessian" or request.options.mode != "auto":
         return []

@@ -23,15 +23,16 @@ from jaxcalc.cache.fast_path import Recall, sight
 from jaxcalc.cache.guards import Probe
 from jaxcalc.cache.store import FunctionCache
 from jaxcalc.call.concretization import PERHAPS_UNTRACEABLE
-from jaxcalc.call.request import Request, is_jit_disabled
+from jaxcalc.call.request import Query, Request, is_jit_disabled
 from jaxcalc.call.signature import is_input, take_apart
 from jaxcalc.call.static_leaves import Aside, set_aside
 from jaxcalc.engine.jaxprs.staged import Staged
 from jaxcalc.engine.rules import registry
+from jaxcalc.methods.base import Outcome
 from jaxcalc.methods.failures import Failures
 from jaxcalc.methods.once import is_tracer, once, recording
 from jaxcalc.planning.choose import prepare
-from jaxcalc.planning.sparse import Result, pack_again
+from jaxcalc.planning.evaluate import FromStructure, pack_again
 from jaxcalc.planning.submatrix import EvaluatePart
 from jaxcalc.results.layout import Layout
 
@@ -76,10 +77,10 @@ class Direct:
 
     def __init__(
         self,
-        evaluate: Callable[..., Result],
-        outcome: Callable[[Result], Any],
+        evaluate: Callable[..., Outcome],
+        outcome: Callable[[Outcome], Any],
         *,
-        kind: str = "jacobian",
+        kind: Query = "jacobian",
         with_value: bool = False,
     ) -> None:
         """What it does.
@@ -133,7 +134,7 @@ class Direct:
             request = changing.traced(request, partial(self._is_alike, request))
         probe = Probe(request.f, request.call.kinds())  # before the call: changes meanwhile are seen
         found = self._evaluate(recording(request), with_value=self._with_value)
-        if found.prepared is not None:
+        if isinstance(found, FromStructure) and found.prepared is not None:
             if changing is not None:
                 changing.remember(request, found.prepared.layout)
             if found.gradient is None and not request.options.has_aux:

@@ -16,12 +16,12 @@ from jaxcalc.call.concretization import UNTRACEABLE
 from jaxcalc.call.front_door import examination
 from jaxcalc.call.memory import limit_in_bytes
 from jaxcalc.call.options import Format, Mode, Options
-from jaxcalc.call.request import Request
+from jaxcalc.call.request import Query, Request
 from jaxcalc.engine.jaxprs import cost
 from jaxcalc.kinds import Kind, kind_of
 from jaxcalc.methods.once import recording
 from jaxcalc.planning.candidates import survey
-from jaxcalc.planning.choose import Prepared, prepare
+from jaxcalc.planning.choose import Structured, prepare
 from jaxcalc.planning.explanation import Explanation
 from jaxcalc.planning.findings import Measured
 from jaxcalc.planning.leaf_blocks import blocks_of
@@ -97,7 +97,7 @@ def explain(
             f"{api}: analyze=True runs the derivative, which cannot be done while it is traced. Call "
             "explain outside of jax.jit and other transformations, or leave analyze out."
         )
-    kind = "jacobian" if order == 1 else "hessian"
+    kind: Query = "jacobian" if order == 1 else "hessian"
     try:
         found = survey(request, kind)
     except UNTRACEABLE as error:
@@ -141,7 +141,7 @@ def _untraceable(request: Request, error: Exception) -> TypeError:
     )
 
 
-def _layout(request: Request, kind: str, known: Prepared | None) -> Layout | None:
+def _layout(request: Request, kind: Query, known: Structured | None) -> Layout | None:
     """Where the entries are; None where that is not known."""
     if known is None or not known.derivative.is_dense:
         return None if known is None else known.layout

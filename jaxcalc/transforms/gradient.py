@@ -17,7 +17,7 @@ from jaxcalc.call.options import Options
 from jaxcalc.call.request import Request
 from jaxcalc.engine.jaxprs.refusals import reverse_mode_explained
 from jaxcalc.kinds import is_scalar, not_scalar
-from jaxcalc.planning.sparse import Result
+from jaxcalc.methods.base import Outcome
 from jaxcalc.transforms.eager import Direct
 
 
@@ -69,7 +69,7 @@ def gradient(
     require_callable(api, f)
     options = Options(api, has_aux, holomorphic, allow_int, "dense", "auto", None, False)
 
-    def outcome(found: Result) -> Any:
+    def outcome(found: Outcome) -> Any:
         return (found.gradient, found.aux) if has_aux else found.gradient
 
     direct = Direct(_evaluate, outcome)
@@ -115,7 +115,7 @@ def value_and_gradient(
     require_callable(api, f)
     options = Options(api, has_aux, holomorphic, allow_int, "dense", "auto", None, False)
 
-    def outcome(found: Result) -> Any:
+    def outcome(found: Outcome) -> Any:
         return ((found.value, found.aux) if has_aux else found.value), found.gradient
 
     direct = Direct(_evaluate, outcome, with_value=True)
@@ -130,7 +130,7 @@ def value_and_gradient(
     return value_and_gradient_f
 
 
-def _evaluate(request: Request, *, with_value: bool) -> Result:  # noqa: ARG001 (it always comes along)
+def _evaluate(request: Request, *, with_value: bool) -> Outcome:  # noqa: ARG001 (it always comes along)
     """Value, aux and gradient of f, looked at anew."""
     f, options, chosen = request.f, request.options, request.chosen(request.call.traced)
     options.require_inputs(chosen)
@@ -145,7 +145,7 @@ def _evaluate(request: Request, *, with_value: bool) -> Result:  # noqa: ARG001 
     )
     with reverse_mode_explained(options.api, function_name(f), scalar, chosen.primal):
         (value, aux), slope = run(chosen.primal)
-    return Result(value, slope, aux, None)
+    return Outcome(value, slope, aux, None)
 
 
 def _require_scalar_output(

@@ -13,9 +13,8 @@ from jaxcalc.call.memory import limit_in_bytes
 from jaxcalc.call.options import Format, Mode, Options
 from jaxcalc.call.request import Request
 from jaxcalc.kinds import is_scalar, not_scalar
-from jaxcalc.methods.dense import dense_hessian
-from jaxcalc.methods.failures import Failures
-from jaxcalc.planning.sparse import Result, in_other_formats, structured_hessian, traced_dense
+from jaxcalc.methods.base import Outcome
+from jaxcalc.planning.evaluate import evaluate
 from jaxcalc.transforms.eager import Direct
 
 
@@ -84,7 +83,7 @@ def hessian(
     limit = limit_in_bytes(api, memory_limit)
     options = Options(api, has_aux, holomorphic, allow_int, format, mode, limit, strict, progress)
 
-    def outcome(found: Result) -> Any:
+    def outcome(found: Outcome) -> Any:
         return (found.derivative, found.aux) if has_aux else found.derivative
 
     direct = Direct(_evaluate, outcome, kind="hessian")
@@ -136,7 +135,7 @@ def value_gradient_and_hessian(
     limit = limit_in_bytes(api, memory_limit)
     options = Options(api, has_aux, holomorphic, allow_int, format, mode, limit, strict, progress)
 
-    def outcome(found: Result) -> Any:
+    def outcome(found: Outcome) -> Any:
         return ((found.value, found.aux) if has_aux else found.value), found.gradient, found.derivative
 
     direct = Direct(_evaluate_all, outcome, kind="hessian", with_value=True)
@@ -151,36 +150,16 @@ def value_gradient_and_hessian(
     return value_gradient_and_hessian_f
 
 
-def _evaluate_all(request: Request, *, with_value: bool) -> Result:
-    """As `_evaluate`, for outputs that have a gradient."""
+def _evaluate(request: Request, *, with_value: bool) -> Outcome:
+    """Value, gradient, aux and Hessian in the format asked for, the first two where they are needed."""
+    return evaluate(request, "hessian", with_value=with_value)
+
+
+def _evaluate_all(request: Request, *, with_value: bool) -> Outcome:
+    """The same for outputs that have a gradient."""
 
     def require_scalar(primal: Any, output: Any) -> None:
         if not is_scalar(output):
             raise not_scalar(request.options.api, request.f, primal, output)
 
-    return _evaluate(request, require_scalar, with_value=with_value)
-
-
-def _evaluate(
-    request: Request,
-    require_output: Callable[[Any, Any], None] | None = None,
-    *,
-    with_value: bool,
-) -> Result:
-    """Value, gradient, aux and Hessian in the format asked for, the first two where they are needed."""
-    if request.options.format != "dense":
-        return structured_hessian(request, with_value=with_value)
-    failures = Failures(request.options.api)
-    found = traced_dense(request, "hessian", failures, with_value=with_value)
-    if found is None:
-        chosen = request.chosen(request.call.traced)
-        value, slope, aux, derivative = dense_hessian(
-            chosen,
-            request.options,
-            lambda: in_other_formats(request, "hessian"),
-            failures,
-            require_output,
-        )
-        found = Result(value, slope, aux, derivative)
-    failures.tell()
-    return found
+    return evaluate(request, "hessian", with_value=with_value, require_output=require_scalar)

@@ -12,10 +12,9 @@ from jaxcalc.call.front_door import transformation
 from jaxcalc.call.memory import limit_in_bytes
 from jaxcalc.call.options import Format, Mode, Options
 from jaxcalc.call.request import Request
-from jaxcalc.methods.dense import dense_jacobian
-from jaxcalc.methods.failures import Failures
+from jaxcalc.methods.base import Outcome
 from jaxcalc.planning.diagonal import evaluate_diagonal, require_alone
-from jaxcalc.planning.sparse import Result, in_other_formats, structured_jacobian, traced_dense
+from jaxcalc.planning.evaluate import evaluate
 from jaxcalc.planning.submatrix import Indices, evaluate_part
 from jaxcalc.transforms.eager import Direct
 
@@ -113,12 +112,12 @@ def jacobian(
     require_callable(api, f)
     limit = limit_in_bytes(api, memory_limit)
     options = Options(api, has_aux, holomorphic, allow_int, format, mode, limit, strict, progress)
-    evaluate = _evaluator(options, rows, columns, diagonal=diagonal)
+    evaluate_it = _evaluator(options, rows, columns, diagonal=diagonal)
 
-    def outcome(found: Result) -> Any:
+    def outcome(found: Outcome) -> Any:
         return (found.derivative, found.aux) if has_aux else found.derivative
 
-    direct = Direct(evaluate, outcome)
+    direct = Direct(evaluate_it, outcome)
 
     @wraps(f)
     def jacobian_f(*args: Any, **kwargs: Any) -> Any:
@@ -167,12 +166,12 @@ def value_and_jacobian(
     require_callable(api, f)
     limit = limit_in_bytes(api, memory_limit)
     options = Options(api, has_aux, holomorphic, allow_int, format, mode, limit, strict, progress)
-    evaluate = _evaluator(options, rows, columns, diagonal=diagonal)
+    evaluate_it = _evaluator(options, rows, columns, diagonal=diagonal)
 
-    def outcome(found: Result) -> Any:
+    def outcome(found: Outcome) -> Any:
         return ((found.value, found.aux) if has_aux else found.value), found.derivative
 
-    direct = Direct(evaluate, outcome, with_value=True)
+    direct = Direct(evaluate_it, outcome, with_value=True)
 
     @wraps(f)
     def value_and_jacobian_f(*args: Any, **kwargs: Any) -> Any:
@@ -186,7 +185,7 @@ def value_and_jacobian(
 
 def _evaluator(
     options: Options, rows: Indices | None, columns: Indices | None, *, diagonal: bool
-) -> Callable[..., Result]:
+) -> Callable[..., Outcome]:
     """What makes the Jacobian, or the part of it that is asked for."""
     require_booleans(options.api, diagonal=diagonal)
     if diagonal:
@@ -195,17 +194,6 @@ def _evaluator(
     return evaluate_part(options.api, rows, columns, _evaluate)
 
 
-def _evaluate(request: Request, *, with_value: bool) -> Result:
+def _evaluate(request: Request, *, with_value: bool) -> Outcome:
     """Value, aux and Jacobian in the format asked for; the value may be None when it is not needed."""
-    if request.options.format != "dense":
-        return structured_jacobian(request, with_value=with_value)
-    failures = Failures(request.options.api)
-    found = traced_dense(request, "jacobian", failures, with_value=with_value)
-    if found is None:
-        chosen = request.chosen(request.call.traced)
-        value, aux, derivative = dense_jacobian(
-            chosen, request.options, lambda: in_other_formats(request, "jacobian"), failures
-        )
-        found = Result(value, None, aux, derivative)
-    failures.tell()
-    return found
+    return evaluate(request, "jacobian", with_value=with_value)

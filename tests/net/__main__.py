@@ -27,10 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.net", description=__doc__)
     parser.add_argument("groups", nargs="*", default=GROUPS, metavar="group", help=", ".join(GROUPS))
     parser.add_argument("--write", action="store_true", help="record, rather than compare")
+    parser.add_argument("--programs", type=int, default=500, help="how many random ones")
     options = parser.parse_args(arguments)
     differ = 0
     for group in options.groups:
-        found = recorded_now(group)
+        found = recorded_now(group, options.programs)
         if options.write:
             FOLDER.mkdir(parents=True, exist_ok=True)
             lines = (f"{json.dumps(name)}: {json.dumps(line)}" for name, line in found.items())
@@ -42,10 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return min(1, differ)
 
 
-def recorded_now(group: str) -> dict[str, Record]:
+def recorded_now(group: str, programs: int) -> dict[str, Record]:
     """What is decided for the cases of a group, as it is written to a file."""
     found = {}
-    for number, (name, case) in enumerate(cases(group)):
+    for number, (name, case) in enumerate(cases(group, programs)):
         if number % _KEPT == _KEPT - 1:
             jax.clear_caches()
         found[name] = json.loads(json.dumps(record(case)))

@@ -15,15 +15,21 @@ from tests.net.odd import ODD
 from tests.net.record import Case
 from tests.transforms.golden.functions import GOLDEN
 
-_PROGRAMS = 500
 _LONGEST = 10  # steps of a random program
 
 
-def cases(group: str) -> Iterator[tuple[str, Case]]:
-    """The cases of a group, by their names."""
-    return {"suite": _suite, "golden": _golden, "odd": lambda: iter(ODD.items()), "fuzz": _random}[
-        group
-    ]()
+def cases(group: str, programs: int) -> Iterator[tuple[str, Case]]:
+    """The cases of a group, by their names; so many programs, where they are random."""
+    match group:
+        case "suite":
+            return _suite()
+        case "golden":
+            return _golden()
+        case "odd":
+            return iter(ODD.items())
+        case "fuzz":
+            return _random(programs)
+    raise ValueError(f"no group {group!r}")
 
 
 def _suite() -> Iterator[tuple[str, Case]]:
@@ -38,9 +44,9 @@ def _golden() -> Iterator[tuple[str, Case]]:
         yield name, Case(f, args, options.get("order", 1), rest)
 
 
-def _random() -> Iterator[tuple[str, Case]]:
+def _random(programs: int) -> Iterator[tuple[str, Case]]:
     kinds = {name: kind for name, kind in KINDS.items() if kind.compare is compare}
-    for number in range(_PROGRAMS):
+    for number in range(programs):
         rng = random.Random(f"net {number}")
         name = rng.choices(list(kinds), [kind.share for kind in kinds.values()])[0]
         with jax.enable_x64(True):

@@ -21,8 +21,8 @@ DECISIONS = (
     "hessian_directions",
     "is_far_cheaper_forward",
     "is_finite_in_reverse_alone",
-    "shared_jacobian",
-    "split_jacobian",
+    "in_both_directions",
+    "product_of_parts",
 )
 
 

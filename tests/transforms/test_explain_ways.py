@@ -7,7 +7,10 @@ import pytest
 from jax import lax
 
 import jaxcalc
-from jaxcalc.methods import batched, dense
+from jaxcalc.methods import batched
+from jaxcalc.methods.composite import Product
+from jaxcalc.methods.dense import Dense
+from jaxcalc.methods.mixed import Mixed
 from jaxcalc.methods.structured import Derivative
 
 W = np.random.default_rng(0).normal(size=(70, 70)).astype(np.float32)
@@ -78,10 +81,8 @@ class Seen:
     def __init__(self, monkeypatch):
         self.name = ""
         self.blocks = 1
-        self._patch(monkeypatch, dense, "jacobian_blocks", self.jacobian)
-        self._patch(monkeypatch, dense, "hessian_blocks", self.hessian)
-        self._patch(monkeypatch, dense, "split_jacobian", self.split)
-        self._patch(monkeypatch, dense, "shared_jacobian", self.shared)
+        for method in (Dense, Product, Mixed):
+            self._patch(monkeypatch, method, "run", self.by_jax)
         self._patch(monkeypatch, Derivative, "__call__", self.structured)
         self._patch(monkeypatch, batched, "products_with_basis", self.products)
 
@@ -95,19 +96,8 @@ class Seen:
 
         monkeypatch.setattr(owner, name, patched)
 
-    def jacobian(self, args, kwargs, result):
-        self.name = f"dense, {args[2]}"
-
-    def hessian(self, args, kwargs, result):
-        self.name = "dense, {} over {}".format(*args[2])
-
-    def shared(self, args, kwargs, result):
-        if result is not None:
-            self.name = "dense, in both directions"
-
-    def split(self, args, kwargs, result):
-        if result is not None:
-            self.name = "dense, product of parts"
+    def by_jax(self, args, kwargs, result):
+        self.name = args[0].name
 
     def structured(self, args, kwargs, result):
         way = args[0].way

@@ -13,9 +13,9 @@ from jaxcalc.engine.jaxprs import equations
 from jaxcalc.engine.jaxprs.params import NEWEST_TESTED, UnknownLayoutError
 from jaxcalc.engine.rules import registry
 from jaxcalc.engine.rules.registry import NoRuleError
-from jaxcalc.methods import dense
+from jaxcalc.methods import problem
 from jaxcalc.methods.failures import Failures
-from jaxcalc.planning import choose, sparse
+from jaxcalc.planning import choose, choose_dense, evaluate
 
 X = jnp.linspace(0.1, 0.9, 200)
 SOME = np.arange(0, 190, 2)
@@ -106,12 +106,12 @@ def test_any_error_counts(error, break_rule):
 
 
 PLACES = {
-    "the directions": (dense, "directions_allowed"),
+    "the directions": (problem, "obstacles"),
     "the trace": (choose, "prepare_by"),
     "the costs": (choose, "attempts_for"),
-    "the parts": (dense, "split_jacobian"),
-    "the shares": (dense, "shared_jacobian"),
-    "the result": (sparse, "column_blocks"),
+    "the parts": (choose_dense, "product_of_parts"),
+    "the shares": (choose_dense, "in_both_directions"),
+    "the result": (evaluate, "column_blocks"),
 }
 
 

@@ -18,7 +18,7 @@ def forced(monkeypatch):
     """Make every structured way look cheaper than dense JAX."""
     monkeypatch.setattr(choose, "_FEWEST", 0)
     monkeypatch.setattr(choose, "_WORTH_IT", -1.0)
-    monkeypatch.setattr(choose.Prepared, "dense_work", property(lambda self: 1e18))
+    monkeypatch.setattr(choose.Structured, "dense_work", property(lambda self: 1e18))
 
 
 def only(monkeypatch, way):

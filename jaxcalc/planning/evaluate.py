@@ -1,9 +1,9 @@
-"""Derivatives at the cost of their structure, run and packed as pytrees."""
+"""Derivatives in the format that is asked for: chosen, run, and packed as pytrees."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -11,41 +11,56 @@ import jax
 from jaxcalc.call.flatten import Blocks, FlatMap, as_forward_types, column_blocks, row_blocks
 from jaxcalc.call.memory import in_words
 from jaxcalc.call.options import Options
-from jaxcalc.call.request import Request
+from jaxcalc.call.request import Query, Request
 from jaxcalc.engine.jaxprs.liveness import peak_bytes
+from jaxcalc.methods.base import Outcome
 from jaxcalc.methods.batch_size import require_fitting_result
 from jaxcalc.methods.failures import Failures
-from jaxcalc.planning.choose import Prepared, prepare, prepare_dense
+from jaxcalc.methods.problem import Problem
+from jaxcalc.planning.choose import Structured, prepare, prepare_dense
+from jaxcalc.planning.choose_dense import dense_ways, first_possible, require_fitting
 from jaxcalc.planning.within_memory import prepare_within
 from jaxcalc.results.jacobian import Jacobian
 from jaxcalc.results.layout import Layout
 
 
 @dataclass(frozen=True)
-class Result:
-    """What a run gives, as pytrees; the gradient is there for a Hessian only.
+class FromStructure(Outcome):
+    """What the run of a sparse derivative gives.
 
-    `prepared` is the sparse derivative that gave it, where another call may use it.
+    Attributes:
+        prepared: what gave it, where another call may use it; else None.
     """
 
-    value: Any
-    gradient: Any
-    aux: Any
-    derivative: Any
-    prepared: Prepared | None = None
+    prepared: Structured | None
 
 
-def structured_jacobian(request: Request, *, with_value: bool) -> Result:
-    """Value, aux and Jacobian of f in a sparse format."""
-    return _sparse(request, "jacobian", with_value=with_value)
+def evaluate(
+    request: Request,
+    kind: Query,
+    *,
+    with_value: bool,
+    require_output: Callable[[Any, Any], None] | None = None,
+) -> Outcome:
+    """The derivative that a call asks for; value and gradient may be missing without `with_value`.
+
+    `require_output(primal, output)` may refuse the output of a dense Hessian.
+    """
+    if request.options.format != "dense":
+        return _sparse(request, kind, with_value=with_value)
+    failures = Failures(request.options.api)
+    found = _traced_dense(request, kind, failures, with_value=with_value)
+    if found is None:
+        problem = Problem(request, kind, failures, require_output)
+        require_fitting(problem, lambda: in_other_formats(request, kind))
+        found = first_possible(problem, dense_ways(problem), lambda way: way.run())[1]
+    failures.tell()
+    return found
 
 
-def structured_hessian(request: Request, *, with_value: bool) -> Result:
-    """Value, gradient, aux and Hessian of a scalar f in a sparse format."""
-    return _sparse(request, "hessian", with_value=with_value)
-
-
-def traced_dense(request: Request, kind: str, failures: Failures, *, with_value: bool) -> Result | None:
+def _traced_dense(
+    request: Request, kind: Query, failures: Failures, *, with_value: bool
+) -> Outcome | None:
     """A dense derivative through its structure, inside a trace; None where plain JAX is better.
 
     Outside of a trace f may branch on values, and may read what changes between calls: there JAX's own
@@ -66,7 +81,7 @@ def traced_dense(request: Request, kind: str, failures: Failures, *, with_value:
     return failures.prepare(lambda: _dense(request, kind, prepared, with_value=with_value), None)
 
 
-def _within_limit(request: Request, kind: str) -> Prepared | None:
+def _within_limit(request: Request, kind: Query) -> Structured | None:
     """The structured way to a dense derivative, where it is the better one and stays in its memory."""
     prepared, limit = prepare_dense(request, kind), request.options.memory_limit
     if prepared is None or limit is None or peak_bytes(prepared.derivative.program) <= limit:
@@ -74,7 +89,7 @@ def _within_limit(request: Request, kind: str) -> Prepared | None:
     return None
 
 
-def _dense(request: Request, kind: str, prepared: Prepared, *, with_value: bool) -> Result:
+def _dense(request: Request, kind: Query, prepared: Structured, *, with_value: bool) -> Outcome:
     run, result = _run(request, prepared, with_value=with_value)
     flat = request.flat(request.call.traced)
     flat.treedef = prepared.outputs.treedef
@@ -83,10 +98,10 @@ def _dense(request: Request, kind: str, prepared: Prepared, *, with_value: bool)
         derivative = flat.hessian([blocks], [()])
     else:
         derivative = flat.jacobian(_blocks(run, flat, prepared), prepared.outputs.shapes)
-    return Result(result.value, result.gradient, result.aux, derivative)
+    return replace(result, derivative=derivative)
 
 
-def in_other_formats(request: Request, kind: str) -> str:
+def in_other_formats(request: Request, kind: Query) -> str:
     """What the sparse formats take, for a message."""
     layout = Failures(request.options.api).prepare(lambda: prepare(request, kind).layout, None)
     if layout is None:  # it cannot be traced, or is dense
@@ -95,7 +110,7 @@ def in_other_formats(request: Request, kind: str) -> str:
     return f"format='bcoo' and format='structured' need {in_words(needed)}"
 
 
-def _blocks(run: Sequence[Any], flat: FlatMap, prepared: Prepared) -> Blocks:
+def _blocks(run: Sequence[Any], flat: FlatMap, prepared: Structured) -> Blocks:
     """The blocks of a Jacobian, for each output leaf and each input leaf."""
     if prepared.derivative.way == "forward":
         return [column_blocks(leaf, flat.shapes) for leaf in run]
@@ -104,17 +119,17 @@ def _blocks(run: Sequence[Any], flat: FlatMap, prepared: Prepared) -> Blocks:
     return as_forward_types(blocks, [jax.ShapeDtypeStruct((), dtype) for dtype in outputs.dtypes])
 
 
-def _sparse(request: Request, kind: str, *, with_value: bool) -> Result:
+def _sparse(request: Request, kind: Query, *, with_value: bool) -> FromStructure:
     prepared = prepare_within(request, kind, with_value=with_value or request.options.has_aux)
     (values,), result = _run(request, prepared, with_value=with_value)
     layout = prepared.layout
     derivative = _packed(Jacobian(_in_dtype_of(layout, values), layout), request.options)
     again = prepared if prepared.is_kept else None
-    return Result(result.value, result.gradient, result.aux, derivative, again)
+    return FromStructure(result.value, result.gradient, result.aux, derivative, again)
 
 
 def pack_again(
-    prepared: Prepared, options: Options, outcome: Callable[[Result], Any], with_value: bool
+    prepared: Structured, options: Options, outcome: Callable[[Outcome], Any], with_value: bool
 ) -> Callable[[list[Any]], Any]:
     """What packs the results of the compiled derivative as the call before packed them."""
     layout, treedef = prepared.layout, prepared.outputs.treedef
@@ -124,21 +139,21 @@ def pack_again(
         values = _in_dtype_of(layout, results[0])
         jacobian = Jacobian.tree_unflatten(layout, (values,))  # known to fit, so not checked
         value = jax.tree.unflatten(treedef, results[1:]) if with_value else None
-        return outcome(Result(value, None, None, jacobian if is_bare else jacobian.to_bcoo()))
+        return outcome(Outcome(value, None, None, jacobian if is_bare else jacobian.to_bcoo()))
 
     return pack
 
 
-def _run(request: Request, prepared: Prepared, *, with_value: bool) -> tuple[list[Any], Result]:
+def _run(request: Request, prepared: Structured, *, with_value: bool) -> tuple[list[Any], Outcome]:
     need = with_value or request.options.has_aux
     run = prepared.derivative(request.call.traced, with_value=need)
     if not need:
-        return run.values, Result(None, None, None, None)
+        return run.values, Outcome(None, None, None, None)
     value = jax.tree.unflatten(prepared.outputs.treedef, run.output)
     gradient = None
     if prepared.derivative.way == "hessian":
         gradient = request.flat(request.call.traced).inputs(run.gradient)
-    return run.values, Result(value, gradient, run.aux, None)
+    return run.values, Outcome(value, gradient, run.aux, None)
 
 
 def _in_dtype_of(layout: Layout, values: Any) -> Any:

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from jax.extend.core import Jaxpr, JaxprEqn
 
 from jaxcalc.engine.jaxprs import equations
 from jaxcalc.engine.jaxprs.liveness import peak_bytes
 from jaxcalc.engine.jaxprs.source import is_own, source_line
-from jaxcalc.planning.findings import Branch
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A branch of a `cond`, or the body or condition of a loop, in the program that runs.
+
+    Attributes:
+        place: file and line, empty for what JAX adds by itself.
+        operation: "cond", "while" or "scan".
+        branch: "branch 0", "body", "condition".
+        computes: "values" for what f computes and the coefficients, "tangents" for the derivative,
+            "both" where one program does both.
+        peak_bytes: the most that its values take at one time, its results among them; of a loop, in
+            one step. Nothing is assumed to be fused.
+    """
+
+    place: str
+    operation: str
+    branch: str
+    computes: str
+    peak_bytes: int
 
 
 def branches(
