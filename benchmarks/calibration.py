@@ -29,12 +29,10 @@ from jaxcalc.call.flatten import FlatMap
 from jaxcalc.call.options import Options
 from jaxcalc.call.request import Request
 from jaxcalc.call.signature import take_apart
-from jaxcalc.engine.custom_vjp.forward_mode import NoForwardModeError
-from jaxcalc.engine.walk.interpret import TooDenseError
 from jaxcalc.methods.composite import product_of_parts
-from jaxcalc.planning.attempts import Attempt, attempts_for
-from jaxcalc.planning.choose import prepare_by, prepare_dense
-from jaxcalc.planning.traced import Traced
+from jaxcalc.methods.problem import Problem as Call
+from jaxcalc.methods.structured import Structured
+from jaxcalc.planning.choose import attempted, attempts_for, prepare_dense
 
 if __package__:
     from benchmarks.problems import Problem
@@ -95,14 +93,12 @@ def plans(case: Case, problem: Problem) -> tuple[dict[str, Plan], str]:
     kind = "jacobian" if problem.order == 1 else "hessian"
     opts = Options(f"jaxcalc.{kind}", False, False, False, "dense", "auto", None, False)
     request = Request.of(f, opts, 0, None, problem.args, {})
-    flat = request.flat(request.call.traced)
     found: dict[str, Plan] = {}
     estimates: dict[str, float] = {}
-    attempts = [Attempt("hessian")] if problem.order == 2 else attempts_for(request, Traced.of(request))
-    for attempt in attempts:
-        try:
-            prepared = prepare_by(request, flat, attempt, is_dense=True)
-        except (TooDenseError, NoForwardModeError):
+    call = Call(request, kind)
+    for attempt in attempts_for(call):
+        prepared = attempted(call, attempt, is_dense=True)
+        if not isinstance(prepared, Structured):
             continue
         estimates[attempt.way] = prepared.dense_work
         if len(prepared.derivative.program.eqns) > _TOO_LONG:

@@ -73,10 +73,11 @@ class Prepared(Protocol):
 
 @dataclass(frozen=True)
 class Impossible:
-    """A way that cannot be taken, and why."""
+    """A way that cannot be taken, and why: in words, and the error, where one says so."""
 
     name: str
     reason: str
+    error: Exception | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from jaxcalc.methods.base import Figures, Outcome, Part
 from jaxcalc.methods.batched import BlockOf, Watch
 from jaxcalc.methods.bottleneck import size_of
 from jaxcalc.methods.dense_blocks import Wrap, hessian_blocks, jacobian_blocks
-from jaxcalc.methods.problem import Problem
+from jaxcalc.methods.problem import DirectProblem
 from jaxcalc.methods.progress import watching
 
 
@@ -42,7 +42,7 @@ class Dense:
         is_optional: whether it is given up where such a rule would have to be materialized.
     """
 
-    problem: Problem
+    problem: DirectProblem
     directions: tuple[Direction, ...]
     replaces: bool = False
     is_optional: bool = False

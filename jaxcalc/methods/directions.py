@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Jaxpr
+from jax.extend.core import ClosedJaxpr
 
 from jaxcalc.call.flatten import Leaves
 from jaxcalc.call.options import Direction, Options
@@ -19,10 +19,10 @@ from jaxcalc.methods.failures import Failures
 _FAR_CHEAPER = 4  # times fewer inputs than outputs
 
 
-def trace(function: Callable[[Leaves], Any], leaves: Leaves) -> tuple[Jaxpr, list[Any]]:
+def trace(function: Callable[[Leaves], Any], leaves: Leaves) -> tuple[ClosedJaxpr, list[Any]]:
     """The program of a function, and its output's shapes."""
-    closed, output = jax.make_jaxpr(function, return_shape=True)(list(leaves))
-    return closed.jaxpr, output
+    program, output = jax.make_jaxpr(function, return_shape=True)(list(leaves))
+    return program, output
 
 
 def trace_directions(
@@ -31,7 +31,9 @@ def trace_directions(
     """The output's shapes of a function, and the directions that JAX allows for it."""
     program, output = trace(function, leaves)
     both: set[Direction] = {"forward", "reverse"}
-    return output, failures.prepare(lambda: directions_allowed(program, program.invars), both)
+    return output, failures.prepare(
+        lambda: directions_allowed(program.jaxpr, program.jaxpr.invars), both
+    )
 
 
 def is_far_cheaper_forward(leaves: Leaves, output: Leaves, options: Options) -> bool:

@@ -167,3 +167,9 @@ def _equations(frame: FrameType) -> list[JaxprEqn]:
 def _first_line(error: Exception) -> str:
     text = str(error).strip().split("\n", 1)[0].rstrip(".")
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def reason(error: Exception) -> str:
+    """What an error says, in one line and without the name of the public function."""
+    text = str(error).split("\n", 1)[0]
+    return (text.split(": ", 1)[1] if text.startswith("jaxcalc.") else text).rstrip(".")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Jaxpr
+from jax.extend.core import ClosedJaxpr, Jaxpr, Var
 
 from jaxcalc.call.arguments import is_inexact
 from jaxcalc.call.flatten import (
@@ -22,6 +22,7 @@ from jaxcalc.call.flatten import (
 )
 from jaxcalc.call.options import Direction, Options
 from jaxcalc.call.request import Query, Request
+from jaxcalc.call.symbolic import require_known_shapes
 from jaxcalc.engine.jaxprs.bounds import without_promises
 from jaxcalc.engine.jaxprs.directions import Obstacles, obstacles
 from jaxcalc.engine.jaxprs.source import named_with_line
@@ -34,21 +35,15 @@ from jaxcalc.methods.failures import Failures
 
 @dataclass
 class Problem:
-    """A call of f for JAX's own transformations, with the values that it was given.
-
-    f is traced when something is first asked of its program, and then once.
+    """A call of f, which is traced when something is first asked of its program, and then once.
 
     Attributes:
         request: the call.
         kind: which derivative.
-        failures: notes what fails before JAX's own transformations are taken.
-        require_output: may refuse an output; it is given the chosen arguments and the output.
     """
 
     request: Request
     kind: Query
-    failures: Failures
-    require_output: Callable[[Any, Any], None] | None = None
 
     @property
     def options(self) -> Options:
@@ -65,14 +60,90 @@ class Problem:
         """What is differentiated with respect to."""
         return self.flat.leaves
 
+    @cached_property
+    def _looked_at(self) -> tuple[ClosedJaxpr | None, list[Any]]:
+        """f as a program of all arrays, the chosen leaves last, and its output by its shapes."""
+        request = self.request
+        program, output = jax.make_jaxpr(
+            lambda traced, leaves: request.evaluate(request.flat(traced), leaves)[0], return_shape=True
+        )(request.call.traced, self.leaves)
+        require_known_shapes(request.options.api, program.jaxpr)
+        return program, output
+
+    @property
+    def program(self) -> ClosedJaxpr | None:
+        """f as a program, or None where it needs concrete values."""
+        return self._looked_at[0]
+
+    @property
+    def jaxpr(self) -> Jaxpr:
+        """The program, of a call that has one."""
+        assert self.program is not None
+        return self.program.jaxpr
+
+    @property
+    def output(self) -> list[Any]:
+        """The output leaves by their shapes and dtypes."""
+        return self._looked_at[1]
+
+    @property
+    def variables(self) -> list[Var]:
+        """The inputs of the program that are differentiated with respect to."""
+        invars = [] if self.program is None else self.program.jaxpr.invars
+        return invars[len(invars) - len(self.leaves) :]
+
+    @cached_property
+    def forbidden(self) -> Obstacles:
+        """What stands in the way of a direction, as far as f is known."""
+        return {} if self.program is None else obstacles(self.program.jaxpr, self.variables)
+
+    @property
+    def allowed(self) -> set[Direction]:
+        """The directions in which JAX differentiates f."""
+        both: set[Direction] = {"forward", "reverse"}
+        are_inexact = all(map(is_inexact, self.output))
+        return both - self.forbidden.keys() - (set() if are_inexact else {"reverse"})
+
+    @cached_property
+    def rather_reverse(self) -> bool:
+        """Whether reverse mode may be the one that is finite."""
+        program = self.program
+        return program is not None and is_finite_in_reverse_alone(program.jaxpr, self.variables)
+
+    def why_not(self, direction: Direction) -> str:
+        """Why JAX has no derivative in this direction, or it is not wanted; empty where it has one."""
+        mode, is_complex = self.options.mode, any_complex(self.leaves)
+        if mode not in {"auto", direction}:
+            return f"mode={mode!r} was asked for"
+        if direction == "forward" and is_complex and not self.options.holomorphic:
+            return "a complex input has a forward derivative only where f is holomorphic"
+        if direction in self.forbidden:
+            return f"{named_with_line(self.forbidden[direction])} has no {direction} mode"
+        return ""
+
+
+@dataclass
+class DirectProblem(Problem):
+    """A call with the values that it was given, for JAX's own transformations, which need no program.
+
+    Where f cannot be traced, nothing stands in the way of a direction as far as is known.
+
+    Attributes:
+        failures: notes what fails before JAX's own transformations are taken.
+        require_output: may refuse an output; it is given the chosen arguments and the output.
+    """
+
+    failures: Failures
+    require_output: Callable[[Any, Any], None] | None = None
+
     @property
     def is_traced(self) -> bool:
         """Whether nothing runs yet, since an outer transformation traces the leaves."""
         return any(isinstance(x, jax.core.Tracer) for x in self.leaves)
 
     @cached_property
-    def _looked_at(self) -> tuple[Jaxpr | None, list[Any]]:
-        """f as a program of its leaves, and its output by its shapes at least.
+    def _looked_at(self) -> tuple[ClosedJaxpr | None, list[Any]]:
+        """f as a program of the chosen leaves, and its output by its shapes at least.
 
         Where f needs concrete values there is no program, and one evaluation gives the output.
         """
@@ -90,50 +161,19 @@ class Problem:
         )
         return output
 
-    @property
-    def program(self) -> Jaxpr | None:
-        """f as a program of its leaves; None where it needs concrete values."""
-        return self._looked_at[0]
-
-    @property
-    def output(self) -> list[Any]:
-        """The output leaves, or their shapes and dtypes."""
-        return self._looked_at[1]
-
     @cached_property
     def forbidden(self) -> Obstacles:
         """What stands in the way of a direction, as far as f is known."""
-        program = self.program
-        if program is None:
+        if self.program is None:
             return {}
-        return self.failures.prepare(lambda: obstacles(program, program.invars), {})
-
-    @property
-    def allowed(self) -> set[Direction]:
-        """The directions in which JAX differentiates f."""
-        both: set[Direction] = {"forward", "reverse"}
-        are_inexact = all(map(is_inexact, self.output))
-        return both - self.forbidden.keys() - (set() if are_inexact else {"reverse"})
+        return self.failures.prepare(lambda: super(DirectProblem, self).forbidden, {})
 
     @cached_property
     def rather_reverse(self) -> bool:
         """Whether reverse mode may be the one that is finite."""
-        program = self.program
-        if program is None:
+        if self.program is None:
             return False
-        look = lambda: is_finite_in_reverse_alone(program, program.invars)  # noqa: E731
-        return self.failures.prepare(look, False)
-
-    def why_not(self, direction: Direction) -> str:
-        """Why JAX has no derivative in this direction, or it is not wanted; empty where it has one."""
-        mode, is_complex = self.options.mode, any(map(jnp.iscomplexobj, self.leaves))
-        if mode not in {"auto", direction}:
-            return f"mode={mode!r} was asked for"
-        if direction == "forward" and is_complex and not self.options.holomorphic:
-            return "a complex input has a forward derivative only where f is holomorphic"
-        if direction in self.forbidden:
-            return f"{named_with_line(self.forbidden[direction])} has no {direction} mode"
-        return ""
+        return self.failures.prepare(lambda: super(DirectProblem, self).rather_reverse, False)
 
     @property
     def in_reverse(self) -> FlatCall:
@@ -167,3 +207,13 @@ class Problem:
     def block_of_either(self) -> BlockOf | None:
         """The same for products in both directions."""
         return self.block_of("forward") or self.block_of("reverse")
+
+
+def size_of(leaves: Sequence[Any]) -> int:
+    """The number of elements of all leaves together."""
+    return sum(prod(jnp.shape(x)) for x in leaves)
+
+
+def any_complex(leaves: Sequence[Any]) -> bool:
+    """Whether one of these leaves is complex."""
+    return any(jnp.iscomplexobj(leaf) for leaf in leaves)

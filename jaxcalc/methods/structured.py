@@ -1,311 +1,192 @@
-"""A derivative made ready to run: traced, its structure found, its two passes staged."""
+"""A derivative through its structure, in one given direction: made ready for every call of its kind."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from copy import copy
-from functools import cached_property, partial
-from math import prod
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
-from jax.extend.core import Jaxpr
 
-from jaxcalc.engine.custom_vjp.compressed import materialized
-from jaxcalc.engine.jaxprs import boundary, cost
-from jaxcalc.engine.jaxprs.staged import Staged
-from jaxcalc.engine.jaxprs.varying import shape_of
-from jaxcalc.engine.linearize.trace import Build, Inputs, Linearized, Way, linearize
-from jaxcalc.engine.patterns.coloring import Coloring, Product, one_product
-from jaxcalc.engine.rules.registry import Context, NoRuleError
-from jaxcalc.engine.tangents.lanes import Lanes
-from jaxcalc.engine.tangents.to_dense import densify
-from jaxcalc.engine.tangents.to_diagonal import diagonal_of
-from jaxcalc.engine.tangents.to_entries import entries
-from jaxcalc.engine.walk.coupling import Meeting, Observer
-from jaxcalc.engine.walk.interpret import TooDenseError, identity, run_primal, walk
-from jaxcalc.engine.walk.linearity import NotLinearError, calls_rules
-from jaxcalc.engine.walk.program import Slot, Step
-from jaxcalc.space import promoted
+from jaxcalc.call.flatten import FlatMap
+from jaxcalc.call.request import Request
+from jaxcalc.engine.custom_vjp.forward_mode import with_forward_mode
+from jaxcalc.engine.jaxprs import cost
+from jaxcalc.engine.jaxprs.bounds import without_promises
+from jaxcalc.engine.jaxprs.equations import programs
+from jaxcalc.engine.jaxprs.liveness import peak_bytes
+from jaxcalc.engine.jaxprs.signatures import IncomparableError
+from jaxcalc.engine.linearize.trace import Build, Way, linearize
+from jaxcalc.engine.rules.registry import Context
+from jaxcalc.methods.derivative import Derivative
+from jaxcalc.methods.problem import any_complex, size_of
+from jaxcalc.results.layout import DtypeFrom, Layout
+from jaxcalc.space import Side
 
-BlockOf = Callable[[Jaxpr, int], int]
+_DTYPE_FROM: dict[Way, DtypeFrom] = {"forward": "output", "reverse": "input", "hessian": "output"}
+_SPARED = 40  # operations that nobody counts
 
 
-class Evaluated(NamedTuple):
-    """What one run gives: leaves of the output, of the gradient (for a Hessian), aux and values."""
-
-    output: list[Any]
-    gradient: list[Any]
-    aux: Any
-    values: list[Any]
-
-
-class Turns(NamedTuple):
-    """How many products with vectors there are, and how many of them are done at a time."""
-
-    products: int
-    block: int
-
-
-class Derivative:
-    """One derivative of one function, at inputs of given shapes and dtypes.
+class Attempt(NamedTuple):
+    """A way to a derivative.
 
     Attributes:
-        way: which linear map was materialized: forward, reverse or the Hessian's.
-        rows: `[nnz]` static, the output element of each value.
-        cols: `[nnz]` static, the input element of each value.
-        outputs: shapes and dtypes of f's output leaves.
-        fallbacks: the primitives that were treated as dense, with their source lines.
-        is_dense: whether the values are dense arrays, one for each leaf of the linear map's result,
-            with an axis for the seeds, the first one in reverse mode and else the last; otherwise
-            they are one line of entries.
-        turns: where products with vectors give the values, how many there are; else None.
-        is_pure: whether nothing that an outer transformation traces is baked in, so that it may be
-            kept and used again.
+        way: forward, reverse or the Hessian's.
+        replaces: whether forward mode has to be made for `jax.custom_vjp` functions first.
+        has_reverse: whether JAX can differentiate all of f in reverse.
+        transposed_only: whether to give up where the Jacobian of such a call had to be materialized.
     """
 
-    def __init__(
-        self,
-        build: Build,
-        inputs: Inputs,
-        way: Way,
-        context: Context,
-        *,
-        holomorphic: bool = False,
-        is_dense: bool = False,
-    ) -> None:
-        self.way = way
-        self.is_dense = is_dense
-        self.turns: Turns | None = None
-        self._context = context
-        self.fallbacks = context.fallbacks
-        self._traced: Linearized = linearize(
-            build, inputs, way, holomorphic=holomorphic, context=context
-        )
-        program = self._traced.program
-        self.outputs = self._traced.outputs
-        first = len(self.outputs) + self._traced.gradient_count + self._traced.aux_count
-        self._primal_outputs = program.outputs[:first]
-        self._tangent_outputs = program.outputs[first:]
-        program.prune(program.outputs)
-        self._residuals = program.residuals(self._tangent_outputs)
-        self.is_pure = not program.captured
-        self._tangent_pass = Staged(self._walk(), [shape_of(s.aval) for s in self._residuals])
-        self._compiled: dict[bool, Staged] = {}
+    way: Way
+    replaces: bool = False
+    has_reverse: bool = True
+    transposed_only: bool = False
 
-    @property
+
+@dataclass(frozen=True)
+class Structured:
+    """A derivative that can run, and the pytrees around it."""
+
+    derivative: Derivative
+    inputs: Side
+    outputs: Side
+    attempt: Attempt
+    dtype_from: DtypeFrom
+    given: Layout | None = None  # for entries that were put in the order of another derivative's
+
     def signature(self) -> Hashable:
-        """Equal to that of another linear program which computes the same."""
-        return self._traced.signature
+        """What it computes, equal to `signature_by` for a call that it fits too."""
+        return self.derivative.signature, self.outputs.treedef
 
     @property
     def has_rules(self) -> bool:
-        """Whether the program calls functions with derivative rules of their own."""
-        return calls_rules(self._traced.closed.jaxpr)
+        """Whether its program calls functions with derivative rules of their own."""
+        return self.derivative.has_rules
 
     @property
-    def seeds(self) -> int:
-        """How many tangents (cotangents, in reverse mode) a dense derivative takes."""
-        return sum(prod(slot.aval.shape) for slot in self._traced.program.tangents)
+    def is_kept(self) -> bool:
+        """Whether it may be used by a later call."""
+        return self.derivative.is_pure
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where the values of a sparse derivative sit."""
+        if self.given is not None:
+            return self.given
+        d = self.derivative
+        rows_side = self.inputs if d.way == "hessian" else self.outputs
+        return Layout(d.rows, d.cols, self.inputs, rows_side, self.dtype_from, d.locate)
 
     @property
     def work(self) -> float:
-        """The estimated nanoseconds of the tangent pass."""
-        return cost.work(self._tangent_pass.jaxpr)
+        """The estimated nanoseconds of a dense result, its columns shared out among the inputs."""
+        d = self.derivative
+        is_cut = d.way == "forward" and len(self.inputs.shapes) > 1
+        return d.work + (cost.copying(d.seeds * size_of(d.outputs)) if is_cut else 0.0)
 
-    def __call__(self, inputs: Inputs, *, with_value: bool) -> Evaluated:
-        """Run at `inputs`; without `with_value`, output, gradient and aux stay empty."""
-        results = self.compiled(with_value=with_value)(inputs)
-        count = len(self._tangent_outputs) if self.is_dense else 1
-        values, primal = results[:count], results[count:]
-        output, rest = primal[: len(self.outputs)], primal[len(self.outputs) :]
-        gradient, aux = rest[: self._traced.gradient_count], rest[self._traced.gradient_count :]
-        return Evaluated(output, gradient, self._traced.aux.restored(aux) if primal else None, values)
+    @property
+    def dense_work(self) -> float:
+        """The estimated nanoseconds of dense JAX in this direction: one product for each seed."""
+        return self.work_of(self.derivative.seeds)
 
-    def compiled(self, *, with_value: bool) -> Staged:
-        """The function of the inputs that computes the values, and those of f and aux if wanted."""
-        if with_value not in self._compiled:
-            shapes = [shape_of(s.aval) for s in self._traced.program.inputs]
-            primal = self._primal_pass(with_value=with_value)
-            staged = Staged(self._both_passes(primal), shapes)
-            if boundary.saves_time(staged.jaxpr, lambda: jax.make_jaxpr(primal)(shapes).jaxpr):
-                staged = Staged(self._both_passes(partial(boundary.apart, primal)), shapes)
-            self._compiled[with_value] = staged
-        return self._compiled[with_value]
+    def work_of(self, products: int) -> float:
+        """The estimated nanoseconds of so many products with a vector at once."""
+        steps = [step.eqn for step in self.derivative.tangent_program]
+        results = steps[-1].outvars if steps else ()
+        return cost.steps_work(steps, results, products)
 
-    def _primal_pass(self, *, with_value: bool) -> Callable[[list[Any]], list[Any]]:
-        """From the inputs to the coefficients, and to the values of f and aux if wanted."""
-        program = self._traced.program
-        wanted = [*self._residuals, *(self._primal_outputs if with_value else ())]
-        steps = program.live(program.primal, wanted)
+    @property
+    def more_operations(self) -> int:
+        """How many operations the compiler has more than for dense JAX."""
+        d = self.derivative
+        dense = sum(1 + sum(map(cost.operations, programs(step.eqn))) for step in d.tangent_program)
+        return max(0, cost.operations(d.program) - 3 * dense - _SPARED)
 
-        def primal(inputs: list[Any]) -> list[Any]:
-            values = dict(zip(program.inputs, inputs, strict=True)) | dict(program.captured)
-            return run_primal(steps, values, wanted)
+    def workspace(self, *, with_value: bool) -> int:
+        """The estimated bytes that a run holds at a time, besides its results."""
+        return peak_bytes(self.derivative.compiled(with_value=with_value).jaxpr)
 
-        return primal
+    def in_order_of(self, layout: Hashable | None) -> Structured:
+        """The same with its entries where `layout` has them, if they are the same ones."""
+        own = self.layout
+        if not isinstance(layout, Layout) or own == layout or own.dtype != layout.dtype:
+            return self
+        if not own.has_entries_of(layout):
+            return self
+        derivative = self.derivative.in_order(own.permutation_to(layout))
+        return replace(self, derivative=derivative, given=layout)
 
-    def _both_passes(self, primal: Callable[[list[Any]], list[Any]]) -> Any:
-        """The primal pass, and the tangent pass with its coefficients."""
-        count = len(self._residuals)
 
-        def run(inputs: list[Any]) -> list[Any]:
-            computed = primal(inputs)
-            return [*self._tangent_pass.inline(computed[:count]), *computed[count:]]
+def prepare_by(
+    request: Request, flat: FlatMap, attempt: Attempt, *, is_dense: bool = False
+) -> Structured:
+    """A derivative made ready in one given way.
 
-        return run
+    Raises:
+        TooDenseError: a value has too many entries.
+        NoForwardModeError: a `jax.custom_vjp` call has no forward mode of the kind that was asked for.
+        ConcretizationTypeError and its kin: f needs concrete values.
+    """
+    options = request.options
+    context = Context(options.api, options.strict, entry_limit=request.entry_limit)
+    found: dict[str, Any] = {}
+    derivative = Derivative(
+        _build(request, attempt, context, found),
+        request.call.traced,
+        attempt.way,
+        context,
+        holomorphic=options.holomorphic,
+        is_dense=is_dense,
+    )
+    outputs = jax.tree.unflatten(found["treedef"], derivative.outputs)
+    dtype_from = _DTYPE_FROM[attempt.way]
+    if options.mode == "auto" and not any_complex(flat.leaves):
+        dtype_from = "output"  # as `jax.jacfwd` has it, whichever direction is taken
+    return Structured(derivative, Side.of(flat.chosen.primal), Side.of(outputs), attempt, dtype_from)
 
-    def by_products(self, block_of: BlockOf) -> Derivative:
-        """The same entries from products with vectors, some at a time: slower, with less workspace.
 
-        `block_of` is shown the program of one product, and told how many bytes the residuals and the
-        results of all products take; it says how many are done at a time.
-        """
-        program, is_reverse = self._traced.program, self.way == "reverse"
-        elements, seeds = (self.cols, self.rows) if is_reverse else (self.rows, self.cols)
-        colored = Coloring(elements, seeds, self.seeds)
-        dtype = promoted([x.aval.dtype for x in self._tangent_outputs])
-        size = sum(prod(x.aval.shape) for x in self._tangent_outputs)
-        shapes = [shape_of(s.aval) for s in self._residuals]
-
-        def product(residuals: list[Any]) -> Product:
-            values = dict(zip(self._residuals, residuals, strict=True))
-            run = partial(run_primal, program.tangent, wanted=self._tangent_outputs)
-            return one_product(run, values, program.tangents, dtype)
-
-        chosen = jax.ShapeDtypeStruct((self.seeds,), bool)
-        one = jax.make_jaxpr(lambda xs, chosen: product(xs)(chosen))(shapes, chosen).jaxpr
-        beside = sum(prod(s.shape) * s.dtype.itemsize for s in shapes)
-        beside += colored.products * size * dtype.itemsize
-        block = max(1, min(block_of(one, beside), colored.products))
-        run_all = Staged(lambda xs: [colored.entries(product(xs), size, block)], shapes)
-        other = copy(self)
-        vars(other).update(_compiled={}, _tangent_pass=run_all, turns=Turns(colored.products, block))
-        return other
-
-    def in_order(self, numbers: np.ndarray) -> Derivative:
-        """The same entries in another order: first that of the first number, and so on."""
-        rest = self._tangent_pass
-
-        def run(residuals: list[Any]) -> list[Any]:
-            (values,) = rest.inline(residuals)
-            return [values.at[numbers].get(mode="promise_in_bounds", unique_indices=True)]
-
-        other = copy(self)
-        staged = Staged(run, [shape_of(s.aval) for s in self._residuals])
-        vars(other).update(
-            _compiled={}, _tangent_pass=staged, rows=self.rows[numbers], cols=self.cols[numbers]
+def signature_by(request: Request, attempt: Attempt) -> Hashable | None:
+    """What the derivative of f as it is now computes in a given way; None where it cannot be told."""
+    options, context = request.options, Context(request.options.api, request.options.strict)
+    found: dict[str, Any] = {}
+    build = _build(request, attempt, context, found)
+    try:
+        traced = linearize(
+            build,
+            request.call.traced,
+            attempt.way,
+            holomorphic=options.holomorphic,
+            context=context,
         )
-        return other
-
-    @cached_property
-    def diagonal(self) -> Derivative:
-        """The entries of output p by input p alone, as one line of values with a place for each p."""
-        lanes, shapes = self._lanes(None), [shape_of(s.aval) for s in self._residuals]
-        length = min(self.seeds, sum(prod(x.aval.shape) for x in self._tangent_outputs))
-
-        def run(residuals: list[Any]) -> list[Any]:
-            leaves = lanes(residuals)
-            return [diagonal_of(leaves, length, _common_dtype(leaves))]
-
-        other = copy(self)
-        vars(other).update(_compiled={}, _tangent_pass=Staged(run, shapes))
-        return other
-
-    def locate(self, row: int, col: int) -> str | None:
-        """The source line where the output `row` comes to depend on the input `col`.
-
-        It is the first one with a value that depends on both `col` and the input that stands where
-        `row` stands among the outputs; None when there is none.
-        """
-        partner = self._partner(row, col)
-        if partner is None:
-            return None
-        meeting = Meeting(*partner)
-        self.visit(meeting)
-        return meeting.place
-
-    def visit(self, observe: Observer) -> Jaxpr:
-        """Show every step of the walk, and its results, to an observer; nothing is computed.
-
-        Returns the program that the walk makes, in which an observer may have left marks.
-        """
-        lanes = self._lanes(observe)
-        shapes = [shape_of(s.aval) for s in self._residuals]
-        return jax.make_jaxpr(lambda xs: [lanes(xs), None][1])(shapes).jaxpr
-
-    @property
-    def program(self) -> Jaxpr:
-        """The tangent pass as it will run."""
-        return self._tangent_pass.jaxpr
-
-    @property
-    def primal_program(self) -> list[Step]:
-        """What computes the coefficients of the linear map."""
-        program = self._traced.program
-        return program.live(program.primal, self._residuals)
-
-    @property
-    def tangent_program(self) -> list[Step]:
-        """The linear map, as it acts on one tangent."""
-        return self._traced.program.tangent
-
-    def _partner(self, row: int, col: int) -> tuple[int, int] | None:
-        """Two seeds that meet: that of the entry, and that of the row (or column) on its own."""
-        mine, other = (self.cols, self.rows) if self.way == "reverse" else (self.rows, self.cols)
-        element, number = (col, row) if self.way == "reverse" else (row, col)
-        numbers = other[mine == element]
-        expected = element * self.seeds / max(1, int(mine.max(initial=0)) + 1)
-        candidates = numbers[numbers != number]
-        if not candidates.size:
-            return None
-        return number, int(candidates[np.argmin(np.abs(candidates - expected))])
-
-    def _walk(self) -> Any:
-        lanes = self._lanes(None)
-        is_reverse = self.way == "reverse"
-
-        def run(residuals: list[Any]) -> list[Any]:
-            leaves = lanes(residuals)
-            if self.is_dense:
-                return [densify(leaf, self.seeds, inputs_first=is_reverse) for leaf in leaves]
-            found = entries(leaves, _common_dtype(leaves))
-            self.rows, self.cols = (
-                (found.inputs, found.elements) if is_reverse else (found.elements, found.inputs)
-            )
-            return [found.values]
-
-        return run
-
-    def _lanes(self, observe: Observer | None) -> Callable[[list[Any]], list[Lanes]]:
-        program = self._traced.program
-
-        def run(residuals: list[Any]) -> list[Lanes]:
-            environment: dict[Slot, Any] = dict(zip(self._residuals, residuals, strict=True))
-            environment.update(identity(program.tangents))
-            context = self._context
-            try:
-                return walk(context, program.tangent, environment, self._tangent_outputs, observe)
-            except NotLinearError as error:
-                return self._by_basis_vectors(dict(zip(self._residuals, residuals, strict=True)), error)
-
-        return run
-
-    def _by_basis_vectors(self, values: dict[Slot, Any], error: NotLinearError) -> list[Lanes]:
-        """The program applied to basis vectors, as JAX does, those together that nowhere meet."""
-        program, context = self._traced.program, self._context
-        if context.strict:
-            raise NoRuleError(
-                f"{context.api}: {error}, so that its structure cannot be followed, and strict=True "
-                "allows no dense derivative in its place. Leave strict out."
-            ) from error
-        context.fallbacks.append(str(error))
-        try:
-            return materialized(program, values, self._tangent_outputs, context.entry_limit)
-        except TooDenseError as dense:
-            raise TooDenseError(f"{error}, and it has {dense}") from None
+        return traced.signature, found["treedef"]
+    except (IncomparableError, TypeError, ValueError, NotImplementedError):
+        return None  # this way is closed by now, and another may be open
 
 
-def _common_dtype(leaves: Sequence[Lanes]) -> np.dtype[Any]:
-    return np.dtype(jax.numpy.result_type(*(leaf.dtype for leaf in leaves)) if leaves else np.float32)
+def _build(request: Request, attempt: Attempt, context: Context, found: dict[str, Any]) -> Build:
+    """Makes the flat function that is linearized; the structure of its output is put into `found`."""
+
+    def build(traced: Sequence[Any]) -> Any:
+        inner = request.flat(traced)
+
+        def call(leaves: Sequence[Any]) -> tuple[Sequence[Any], Any]:
+            output, aux = request.evaluate(inner, leaves)
+            if attempt.way == "hessian":
+                request.require_scalar(inner, output)
+            found["treedef"] = inner.treedef
+            return output, aux
+
+        if request.options.mode == "auto" and attempt.way != "forward":
+            return without_promises(call), inner.leaves
+        if not attempt.replaces:
+            return call, inner.leaves
+        both_ways = with_forward_mode(
+            call,
+            context,
+            has_reverse=attempt.has_reverse,
+            transposed_only=attempt.transposed_only,
+        )
+        return both_ways, inner.leaves
+
+    return build

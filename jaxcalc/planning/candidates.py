@@ -21,17 +21,21 @@ from jaxcalc.engine.walk.interpret import TooDenseError
 from jaxcalc.methods.base import Impossible, Part, Prepared
 from jaxcalc.methods.batch_size import require_fitting_result
 from jaxcalc.methods.composite import Product
-from jaxcalc.methods.dense_blocks import refuses
-from jaxcalc.methods.failures import Failures
-from jaxcalc.methods.problem import Problem
-from jaxcalc.methods.structured import Derivative, Turns
-from jaxcalc.planning.attempts import Attempt, attempts_for
-from jaxcalc.planning.choose import Structured, prepare_by, prepare_dense
-from jaxcalc.planning.choose_dense import all_dense_ways, dense_ways, first_possible
+from jaxcalc.methods.derivative import Derivative, Turns
+from jaxcalc.methods.failures import Failures, reason
+from jaxcalc.methods.problem import DirectProblem, Problem
+from jaxcalc.methods.structured import Attempt, Structured
+from jaxcalc.planning.choose import (
+    all_dense_ways,
+    attempted,
+    attempts_for,
+    dense_ways,
+    first_possible,
+    prepare_dense,
+    prepare_within,
+)
 from jaxcalc.planning.findings import Line, Way
 from jaxcalc.planning.lines import LineCosts
-from jaxcalc.planning.traced import Traced, reason, why_not
-from jaxcalc.planning.within_memory import prepare_within, workspace
 
 _IN_TURN = ", in turns"
 
@@ -83,14 +87,14 @@ def survey(request: Request, kind: Query) -> Survey:
 
 
 def _survey(request: Request, kind: Query) -> Survey:
-    traced = Traced.of(request)
+    problem = Problem(request, kind)
     is_dense = request.options.format == "dense"
     if is_dense:
-        _require_fitting_result(request, kind, traced)
-    structured = _structured_ways(request, kind, traced)
+        _require_fitting_result(problem)
+    structured = _structured_ways(problem)
     walks = {name: LineCosts() for name in structured.prepared}
     programs = {name: p.derivative.visit(walks[name]) for name, p in structured.prepared.items()}
-    dense = _dense_ways(request, kind, traced, choose=is_dense and not structured.chosen)
+    dense = _dense_ways(problem, choose=is_dense and not structured.chosen)
     ways = [_way(name, structured, walks[name]) for name in structured.prepared]
     ways += [way if is_dense else replace(way, note="for format='dense'") for way in dense.ways]
     impossible = structured.reasons | dense.reasons
@@ -112,11 +116,11 @@ def _survey(request: Request, kind: Query) -> Survey:
     )
 
 
-def _require_fitting_result(request: Request, kind: Query, traced: Traced) -> None:
+def _require_fitting_result(problem: Problem) -> None:
     require_fitting_result(
-        request.options.api,
-        traced.flat.leaves,
-        traced.flat.leaves if kind == "hessian" else traced.output,
+        problem.options.api,
+        problem.leaves,
+        problem.leaves if problem.kind == "hessian" else problem.output,
         lambda: "format='structured' explains what its structure takes",
     )
 
@@ -141,7 +145,7 @@ def _held(prepared: Structured) -> int:
     """The estimated bytes that are compared with `memory_limit`."""
     if prepared.derivative.is_dense:
         return peak_bytes(prepared.derivative.program)
-    return workspace(prepared, with_value=False)
+    return prepared.workspace(with_value=False)
 
 
 def _branches(derivative: Derivative, walk: LineCosts, program: Jaxpr) -> list[Branch]:
@@ -170,25 +174,25 @@ class _Dense:
     branches: Sequence[Branch] = ()
 
 
-def _dense_ways(request: Request, kind: Query, traced: Traced, *, choose: bool) -> _Dense:
+def _dense_ways(problem: Problem, *, choose: bool) -> _Dense:
     """The dense ways as a call inside of a trace finds them; with `choose`, the one it takes is marked.
 
     Raises:
         ValueError: no dense derivative is possible, as `jacobian` and `hessian` say.
     """
-    found = _Dense()
+    found, request = _Dense(), problem.request
 
     def look(arrays: Sequence[Any]) -> None:
         args, kwargs = request.call.rebuild(arrays)
         inside = replace(request, call=take_apart(args, kwargs))
-        problem = Problem(inside, kind, Failures(request.options.api))
-        in_order = dense_ways(problem)
-        for way in all_dense_ways(problem, in_order):
+        direct = DirectProblem(inside, problem.kind, Failures(request.options.api))
+        in_order = dense_ways(direct)
+        for way in all_dense_ways(direct, in_order):
             _add(found, way)
         if choose:
-            chosen, _ = first_possible(problem, in_order, lambda way: way.figures)
+            chosen, _ = first_possible(direct, in_order, lambda way: way.figures)
             found.ways = [replace(way, is_chosen=way.name == chosen.name) for way in found.ways]
-            found.branches = chosen.branches() if branches(traced.program.eqns) else ()
+            found.branches = chosen.branches() if branches(problem.jaxpr.eqns) else ()
 
     jax.eval_shape(look, request.call.traced)
     return found
@@ -220,58 +224,56 @@ class _Structured:
     reasons: dict[str, str] = field(default_factory=dict)
 
 
-def _structured_ways(request: Request, kind: Query, traced: Traced) -> _Structured:
-    found = _Structured()
+def _structured_ways(problem: Problem) -> _Structured:
+    found, request, kind = _Structured(), problem.request, problem.kind
     is_dense = request.options.format == "dense"
-    attempts = [Attempt("hessian")] if kind == "hessian" else attempts_for(request, traced)
+    attempts = attempts_for(problem)
     chosen = None
     if not is_dense:
         chosen = prepare_within(request, kind, with_value=False)
     elif request.options.mode == "auto":
         chosen = Failures(request.options.api).prepare(lambda: prepare_dense(request, kind), None)
     for attempt in attempts:
-        name = _name(attempt, traced)
+        name = _name(attempt, problem)
         if attempt.replaces:
-            rule = named_with_line(traced.forbidden["forward"])
+            rule = named_with_line(problem.forbidden["forward"])
             found.notes[name] = f"{rule} by the transpose of its rule"
         if chosen is not None and chosen.derivative.way == attempt.way:
             found.chosen = name if chosen.derivative.turns is None else f"{name}{_IN_TURN}"
             found.prepared[found.chosen] = chosen
             if found.chosen == name:
                 continue
-        made = _made(request, traced, attempt, is_dense=is_dense)
+        made = _made(problem, attempt, is_dense=is_dense)
         if isinstance(made, Structured):
             found.prepared[name] = made
         else:
             found.reasons[name] = made
     _compare_with_limits(request, found)
     if kind == "jacobian":
-        _note_missing(request, traced, found)
+        _note_missing(problem, found)
     return found
 
 
-def _made(request: Request, traced: Traced, attempt: Attempt, *, is_dense: bool) -> Structured | str:
+def _made(problem: Problem, attempt: Attempt, *, is_dense: bool) -> Structured | str:
     """The derivative in one way, or why there is none."""
-    failures = Failures(request.options.api)
-    made = failures.prepare(lambda: prepare_by(request, traced.flat, attempt, is_dense=is_dense), None)
-    error = failures.failure
-    if isinstance(error, UNTRACEABLE):
-        raise error
-    if isinstance(error, TooDenseError):
-        return f"too dense: {reason(error)}"
-    is_jaxs = isinstance(error, REFUSALS) and refuses(request.flat, request.call.traced, attempt.way)
-    if error is not None:
-        return (
-            reason(error) if is_jaxs or not failures.failed else f"{failures.failed}; please report it"
-        )
-    assert made is not None
-    return made
+    failures = Failures(problem.options.api)
+    made = failures.prepare(lambda: attempted(problem, attempt, is_dense=is_dense), None)
+    if isinstance(failures.failure, UNTRACEABLE):
+        raise failures.failure
+    if isinstance(made, Impossible):
+        return f"too dense: {made.reason}" if isinstance(made.error, TooDenseError) else made.reason
+    if failures.failure is None:
+        assert made is not None
+        return made
+    if failures.failed:
+        return f"{failures.failed}; please report it"
+    return reason(failures.failure)
 
 
-def _name(attempt: Attempt, traced: Traced) -> str:
+def _name(attempt: Attempt, problem: Problem) -> str:
     if attempt.way != "hessian":
         return f"structured, {attempt.way}"
-    return f"structured, forward over {'reverse' if 'reverse' in traced.allowed else 'forward'}"
+    return f"structured, forward over {'reverse' if 'reverse' in problem.allowed else 'forward'}"
 
 
 def _compare_with_limits(request: Request, found: _Structured) -> None:
@@ -282,17 +284,15 @@ def _compare_with_limits(request: Request, found: _Structured) -> None:
             found.notes[name] = "for mode='auto'"
         elif options.memory_limit is not None and _held(prepared) > options.memory_limit:
             found.notes[name] = "above memory_limit"
-            if name == found.chosen:
-                found.chosen = ""
 
 
-def _note_missing(request: Request, traced: Traced, found: _Structured) -> None:
+def _note_missing(problem: Problem, found: _Structured) -> None:
     """The reasons for the directions that are not tried."""
     directions: tuple[Direction, ...] = ("forward", "reverse")
     for direction in directions:
         name = f"structured, {direction}"
         if name not in found.prepared and name not in found.reasons:
-            why = why_not(request, traced, direction)
+            why = problem.why_not(direction)
             found.reasons[name] = why or "a complex output has a derivative forward only"
 
 

@@ -1,108 +1,60 @@
-"""Derivatives made ready: in the direction that costs less, and kept for the next call."""
+"""The one decision: which way a derivative goes.
+
+A sparse derivative goes through its structure, in the direction that costs less and within the memory
+that it may take. A dense one goes through its structure where that is worth compiling it, and else
+through JAX's own transformations, in the order of `dense_ways`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from math import prod
-from typing import Any
+from typing import TypeVar
 
-import jax
 import numpy as np
 
 from jaxcalc.cache.guards import Probe
 from jaxcalc.cache.kept import kept, kept_derivative
+from jaxcalc.call.arguments import function_name
 from jaxcalc.call.concretization import UNTRACEABLE
 from jaxcalc.call.flatten import FlatMap
-from jaxcalc.call.options import require_complex_fits
+from jaxcalc.call.memory import available_bytes, in_words
+from jaxcalc.call.options import Direction, Mode, require_complex_fits, require_reverse_fits
 from jaxcalc.call.request import NotScalarError, Query, Request
 from jaxcalc.call.symbolic import is_symbolic
-from jaxcalc.engine.custom_vjp.forward_mode import NoForwardModeError, with_forward_mode
-from jaxcalc.engine.jaxprs import cost
-from jaxcalc.engine.jaxprs.bounds import without_promises
-from jaxcalc.engine.jaxprs.directions import REFUSALS
-from jaxcalc.engine.jaxprs.equations import programs
-from jaxcalc.engine.jaxprs.signatures import IncomparableError
-from jaxcalc.engine.linearize.trace import Build, Way, linearize
-from jaxcalc.engine.rules.registry import Context, NoStructureError
+from jaxcalc.engine.custom_vjp.forward_mode import NoForwardModeError
+from jaxcalc.engine.jaxprs.directions import REFUSALS, directions_allowed
+from jaxcalc.engine.jaxprs.liveness import peak_bytes
+from jaxcalc.engine.rules.registry import NoStructureError
 from jaxcalc.engine.walk.interpret import TooDenseError
-from jaxcalc.methods.dense_blocks import refuses
+from jaxcalc.methods.base import Impossible, Prepared
+from jaxcalc.methods.batch_size import block_beside, require_fitting_result, surely_fits
+from jaxcalc.methods.composite import product_of_parts
+from jaxcalc.methods.dense import Dense
+from jaxcalc.methods.dense_blocks import cheaper_direction, jacobian_blocks, refuses
+from jaxcalc.methods.directions import hessian_directions, is_far_cheaper_forward, trace
+from jaxcalc.methods.failures import reason
+from jaxcalc.methods.mixed import in_both_directions
 from jaxcalc.methods.once import recording
-from jaxcalc.methods.structured import Derivative
-from jaxcalc.planning.attempts import Attempt, any_complex, attempts_for
-from jaxcalc.planning.traced import Traced, size_of
-from jaxcalc.planning.worth import operations
-from jaxcalc.results.layout import DtypeFrom, Layout
-from jaxcalc.space import Side
+from jaxcalc.methods.problem import DirectProblem, Problem, any_complex, size_of
+from jaxcalc.methods.structured import Attempt, Structured, prepare_by, signature_by
+from jaxcalc.planning import worth
 
-_DTYPE_FROM: dict[Way, DtypeFrom] = {"forward": "output", "reverse": "input", "hessian": "output"}
+Found = TypeVar("Found")
+_BOTH: tuple[Direction, Direction] = ("forward", "reverse")
+_HESSIANS: tuple[tuple[Direction, Direction], ...] = (
+    ("forward", "reverse"),
+    ("forward", "forward"),
+    ("reverse", "reverse"),
+)
+_FORWARD_ADVANTAGE = 1.5  # a product forward takes less than one in reverse
 _FEWEST = 4  # inputs, below which dense JAX has no rival
 _WORTH_IT = 2_500.0  # nanoseconds that each operation, compiled beside dense JAX's own, must save
-_SPARED = 40  # operations that nobody counts
 _MUST_SAVE = 0.2  # of the time of any other way, at the least
 _SETTLED = 0.3  # of dense JAX's time, where the other direction is not looked at
 _ALIKE = 2  # times as many inputs as outputs, or the reverse, up to which it always is
-
-
-@dataclass(frozen=True)
-class Structured:
-    """A derivative that can run, and the pytrees around it."""
-
-    derivative: Derivative
-    inputs: Side
-    outputs: Side
-    attempt: Attempt
-    dtype_from: DtypeFrom
-    given: Layout | None = None  # for entries that were put in the order of another derivative's
-
-    def signature(self) -> Hashable:
-        """What it computes, equal to `signature_by` for a call that it fits too."""
-        return self.derivative.signature, self.outputs.treedef
-
-    @property
-    def has_rules(self) -> bool:
-        """Whether its program calls functions with derivative rules of their own."""
-        return self.derivative.has_rules
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether it may be used by a later call."""
-        return self.derivative.is_pure
-
-    @cached_property
-    def layout(self) -> Layout:
-        """Where the values of a sparse derivative sit."""
-        if self.given is not None:
-            return self.given
-        d = self.derivative
-        rows_side = self.inputs if d.way == "hessian" else self.outputs
-        return Layout(d.rows, d.cols, self.inputs, rows_side, self.dtype_from, d.locate)
-
-    @property
-    def work(self) -> float:
-        """The estimated nanoseconds of a dense result, its columns shared out among the inputs."""
-        d = self.derivative
-        is_cut = d.way == "forward" and len(self.inputs.shapes) > 1
-        return d.work + (cost.copying(d.seeds * size_of(d.outputs)) if is_cut else 0.0)
-
-    @property
-    def dense_work(self) -> float:
-        """The estimated nanoseconds of dense JAX in this direction: one product for each seed."""
-        return self.work_of(self.derivative.seeds)
-
-    def work_of(self, products: int) -> float:
-        """The estimated nanoseconds of so many products with a vector at once."""
-        steps = [step.eqn for step in self.derivative.tangent_program]
-        results = steps[-1].outvars if steps else ()
-        return cost.steps_work(steps, results, products)
-
-    @property
-    def more_operations(self) -> int:
-        """How many operations the compiler has more than for dense JAX."""
-        d = self.derivative
-        dense = sum(1 + sum(map(operations, programs(step.eqn))) for step in d.tangent_program)
-        return max(0, operations(d.program) - 3 * dense - _SPARED)
 
 
 @dataclass(frozen=True)
@@ -128,62 +80,171 @@ def prepare(request: Request, kind: Query) -> Structured:
     prepared: Structured = kept_derivative(
         request,
         kind,
-        lambda: _like(prepare_it(request), request.like),
-        lambda attempt: _signature_by(recording(request), attempt),  # each time f is traced anew
+        lambda: prepare_it(request).in_order_of(request.like),
+        lambda attempt: signature_by(recording(request), attempt),  # each time f is traced anew
     )
     return prepared
 
 
-def _like(prepared: Structured, layout: Hashable | None) -> Structured:
-    """The derivative with its entries where `layout` has them, if they are the same ones."""
-    own = prepared.layout
-    if not isinstance(layout, Layout) or own == layout or own.dtype != layout.dtype:
-        return prepared
-    if not own.has_entries_of(layout):
-        return prepared
-    derivative = prepared.derivative.in_order(own.permutation_to(layout))
-    return replace(prepared, derivative=derivative, given=layout)
-
-
 def prepare_dense(request: Request, kind: Query) -> Structured | None:
-    """The structured way to a dense derivative; None where plain JAX is the better one.
+    """The structured way to a dense derivative; None where plain JAX is the better one, or needs less.
 
     Raises:
         Exception: of any kind: f cannot be traced, or something failed in the engine.
     """
     choice: Choice = kept(request, f"dense {kind}", partial(_choose_dense, request, kind))
-    return choice.prepared
+    prepared, limit = choice.prepared, request.options.memory_limit
+    if prepared is None or limit is None or peak_bytes(prepared.derivative.program) <= limit:
+        return prepared
+    return None
+
+
+def attempts_for(problem: Problem) -> list[Attempt]:
+    """The directions to try for a structured derivative, the one with fewer seeds first."""
+    options = problem.options
+    if problem.kind == "hessian":
+        return [Attempt("hessian")]
+    flat, output, allowed = problem.flat, problem.output, problem.allowed
+    forward = Attempt("forward", "forward" not in allowed, has_reverse="reverse" in allowed)
+    reverse = Attempt("reverse")
+    if options.mode != "auto":
+        require_complex_fits(flat, options, options.mode)
+        return [forward if options.mode == "forward" else reverse]
+    complex_in, complex_out = (
+        not options.holomorphic and any_complex(x) for x in (flat.leaves, output)
+    )
+    # of a complex input only reverse mode is defined, of a complex output only forward mode
+    can_forward, can_reverse = not complex_in, "reverse" in allowed and not complex_out
+    if not (can_forward or can_reverse):
+        raise _no_direction(problem.request)
+    if not can_reverse:
+        return [forward]
+    if not can_forward:
+        return [reverse]
+    if forward.replaces:
+        forward = forward._replace(transposed_only=True)
+        is_first = is_far_cheaper_forward(flat.leaves, output, options)
+    else:
+        is_first = size_of(flat.leaves) <= _FORWARD_ADVANTAGE * size_of(output)
+    return [forward, reverse] if is_first else [reverse, forward]
+
+
+def _no_direction(request: Request) -> TypeError:
+    return TypeError(
+        f"{request.options.api}: {function_name(request.f)} can be differentiated in neither "
+        "direction: reverse mode needs real outputs and no loop of unknown length (use lax.scan), "
+        "forward mode real inputs. Set holomorphic=True if it is holomorphic."
+    )
+
+
+def prepare_within(request: Request, kind: Query, *, with_value: bool) -> Structured:
+    """The cheapest sparse derivative for a call whose workspace stays within the limit.
+
+    All lanes at once if that fits, or in the other direction; else products with vectors, as many at a
+    time as fit. Without a limit, a workspace in proportion to the result is fine, up to all memory.
+
+    Raises:
+        ValueError: a limit is given, and nothing stays within it.
+    """
+    prepared = prepare(request, kind)
+    if kind == "jacobian":
+        require_reverse_fits(request.options, prepared.outputs.dtypes)
+    limit = request.options.memory_limit
+    if limit is None and surely_fits(prepared.layout.nnz):
+        return prepared
+    allowed = available_bytes() if limit is None else limit
+    if prepared.workspace(with_value=with_value) <= allowed:
+        return prepared
+    ways = [_in_turn(prepared, allowed), *_other_direction(request, prepared, kind)]
+    fitting = [way for way in ways if way.workspace(with_value=with_value) <= allowed]
+    if fitting:
+        return min(fitting, key=lambda way: way.derivative.work)
+    ways.append(prepared)
+    least = min(ways, key=lambda way: way.workspace(with_value=with_value))
+    if limit is None:
+        return least
+    needed = least.workspace(with_value=with_value)
+    raise ValueError(
+        f"{request.options.api}: memory_limit={limit} ({in_words(limit)}) is less than the workspace "
+        f"that format={request.options.format!r} takes here, about {in_words(needed)} at the least."
+    )
+
+
+def _in_turn(prepared: Structured, allowed: int) -> Structured:
+    derivative = prepared.derivative.by_products(block_beside(allowed))
+    return replace(prepared, derivative=derivative)
+
+
+def _other_direction(request: Request, prepared: Structured, kind: Query) -> list[Structured]:
+    """The structured way in the direction that was not taken, where the choice is free."""
+    if kind == "hessian" or request.options.mode != "auto":
+        return []
+    mode: Mode = "reverse" if prepared.derivative.way == "forward" else "forward"
+    turned = replace(request, options=replace(request.options, mode=mode))
+    try:
+        return [prepare(turned, kind)]
+    except REFUSALS:  # it has none, or is too dense that way
+        return []
 
 
 def _prepare_jacobian(request: Request) -> Structured:
-    flat = request.flat(request.call.traced)
+    problem = Problem(request, "jacobian")
     try:
-        attempts = attempts_for(request, Traced.of(request))
+        attempts = attempts_for(problem)
     except UNTRACEABLE as error:
         raise request.untraceable(error) from error
-    prepared, failure, refusal = None, None, None
+    prepared, errors = None, list[Exception]()
     for attempt in attempts:
-        try:
-            candidate = prepare_by(request, flat, attempt)
-        except TooDenseError as error:
-            failure = error
-            continue
-        except NoForwardModeError:
-            if not attempt.transposed_only:
-                raise
-            continue
-        except REFUSALS as error:
-            if len(attempts) == 1 or not refuses(request.flat, request.call.traced, attempt.way):
-                raise
-            refusal = error
+        candidate = attempted(problem, attempt, is_dense=False)
+        if isinstance(candidate, Impossible):
+            errors.append(_left_out(candidate, attempt))
             continue
         if prepared is None or candidate.derivative.work < prepared.derivative.work:
             prepared = candidate
         if len(attempts) == 1 or _is_near_optimal(candidate):
             break
     if prepared is None:
-        raise _too_dense(request, flat, failure) if refusal is None else refusal
+        raise _of_all(problem, errors)
     return prepared
+
+
+def _left_out(candidate: Impossible, attempt: Attempt) -> Exception:
+    """Why a sparse derivative takes the other direction; raises what that one would not cure."""
+    error = candidate.error
+    assert error is not None
+    if isinstance(error, NoStructureError):
+        raise error
+    if isinstance(error, NoForwardModeError) and not attempt.transposed_only:
+        raise error
+    return error
+
+
+def _of_all(problem: Problem, errors: Sequence[Exception]) -> Exception:
+    """The error of a derivative that goes in no direction."""
+    known = TooDenseError, NoForwardModeError
+    refusals = [error for error in errors if not isinstance(error, known)]
+    too_dense = [error for error in errors if isinstance(error, TooDenseError)]
+    return refusals[-1] if refusals else _too_dense(problem.flat, too_dense[-1])
+
+
+def attempted(problem: Problem, attempt: Attempt, *, is_dense: bool) -> Structured | Impossible:
+    """A derivative through its structure, or why there is none that way.
+
+    Raises:
+        ConcretizationTypeError and its kin: f needs concrete values.
+        Exception: what goes wrong in the engine, where JAX has a derivative.
+    """
+    request, name = problem.request, f"structured, {attempt.way}"
+    try:
+        return prepare_by(request, problem.flat, attempt, is_dense=is_dense)
+    except UNTRACEABLE:
+        raise
+    except (TooDenseError, NoForwardModeError, NoStructureError, NotScalarError) as error:
+        return Impossible(name, reason(error), error)
+    except REFUSALS as error:
+        if not refuses(request.flat, request.call.traced, attempt.way):
+            raise
+        return Impossible(name, reason(error), error)
 
 
 def _is_near_optimal(prepared: Structured) -> bool:
@@ -212,7 +273,7 @@ def _prepare_hessian(request: Request) -> Structured:
     except UNTRACEABLE as error:
         raise request.untraceable(error) from error
     except TooDenseError as error:
-        raise _too_dense(request, flat, error) from None
+        raise _too_dense(flat, error) from None
 
 
 def _choose_dense(request: Request, kind: Query, probe: Probe) -> Choice:
@@ -220,35 +281,28 @@ def _choose_dense(request: Request, kind: Query, probe: Probe) -> Choice:
     is_refused = kind == "hessian" and not request.options.holomorphic and any_complex(leaves)
     if is_refused or is_symbolic(leaves) or size_of(leaves) < _FEWEST:
         return Choice(None)
-    trace = Traced.of(request)
-    if trace.dense_work(kind) < _WORTH_IT * trace.steps:
+    problem = Problem(request, kind)
+    if not worth.may_pay(problem, _WORTH_IT):
         return Choice(None)
-    candidates = _candidates(request, kind, trace)
+    candidates = _candidates(problem)
     if not candidates:
         return Choice(None)
     best = min(candidates, key=lambda candidate: candidate.work)
-    work, rival = best.work, _as_jax_does(candidates, trace).dense_work
+    work, rival = best.work, _as_jax_does(candidates, problem).dense_work
     is_worth_it = rival - work >= max(_MUST_SAVE * rival, _WORTH_IT * best.more_operations)
     if is_worth_it and kind == "jacobian":
-        is_worth_it = work <= (1 - _MUST_SAVE) * trace.composed_work(request, best.work_of)
+        is_worth_it = work <= (1 - _MUST_SAVE) * worth.composed_work(problem, best.work_of)
     return Choice(best if is_worth_it else None, probe.is_complete and probe.is_unchanged())
 
 
-def _candidates(request: Request, kind: Query, trace: Traced) -> list[Structured]:
+def _candidates(problem: Problem) -> list[Structured]:
     """The structured ways to a dense derivative that are worth a look; none where none is possible."""
-    flat = trace.flat
-    attempts = [Attempt("hessian")] if kind == "hessian" else attempts_for(request, trace)
-    n, m = size_of(flat.leaves), size_of(trace.output)
+    n, m = size_of(problem.leaves), size_of(problem.output)
     alike = max(n, m) <= _ALIKE * min(n, m)
     found: list[Structured] = []
-    for attempt in attempts:
-        try:
-            candidate = prepare_by(request, flat, attempt, is_dense=True)
-        except (TooDenseError, NoForwardModeError, NoStructureError, NotScalarError):
-            continue
-        except REFUSALS:
-            if not refuses(request.flat, request.call.traced, attempt.way):
-                raise
+    for attempt in attempts_for(problem):
+        candidate = attempted(problem, attempt, is_dense=True)
+        if isinstance(candidate, Impossible):
             continue
         found.append(candidate)
         if not alike and candidate.derivative.work < _SETTLED * candidate.dense_work:
@@ -256,89 +310,124 @@ def _candidates(request: Request, kind: Query, trace: Traced) -> list[Structured
     return found
 
 
-def _as_jax_does(candidates: Sequence[Structured], trace: Traced) -> Structured:
+def _as_jax_does(candidates: Sequence[Structured], problem: Problem) -> Structured:
     """The candidate of the direction that dense JAX would go."""
-    return next((c for c in candidates if c.derivative.way == trace.cheaper), candidates[0])
+    cheaper = _cheaper(problem)
+    return next((c for c in candidates if c.derivative.way == cheaper), candidates[0])
 
 
-def prepare_by(
-    request: Request, flat: FlatMap, attempt: Attempt, *, is_dense: bool = False
-) -> Structured:
-    """A derivative made ready in one given way.
-
-    Raises:
-        TooDenseError: a value has too many entries.
-        NoForwardModeError: a `jax.custom_vjp` call has no forward mode of the kind that was asked for.
-        ConcretizationTypeError and its kin: f needs concrete values.
-    """
-    options = request.options
-    context = Context(options.api, options.strict, entry_limit=request.entry_limit)
-    found: dict[str, Any] = {}
-    derivative = Derivative(
-        _build(request, attempt, context, found),
-        request.call.traced,
-        attempt.way,
-        context,
-        holomorphic=options.holomorphic,
-        is_dense=is_dense,
-    )
-    outputs = jax.tree.unflatten(found["treedef"], derivative.outputs)
-    dtype_from = _DTYPE_FROM[attempt.way]
-    if options.mode == "auto" and not any_complex(flat.leaves):
-        dtype_from = "output"  # as `jax.jacfwd` has it, whichever direction is taken
-    return Structured(derivative, Side.of(flat.chosen.primal), Side.of(outputs), attempt, dtype_from)
+def _cheaper(problem: Problem) -> Direction:
+    """The direction that a dense Jacobian goes where both are allowed."""
+    return cheaper_direction(problem.leaves, problem.output, rather_reverse=problem.rather_reverse)
 
 
-def _signature_by(request: Request, attempt: Attempt) -> Hashable | None:
-    """What the derivative of f as it is now computes in a given way; None where it cannot be told."""
-    options, context = request.options, Context(request.options.api, request.options.strict)
-    found: dict[str, Any] = {}
-    build = _build(request, attempt, context, found)
-    try:
-        traced = linearize(
-            build,
-            request.call.traced,
-            attempt.way,
-            holomorphic=options.holomorphic,
-            context=context,
-        )
-        return traced.signature, found["treedef"]
-    except (IncomparableError, TypeError, ValueError, NotImplementedError):
-        return None  # this way is closed by now, and another may be open
-
-
-def _build(request: Request, attempt: Attempt, context: Context, found: dict[str, Any]) -> Build:
-    """Makes the flat function that is linearized; the structure of its output is put into `found`."""
-
-    def build(traced: Sequence[Any]) -> Any:
-        inner = request.flat(traced)
-
-        def call(leaves: Sequence[Any]) -> tuple[Sequence[Any], Any]:
-            output, aux = request.evaluate(inner, leaves)
-            if attempt.way == "hessian":
-                request.require_scalar(inner, output)
-            found["treedef"] = inner.treedef
-            return output, aux
-
-        if request.options.mode == "auto" and attempt.way != "forward":
-            return without_promises(call), inner.leaves
-        if not attempt.replaces:
-            return call, inner.leaves
-        both_ways = with_forward_mode(
-            call,
-            context,
-            has_reverse=attempt.has_reverse,
-            transposed_only=attempt.transposed_only,
-        )
-        return both_ways, inner.leaves
-
-    return build
-
-
-def _too_dense(request: Request, flat: FlatMap, error: Exception | None) -> Exception:
+def _too_dense(flat: FlatMap, error: Exception) -> Exception:
     size = sum(prod(shape) for shape in flat.shapes)
     return ValueError(
-        f"{request.options.api}: the derivative with respect to {size} input elements is too dense to "
+        f"{flat.chosen.api}: the derivative with respect to {size} input elements is too dense to "
         f"be stored with its structure: {error}. "
         "Use format='dense', or a product with a vector (jax.jvp, jax.vjp)."
     )
+
+
+def require_fitting(problem: DirectProblem, in_other_formats: Callable[[], str]) -> None:
+    """Refuse a dense derivative that does not fit in memory; asked-for directions of Jacobians are not.
+
+    `in_other_formats` says what the sparse formats take.
+
+    Raises:
+        ValueError: naming the size and what fits.
+    """
+    if problem.kind == "jacobian" and problem.options.mode != "auto":
+        return
+    output = problem.leaves if problem.kind == "hessian" else problem.output
+    require_fitting_result(problem.options.api, problem.leaves, output, in_other_formats)
+
+
+def dense_ways(problem: DirectProblem) -> list[Prepared]:
+    """The ways to a dense derivative, in the order in which they are tried: `first_possible`."""
+    mode = problem.options.mode
+    if problem.kind == "hessian":
+        return _of_hessian(problem)
+    if mode != "auto":
+        return [Dense(problem, (mode,))]
+    allowed, failures = problem.allowed, problem.failures
+    if not allowed:
+        return [Dense(problem, ("forward",), replaces=True)]
+    first: list[Prepared] = []
+    if allowed == {"reverse"} and is_far_cheaper_forward(
+        problem.leaves, problem.output, problem.options
+    ):
+        first = [Dense(problem, ("forward",), replaces=True, is_optional=True)]
+    elif len(allowed) == 2 and not problem.options.progress:
+        composed = failures.prepare(lambda: _composed(problem), None)
+        first = [] if composed is None else [composed]
+    direction = next(iter(allowed)) if len(allowed) == 1 else _cheaper(problem)
+    other: Direction = "reverse" if direction == "forward" else "forward"
+    return [*first, Dense(problem, (direction,)), Dense(problem, (other,))]
+
+
+def first_possible(
+    problem: DirectProblem, ways: Sequence[Prepared], act: Callable[[Prepared], Found]
+) -> tuple[Prepared, Found]:
+    """The first of the ways that turns out to be possible, and what `act` gives for it.
+
+    Raises:
+        Exception: what `act` raises for the last one, or what is no refusal of JAX's.
+    """
+    first, *others = ways
+    if not first.is_optional:
+        return problem.failures.in_turn(act, ways)
+    try:
+        # while f is traced nothing runs yet, so that whatever fails may be left
+        found = problem.failures.prepare(lambda: act(first), None) if problem.is_traced else act(first)
+    except NoForwardModeError:
+        found = None
+    return problem.failures.in_turn(act, others) if found is None else (first, found)
+
+
+def _composed(problem: DirectProblem) -> Prepared | None:
+    """The Jacobian as a product of parts, or in both directions; None where neither pays."""
+    if problem.options.format != "dense":
+        return None
+    flat, output = problem.flat, problem.output
+    product = product_of_parts(flat, output) if problem.options.memory_limit is None else None
+    return product or in_both_directions(flat, output, problem.block_of_either)
+
+
+def _of_hessian(problem: DirectProblem) -> list[Prepared]:
+    """Forward over reverse where f allows both, as `jax.hessian` has it."""
+    mode = problem.options.mode
+    if mode != "auto":
+        return [Dense(problem, (mode, mode))]
+    directions, replaces = hessian_directions(problem.allowed, lambda: _directions_of_gradient(problem))
+    if replaces:
+        return [Dense(problem, directions, replaces=True)]
+    return [Dense(problem, ways) for ways in dict.fromkeys([directions, *_HESSIANS])]
+
+
+def _directions_of_gradient(problem: DirectProblem) -> set[Direction]:
+    def look() -> set[Direction]:
+        options, call = problem.options, problem.in_reverse
+        program, _ = trace(
+            lambda xs: jacobian_blocks(call, xs, "reverse", holomorphic=options.holomorphic)[0],
+            problem.leaves,
+        )
+        return directions_allowed(program.jaxpr, program.jaxpr.invars)
+
+    as_jax_does: set[Direction] = {"forward"}
+    return problem.failures.prepare(look, as_jax_does)
+
+
+def all_dense_ways(problem: DirectProblem, in_order: Sequence[Prepared]) -> list[Prepared | Impossible]:
+    """Each of the ways once, and the directions that are not tried, with what forbids them."""
+    if problem.kind == "hessian":
+        return [in_order[0]]
+    ways = {way.name: way for way in reversed(in_order)}
+    found: list[Prepared | Impossible] = []
+    for direction in _BOTH:
+        way = ways.pop(f"dense, {direction}", Dense(problem, (direction,)))
+        obstacle = problem.why_not(direction)
+        is_made_possible = isinstance(way, Dense) and way.must_replace
+        found.append(Impossible(way.name, obstacle) if obstacle and not is_made_possible else way)
+    return [*found, *ways.values()]

@@ -21,8 +21,8 @@ from jaxcalc.methods.batch_size import block_within
 from jaxcalc.methods.batched import diagonal_in_turn
 from jaxcalc.methods.directions import trace_directions
 from jaxcalc.methods.failures import Failures
-from jaxcalc.planning.choose import Structured, prepare
-from jaxcalc.planning.within_memory import workspace
+from jaxcalc.methods.structured import Structured
+from jaxcalc.planning.choose import prepare
 
 _CHEAP = 0.35  # of the work of all products; more is not worth the memory of all entries
 
@@ -63,7 +63,7 @@ def _by_structure(request: Request, *, with_value: bool) -> Structured | None:
         return None
     limit = default_limit() if options.memory_limit is None else options.memory_limit
     alone = replace(prepared, derivative=prepared.derivative.diagonal)
-    return prepared if workspace(alone, with_value=with_value or options.has_aux) <= limit else None
+    return prepared if alone.workspace(with_value=with_value or options.has_aux) <= limit else None
 
 
 def _by_products(request: Request, failures: Failures) -> Outcome:

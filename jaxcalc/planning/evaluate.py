@@ -12,14 +12,19 @@ from jaxcalc.call.flatten import Blocks, FlatMap, as_forward_types, column_block
 from jaxcalc.call.memory import in_words
 from jaxcalc.call.options import Options
 from jaxcalc.call.request import Query, Request
-from jaxcalc.engine.jaxprs.liveness import peak_bytes
 from jaxcalc.methods.base import Outcome
 from jaxcalc.methods.batch_size import require_fitting_result
 from jaxcalc.methods.failures import Failures
-from jaxcalc.methods.problem import Problem
-from jaxcalc.planning.choose import Structured, prepare, prepare_dense
-from jaxcalc.planning.choose_dense import dense_ways, first_possible, require_fitting
-from jaxcalc.planning.within_memory import prepare_within
+from jaxcalc.methods.problem import DirectProblem
+from jaxcalc.methods.structured import Structured
+from jaxcalc.planning.choose import (
+    dense_ways,
+    first_possible,
+    prepare,
+    prepare_dense,
+    prepare_within,
+    require_fitting,
+)
 from jaxcalc.results.jacobian import Jacobian
 from jaxcalc.results.layout import Layout
 
@@ -51,7 +56,7 @@ def evaluate(
     failures = Failures(request.options.api)
     found = _traced_dense(request, kind, failures, with_value=with_value)
     if found is None:
-        problem = Problem(request, kind, failures, require_output)
+        problem = DirectProblem(request, kind, failures, require_output)
         require_fitting(problem, lambda: in_other_formats(request, kind))
         found = first_possible(problem, dense_ways(problem), lambda way: way.run())[1]
     failures.tell()
@@ -69,7 +74,7 @@ def _traced_dense(
     options = request.options
     if options.mode != "auto" or options.progress or not request.call.is_inside_a_trace:
         return None
-    prepared = failures.prepare(lambda: _within_limit(request, kind), None)
+    prepared = failures.prepare(lambda: prepare_dense(request, kind), None)
     if prepared is None:
         return None
     inputs = request.flat(request.call.traced).leaves
@@ -79,14 +84,6 @@ def _traced_dense(
     )
     # nothing runs yet: the result is put into the program that is traced
     return failures.prepare(lambda: _dense(request, kind, prepared, with_value=with_value), None)
-
-
-def _within_limit(request: Request, kind: Query) -> Structured | None:
-    """The structured way to a dense derivative, where it is the better one and stays in its memory."""
-    prepared, limit = prepare_dense(request, kind), request.options.memory_limit
-    if prepared is None or limit is None or peak_bytes(prepared.derivative.program) <= limit:
-        return prepared
-    return None
 
 
 def _dense(request: Request, kind: Query, prepared: Structured, *, with_value: bool) -> Outcome:

@@ -2,35 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 from jax.extend.core import Jaxpr
 
+from jaxcalc.call.request import Query
 from jaxcalc.engine.jaxprs import cost, equations
-from jaxcalc.methods.bottleneck import size_of
+from jaxcalc.methods.bottleneck import size_of, work_of_product
+from jaxcalc.methods.chain import one_dtype, parts_of
+from jaxcalc.methods.mixed_shares import may_share, shares
+from jaxcalc.methods.problem import Problem
 
 _FOLLOWED = 1000  # equations of a loop, all steps together, up to which its steps are looked at
 _FIRST_ORDER = 2  # evaluations of f that one product with a vector takes
 _SECOND_ORDER = 4  # and one of the Hessian
 
 
-def dense_work(jaxpr: Jaxpr, inputs: Sequence[Any], order: int) -> float:
+def may_pay(problem: Problem, least: float) -> bool:
+    """Whether the dense derivative takes `least` nanoseconds for each equation that is followed."""
+    jaxpr = problem.jaxpr
+    return _dense_work(jaxpr, problem.variables, problem.kind) >= least * _steps_to_follow(jaxpr)
+
+
+def composed_work(problem: Problem, work_of: Callable[[int], float]) -> float:
+    """The estimated nanoseconds of the Jacobian made of several; infinite where none is.
+
+    `work_of` gives the estimated nanoseconds of so many products with a vector.
+    """
+    if len(problem.allowed) < 2 or problem.options.mode != "auto":
+        return inf
+    found = [inf]
+    if problem.options.memory_limit is None and problem.program is not None:
+        parts = parts_of(problem.program, problem.variables)
+        found += [work_of_product(parts)] if len(parts) > 1 else []
+    leaves, output = problem.leaves, problem.output
+    if may_share(leaves, output) and one_dtype([*leaves, *output]) is not None:
+        both = shares(problem.jaxpr, problem.variables, len(output))
+        found += [sum(work_of(share.products) for share in both)] if both else []
+    return min(found)
+
+
+def _dense_work(jaxpr: Jaxpr, inputs: Sequence[Any], kind: Query) -> float:
     """Roughly the nanoseconds of the dense derivative of a program, by one vector after another."""
     n = size_of(inputs)
-    products, each = (
-        (n, _SECOND_ORDER) if order == 2 else (min(n, size_of(jaxpr.outvars)), _FIRST_ORDER)
-    )
+    is_second = kind == "hessian"
+    products, each = (n, _SECOND_ORDER) if is_second else (min(n, size_of(jaxpr.outvars)), _FIRST_ORDER)
     return each * cost.work(jaxpr, products)
 
 
-def steps_to_follow(jaxpr: Jaxpr) -> int:
+def _steps_to_follow(jaxpr: Jaxpr) -> int:
     """How many equations are followed to find the structure of a program."""
     return sum(1 + _inside(eqn) for eqn in jaxpr.eqns)
 
 
 def _inside(eqn: Any) -> int:
-    once = sum(map(steps_to_follow, equations.programs(eqn)))
+    once = sum(map(_steps_to_follow, equations.programs(eqn)))
     if eqn.primitive.name != "scan":
         return once
     every = once * equations.scan(eqn).options["length"]

@@ -20,8 +20,9 @@ from jaxcalc.call.request import Query, Request
 from jaxcalc.engine.jaxprs import cost
 from jaxcalc.kinds import Kind, kind_of
 from jaxcalc.methods.once import recording
+from jaxcalc.methods.structured import Structured
 from jaxcalc.planning.candidates import survey
-from jaxcalc.planning.choose import Structured, prepare
+from jaxcalc.planning.choose import prepare
 from jaxcalc.planning.explanation import Explanation
 from jaxcalc.planning.findings import Measured
 from jaxcalc.planning.leaf_blocks import blocks_of

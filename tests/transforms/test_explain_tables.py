@@ -8,8 +8,8 @@ from jax import lax
 
 import jaxcalc
 from jaxcalc.engine.jaxprs import equations
-from jaxcalc.engine.jaxprs.liveness import peak_bytes
 from jaxcalc.engine.jaxprs.branches import branches
+from jaxcalc.engine.jaxprs.liveness import peak_bytes
 from jaxcalc.planning.findings import Branch
 
 W = np.random.default_rng(0).normal(size=(6, 6)).astype(np.float32)

@@ -10,8 +10,8 @@ import jaxcalc
 from jaxcalc.methods import batched
 from jaxcalc.methods.composite import Product
 from jaxcalc.methods.dense import Dense
+from jaxcalc.methods.derivative import Derivative
 from jaxcalc.methods.mixed import Mixed
-from jaxcalc.methods.structured import Derivative
 
 W = np.random.default_rng(0).normal(size=(70, 70)).astype(np.float32)
 

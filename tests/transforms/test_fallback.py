@@ -15,7 +15,7 @@ from jaxcalc.engine.rules import registry
 from jaxcalc.engine.rules.registry import NoRuleError
 from jaxcalc.methods import problem
 from jaxcalc.methods.failures import Failures
-from jaxcalc.planning import choose, choose_dense, evaluate
+from jaxcalc.planning import choose, evaluate
 
 X = jnp.linspace(0.1, 0.9, 200)
 SOME = np.arange(0, 190, 2)
@@ -109,8 +109,8 @@ PLACES = {
     "the directions": (problem, "obstacles"),
     "the trace": (choose, "prepare_by"),
     "the costs": (choose, "attempts_for"),
-    "the parts": (choose_dense, "product_of_parts"),
-    "the shares": (choose_dense, "in_both_directions"),
+    "the parts": (choose, "product_of_parts"),
+    "the shares": (choose, "in_both_directions"),
     "the result": (evaluate, "column_blocks"),
 }
 
@@ -148,7 +148,7 @@ def test_explain_of_what_cannot_even_be_estimated(monkeypatch):
     def fail(*_):
         raise LookupError("unknown")
 
-    monkeypatch.setattr("jaxcalc.planning.traced.obstacles", fail)
+    monkeypatch.setattr("jaxcalc.methods.problem.obstacles", fail)
     found = jaxcalc.explain(new_stencil(), X, format="dense")
     assert found.chosen.name.startswith("dense")
     assert "LookupError: unknown" in found.chosen.note

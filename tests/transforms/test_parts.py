@@ -13,8 +13,8 @@ from jax.flatten_util import ravel_pytree
 from jaxpr_sizes import largest_value
 
 import jaxcalc
-from jaxcalc.methods.structured import Derivative
-from jaxcalc.planning import choose
+from jaxcalc.methods import structured
+from jaxcalc.methods.derivative import Derivative
 from jaxcalc.planning.submatrix import evaluate_part
 from tests.thinned import thinned
 
@@ -209,7 +209,7 @@ def test_rows_of_a_hessian(x64):
 @pytest.mark.parametrize("kind", ["structured", "bcoo"])
 def test_later_calls_trace_nothing(kind, monkeypatch):
     made = []
-    monkeypatch.setattr(choose, "Derivative", lambda *a, **k: made.append(1) or Derivative(*a, **k))
+    monkeypatch.setattr(structured, "Derivative", lambda *a, **k: made.append(1) or Derivative(*a, **k))
     f = lambda x: jnp.sin(x[1:] * x[:-1])  # noqa: E731
     x = jnp.linspace(0, 1, 9)
     transformed = jaxcalc.jacobian(f, rows=[1, 2], format=kind)

@@ -421,7 +421,7 @@ def test_too_dense_is_an_error_that_says_so(monkeypatch):
         def __init__(self, *args, **_):
             super().__init__(*args, entry_limit=100)
 
-    monkeypatch.setattr("jaxcalc.planning.choose.Context", Small)
+    monkeypatch.setattr("jaxcalc.methods.structured.Context", Small)
     with pytest.raises(ValueError, match=r"too dense.*more than 100 entries.*format='dense'"):
         jaxcalc.jacobian(jnp.cumsum, format="structured")(jnp.ones(50))
 

@@ -7,6 +7,7 @@ import pytest
 from jaxpr_sizes import largest_value
 
 import jaxcalc
+from jaxcalc.methods.structured import Structured
 from jaxcalc.planning import choose
 from tests.thinned import thinned
 
@@ -18,7 +19,7 @@ def forced(monkeypatch):
     """Make every structured way look cheaper than dense JAX."""
     monkeypatch.setattr(choose, "_FEWEST", 0)
     monkeypatch.setattr(choose, "_WORTH_IT", -1.0)
-    monkeypatch.setattr(choose.Structured, "dense_work", property(lambda self: 1e18))
+    monkeypatch.setattr(Structured, "dense_work", property(lambda self: 1e18))
 
 
 def only(monkeypatch, way):

@@ -150,3 +150,8 @@ def _is_unfused(eqn: JaxprEqn) -> bool:
 
 def _size(v: Any) -> int:
     return prod(getattr(v.aval, "shape", ()))
+
+
+def operations(jaxpr: Jaxpr) -> int:
+    """How many equations of a program, and of those inside it, the compiler has work with."""
+    return sum((not is_free(eqn)) + sum(map(operations, equations.programs(eqn))) for eqn in jaxpr.eqns)
