@@ -10,7 +10,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
 from jaxcalc.engine.custom_vjp.forward_mode import REVERSE_ONLY
 from jaxcalc.engine.jaxprs import bodies, equations
-from jaxcalc.engine.jaxprs.directions import REFUSALS
+from jaxcalc.engine.jaxprs.derivative_rules import REFUSALS
 from jaxcalc.engine.jaxprs.source import source_line
 from jaxcalc.engine.jaxprs.varying import shape_of
 from jaxcalc.engine.rules.registry import Context

@@ -21,7 +21,7 @@ from jaxcalc.checking.programs import Entries
 from jaxcalc.checking.reals import First, RealMap, element_name
 from jaxcalc.checking.report import CheckFinding, Comparison
 from jaxcalc.checking.verdicts import Verdicts
-from jaxcalc.engine.jaxprs.directions import REFUSALS
+from jaxcalc.engine.jaxprs.derivative_rules import REFUSALS
 
 _FEW_INPUTS, _FEW_ENTRIES = 32, 1024  # so small that all entries are looked at
 _MOST_OUTPUTS = 2**14  # more are summed up in groups

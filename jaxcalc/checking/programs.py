@@ -27,7 +27,8 @@ from jaxcalc.call.options import Direction
 from jaxcalc.checking.digits import MOST, mantissa_bits
 from jaxcalc.checking.samplers import is_drawn
 from jaxcalc.engine.custom_vjp.forward_mode import NoForwardModeError, with_forward_mode
-from jaxcalc.engine.jaxprs.directions import REFUSALS, directions_allowed
+from jaxcalc.engine.jaxprs.derivative_rules import REFUSALS
+from jaxcalc.engine.jaxprs.directions import directions_allowed
 from jaxcalc.engine.jaxprs.signatures import IncomparableError, signature
 from jaxcalc.engine.rules.registry import Context, revision
 from jaxcalc.engine.walk.linearity import calls_rules

@@ -15,7 +15,7 @@ from jaxcalc.call.flatten import FlatCall, Leaves
 from jaxcalc.call.options import Direction
 from jaxcalc.call.static_leaves import Aside, set_aside
 from jaxcalc.call.symbolic import is_symbolic
-from jaxcalc.engine.jaxprs.directions import REFUSALS
+from jaxcalc.engine.jaxprs.derivative_rules import REFUSALS
 from jaxcalc.methods.batched import BlockOf, Watch, blocks_in_turn
 
 Wrap = Callable[[FlatCall], FlatCall]

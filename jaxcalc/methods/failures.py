@@ -13,7 +13,7 @@ from jax.extend.core import JaxprEqn
 
 from jaxcalc.call.notes import note
 from jaxcalc.call.options import Direction
-from jaxcalc.engine.jaxprs.directions import REFUSALS
+from jaxcalc.engine.jaxprs.derivative_rules import REFUSALS
 from jaxcalc.engine.jaxprs.source import (
     file_is_own,
     named_with_line,

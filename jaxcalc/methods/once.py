@@ -12,27 +12,33 @@ from jax.extend.core import jaxpr_as_fun
 
 from jaxcalc.call.request import Request, is_jit_disabled
 from jaxcalc.call.static_leaves import Aside, set_aside
-from jaxcalc.engine.jaxprs.bodies import calls_rules_of_users
+from jaxcalc.engine.jaxprs.derivative_rules import stand_alone
 from jaxcalc.methods.failures import Failures
 
 
 def recording(request: Request) -> Request:
     """A call of f in which it runs once, whatever is asked of it afterwards.
 
-    A function with derivative rules of its own runs as often as it is asked: such a rule may read a
-    value of the run that made it.
+    A function that defines a derivative rule which reads what it computes runs as often as it is asked:
+    such a rule is of the run that made it.
     """
     if is_jit_disabled():
         return request
-    return replace(request, recorded=once(request.f, Failures(request.options.api), with_rules=False))
+    return replace(request, recorded=_once(request.f, Failures(request.options.api)))
 
 
-def once(f: Callable[..., Any], failures: Failures, *, with_rules: bool = True) -> Callable[..., Any]:
+def for_this_call(request: Request) -> Request:
+    """The same for a function that another call may find changed: nothing is kept of it."""
+    found = recording(request)
+    return replace(found, f=found.recorded or found.f)
+
+
+def _once(f: Callable[..., Any], failures: Failures) -> Callable[..., Any]:
     """f, which runs when it is first traced; the program of that trace answers further calls.
 
     Choosing a direction takes a trace, and differentiating another one. A function that keeps a count,
-    or prints, must not do so twice. Where f cannot be traced, or has derivative rules and `with_rules`
-    is not set, it is called as it is.
+    or prints, must not do so twice. Where f cannot be traced, or its program does not have the
+    derivatives of f, it is called as it is.
     """
     # None where f is called as it is; the objects that a key names by their numbers are held
     recorded: dict[Any, tuple[Callable[[list[Any]], Any] | None, Aside]] = {}
@@ -46,7 +52,7 @@ def once(f: Callable[..., Any], failures: Failures, *, with_rules: bool = True) 
             return f(*args, **kwargs)
         if key not in recorded:
             run = partial(_call, f, treedef, rest)
-            program = failures.prepare(lambda: _recorded(run, traced, with_rules=with_rules), None)
+            program = failures.prepare(lambda: _recorded(run, traced), None)
             recorded[key] = program, rest
         program, _ = recorded[key]
         return f(*args, **kwargs) if program is None else program(traced)
@@ -60,7 +66,7 @@ def _call(f: Callable[..., Any], treedef: Any, rest: Aside, traced: list[Any]) -
 
 
 def _recorded(
-    function: Callable[[list[Any]], Any], arrays: list[Any], *, with_rules: bool
+    function: Callable[[list[Any]], Any], arrays: list[Any]
 ) -> Callable[[list[Any]], Any] | None:
     """A function of arrays as its program; what it returns beside tracers stays as it is."""
     kept: list[Any] = []
@@ -71,7 +77,7 @@ def _recorded(
         return found
 
     program = jax.make_jaxpr(tracers)(arrays)
-    if not with_rules and calls_rules_of_users(program.jaxpr):
+    if not stand_alone(program.jaxpr):
         return None
     run = jaxpr_as_fun(program)
     return lambda arrays: kept[-1].restored(run(*arrays))

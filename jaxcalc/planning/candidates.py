@@ -14,7 +14,7 @@ from jaxcalc.call.options import Direction
 from jaxcalc.call.request import Query, Request
 from jaxcalc.call.signature import take_apart
 from jaxcalc.engine.jaxprs.branches import Branch, branches
-from jaxcalc.engine.jaxprs.directions import REFUSALS
+from jaxcalc.engine.jaxprs.derivative_rules import REFUSALS
 from jaxcalc.engine.jaxprs.liveness import peak_bytes
 from jaxcalc.engine.jaxprs.source import named_with_line
 from jaxcalc.engine.walk.interpret import TooDenseError

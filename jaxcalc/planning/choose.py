@@ -25,7 +25,8 @@ from jaxcalc.call.options import Direction, Mode, require_complex_fits, require_
 from jaxcalc.call.request import NotScalarError, Query, Request
 from jaxcalc.call.symbolic import is_symbolic
 from jaxcalc.engine.custom_vjp.forward_mode import NoForwardModeError
-from jaxcalc.engine.jaxprs.directions import REFUSALS, directions_allowed
+from jaxcalc.engine.jaxprs.derivative_rules import REFUSALS
+from jaxcalc.engine.jaxprs.directions import directions_allowed
 from jaxcalc.engine.jaxprs.liveness import peak_bytes
 from jaxcalc.engine.rules.registry import NoStructureError
 from jaxcalc.engine.walk.interpret import TooDenseError

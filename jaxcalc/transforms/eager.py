@@ -30,7 +30,7 @@ from jaxcalc.engine.jaxprs.staged import Staged
 from jaxcalc.engine.rules import registry
 from jaxcalc.methods.base import Outcome
 from jaxcalc.methods.failures import Failures
-from jaxcalc.methods.once import is_tracer, once, recording
+from jaxcalc.methods.once import for_this_call, is_tracer, recording
 from jaxcalc.planning.choose import prepare
 from jaxcalc.planning.evaluate import FromStructure, pack_again
 from jaxcalc.planning.submatrix import EvaluatePart
@@ -110,7 +110,7 @@ class Direct:
         if fresh:  # f has run, and has changed what it reads: another call finds another function
             return fresh[0].rest.restored(fresh[0].staged.inline(request.call.traced))
         if compiled is None:
-            result = self._anew_once(request, failures)
+            result = self._anew_once(request)
             failures.tell()
             return result
         self._remember(request, compiled.probe, compiled.staged, compiled.rest.restored)
@@ -119,14 +119,9 @@ class Direct:
     def _anew(self, request: Request) -> Any:
         return self._outcome(self._evaluate(request, with_value=self._with_value))
 
-    def _anew_once(self, request: Request, failures: Failures) -> Any:
+    def _anew_once(self, request: Request) -> Any:
         """The same with a single run of f, as `jax.jacfwd` has it."""
-        if request.options.mode != "auto" or is_jit_disabled():
-            return self._anew(request)
-        try:
-            return self._anew(replace(request, f=once(request.f, failures)))
-        except jax.errors.UnexpectedTracerError:  # a rule of f reads a value of the run that made it
-            return self._anew(request)
+        return self._anew(for_this_call(request) if request.options.mode == "auto" else request)
 
     def _answer_sparsely(self, request: Request) -> Any:
         changing = changing_arrays(request)
@@ -204,11 +199,11 @@ class Direct:
             return _Tried(None)
         if not _is_worth_compiling(request, key):
             return _Tried(None, is_kept=False)
-        rests, f = list[Aside](), once(request.f, Failures(request.options.api))
+        rests, request = list[Aside](), for_this_call(request)
 
         def run(traced: list[Any]) -> list[Any]:
             args, kwargs = request.call.rebuild(traced)
-            result = self._anew(replace(request, f=f, call=take_apart(args, kwargs)))
+            result = self._anew(replace(request, call=take_apart(args, kwargs)))
             leaves, rest = set_aside(result, is_tracer)  # a number that f returns stays one
             rests.append(rest)
             return leaves

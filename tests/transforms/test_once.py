@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jaxcalc
+from jaxcalc.engine.jaxprs.derivative_rules import stand_alone
 from tests.runs import runs_of
 
 X = jnp.arange(1.0, 6.0)
@@ -100,6 +101,85 @@ FIRST_CALLS = {
 def test_a_first_call_runs_f_once(name):
     fresh = lambda x: stencil(x)  # noqa: E731, PLW0108 (nothing is kept of it)
     assert runs_of(fresh, lambda: FIRST_CALLS[name](fresh)) == 1
+
+
+@jax.custom_jvp
+def squared(x):
+    return x * x
+
+
+squared.defjvp(lambda xs, ts: (squared(xs[0]), 2 * xs[0] * ts[0]))
+
+
+@jax.custom_vjp
+def clipped(x):
+    return jnp.sin(x)
+
+
+clipped.defvjp(lambda x: (clipped(x), x), lambda x, d: (jnp.clip(d, -1, 1) * squared(jnp.cos(x)),))
+
+
+@pytest.mark.parametrize("rule", [squared, clipped], ids=["jvp", "vjp"])
+@pytest.mark.parametrize("name", FIRST_CALLS)
+def test_a_first_call_runs_a_function_with_rules_of_its_own_once(name, rule):
+    def with_rule(x):
+        return rule(x[1:]) * x[:-1] + rule(x[:-1])
+
+    assert runs_of(with_rule, lambda: FIRST_CALLS[name](with_rule)) == 1
+
+
+fixed = jax.lax.stop_gradient
+
+
+def reading(scale):
+    """A rule that reads a value of its maker's."""
+
+    @jax.custom_jvp
+    def inner(x):
+        return x * scale
+
+    inner.defjvp(lambda xs, ts: (inner(xs[0]), scale * ts[0]))
+    return inner
+
+
+@jax.custom_vjp
+def through(x):
+    return x * x
+
+
+through.defvjp(lambda x: (through(x), x), lambda x, d: (reading(2.0)(x) * d,))
+
+ALONE = {
+    "reads nothing": (lambda x: squared(x) + clipped(x), True),
+    "reads a number": (reading(3.0), True),
+    "reads an array": (reading(jnp.arange(5.0)), True),
+    "reads an array that f makes": (lambda x: reading(jnp.arange(5.0) + 1)(2 * x), False),
+    "reads what f computes": (lambda x: reading(jnp.sum(fixed(x)))(jnp.sin(x)), False),
+    "one within another": (through, True),
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_program_is_used_where_its_rules_stand_alone(name):
+    f, alone = ALONE[name]
+    assert stand_alone(jax.make_jaxpr(f)(X).jaxpr) == alone
+    for derivative in (jaxcalc.jacobian(f), jax.jit(jaxcalc.jacobian(f))):
+        np.testing.assert_allclose(derivative(X), jax.jacrev(f)(X), rtol=1e-6)
+
+
+IN_PROGRAMS = {
+    "branch": lambda x: jax.lax.cond(x[0] > 0, reading(fixed(x[1])), jnp.sin, x),
+    "loop": lambda x: jax.lax.fori_loop(0, 3, lambda i, y: reading(fixed(x[0]))(y), x),
+    "nested jit": jax.jit(lambda y: reading(fixed(y[0]))(y)),
+    "input": lambda x: reading(x[0])(x),
+}
+
+
+@pytest.mark.parametrize("name", IN_PROGRAMS)
+def test_rules_that_jax_refuses_do_not_stand_alone(name):
+    assert not stand_alone(jax.make_jaxpr(IN_PROGRAMS[name])(X).jaxpr)
+    with pytest.raises(TypeError):  # as in `jax.jacrev`
+        jax.jit(jaxcalc.jacobian(IN_PROGRAMS[name]))(X)
 
 
 @pytest.mark.parametrize("transform", [jaxcalc.jacobian, jaxcalc.hessian])

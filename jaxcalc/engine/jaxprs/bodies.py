@@ -66,6 +66,12 @@ def name(eqn: JaxprEqn) -> str:
     return str(getattr(program(eqn, "call_jaxpr").jaxpr.debug_info, "func_name", "") or "")
 
 
+def defined_at(eqn: JaxprEqn) -> str:
+    """The name, file and line of the function that a `custom_jvp` or `custom_vjp` call runs."""
+    about = program(eqn, "call_jaxpr").jaxpr.debug_info
+    return str(getattr(about, "func_src_info", None) or "")
+
+
 def files(eqn: JaxprEqn) -> list[str]:
     """The files of the function that a `custom_jvp` call runs and of its rule; empty if not known."""
     made = program(eqn, "call_jaxpr").jaxpr, param(eqn, "jvp_jaxpr_fun")

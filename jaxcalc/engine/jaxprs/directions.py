@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import jax
 from jax.extend.core import Jaxpr, JaxprEqn, Var
 
 from jaxcalc.call.options import Direction
 from jaxcalc.engine.jaxprs import bodies, equations
+from jaxcalc.engine.jaxprs.derivative_rules import REFUSALS, pushed_forward
 from jaxcalc.engine.jaxprs.transposable import obstacle
-from jaxcalc.engine.jaxprs.varying import shape_of
 
 Obstacles = dict[Direction, JaxprEqn]
-
-# what JAX raises where it has no derivative of f in a direction; an error of f's own may be one too
-REFUSALS = (TypeError, ValueError, NotImplementedError, AssertionError)
 
 
 def directions_allowed(jaxpr: Jaxpr, differentiated: Sequence[Var]) -> set[Direction]:
@@ -95,20 +90,8 @@ def _rule(eqn: JaxprEqn, live: list[bool], forbidden: Obstacles) -> None:
     if "reverse" in forbidden or not bodies.is_rule_of_user(eqn):
         return
     moving = [i for i, on in enumerate(live) if on and equations.is_inexact(eqn.invars[i].aval)]
-
-    def pushed(operands: list[Any], tangents: list[Any]) -> Any:
-        def of_moving(chosen: list[Any]) -> Any:
-            every = list(operands)
-            for i, x in zip(moving, chosen, strict=True):
-                every[i] = x
-            return equations.bind(eqn, every)
-
-        return jax.linearize(of_moving, [operands[i] for i in moving])[1](tangents)
-
-    shapes = [shape_of(v.aval) for v in eqn.invars]
-    tangents = [shapes[i] for i in moving]
     try:
-        linear = jax.make_jaxpr(pushed)(shapes, tangents).jaxpr
+        linear = pushed_forward(eqn, moving).jaxpr
     except REFUSALS:  # it has no forward mode, or reads what f computes: the derivative will tell
         return
     count = len(linear.invars)

@@ -28,7 +28,7 @@ from jaxcalc.engine.custom_vjp.forward_mode import (
     with_forward_mode,
 )
 from jaxcalc.engine.custom_vjp.materialized import forward_gradient
-from jaxcalc.engine.jaxprs.directions import REFUSALS
+from jaxcalc.engine.jaxprs.derivative_rules import REFUSALS
 from jaxcalc.engine.jaxprs.signatures import signature, signature_of
 from jaxcalc.engine.jaxprs.varying import shape_of
 from jaxcalc.engine.rules.registry import Context, NoRuleError, NoStructureError
