@@ -37,16 +37,23 @@ class Figures(NamedTuple):
     blocks: int = 1
 
 
-class Prepared(Protocol):
+class Runnable(Protocol):
     """A way through JAX's own transformations, made ready for one call."""
-
-    @property
-    def name(self) -> str:
-        """What is done, such as "dense, forward"."""
 
     @property
     def words(self) -> str:
         """What JAX is asked for, such as "forward mode"."""
+
+    def run(self) -> Outcome:
+        """The derivative, with value, gradient and aux."""
+
+
+class Prepared(Runnable, Protocol):
+    """One that gives a whole derivative, and says what it takes."""
+
+    @property
+    def name(self) -> str:
+        """What is done, such as "dense, forward"."""
 
     @property
     def note(self) -> str:
@@ -63,9 +70,6 @@ class Prepared(Protocol):
     @property
     def parts(self) -> Sequence[Part]:
         """The pieces of f, where it is cut."""
-
-    def run(self) -> Outcome:
-        """The derivative, with value, gradient and aux."""
 
     def branches(self) -> list[Branch]:
         """What branches and loops of the program that runs hold."""

@@ -13,8 +13,6 @@ from jax.extend.core import ClosedJaxpr
 from jaxcalc.call.flatten import Leaves
 from jaxcalc.call.options import Direction, Options
 from jaxcalc.call.symbolic import is_symbolic
-from jaxcalc.engine.jaxprs.directions import directions_allowed
-from jaxcalc.methods.failures import Failures
 
 _FAR_CHEAPER = 4  # times fewer inputs than outputs
 
@@ -23,17 +21,6 @@ def trace(function: Callable[[Leaves], Any], leaves: Leaves) -> tuple[ClosedJaxp
     """The program of a function, and its output's shapes."""
     program, output = jax.make_jaxpr(function, return_shape=True)(list(leaves))
     return program, output
-
-
-def trace_directions(
-    function: Callable[[Leaves], Any], leaves: Leaves, failures: Failures
-) -> tuple[list[Any], set[Direction]]:
-    """The output's shapes of a function, and the directions that JAX allows for it."""
-    program, output = trace(function, leaves)
-    both: set[Direction] = {"forward", "reverse"}
-    return output, failures.prepare(
-        lambda: directions_allowed(program.jaxpr, program.jaxpr.invars), both
-    )
 
 
 def is_far_cheaper_forward(leaves: Leaves, output: Leaves, options: Options) -> bool:

@@ -24,9 +24,9 @@ from jaxcalc.engine.jaxprs.source import (
 from jaxcalc.engine.rules.registry import NoRuleError, NoStructureError
 from jaxcalc.engine.tangents.entries import TooDenseError
 from jaxcalc.engine.walk.program import Step
-from jaxcalc.methods.base import Prepared
+from jaxcalc.methods.base import Runnable
 
-Way = TypeVar("Way", Direction, Prepared)
+Way = TypeVar("Way", bound=Direction | Runnable)
 Found = TypeVar("Found")
 Otherwise = TypeVar("Otherwise")
 
@@ -126,7 +126,7 @@ class Failures:
             )
 
 
-def _in_words(way: Direction | Prepared) -> str:
+def _in_words(way: Direction | Runnable) -> str:
     return f"{way} mode" if isinstance(way, str) else way.words
 
 

@@ -228,11 +228,10 @@ def _structured_ways(problem: Problem) -> _Structured:
     found, request, kind = _Structured(), problem.request, problem.kind
     is_dense = request.options.format == "dense"
     attempts = attempts_for(problem)
-    chosen = None
-    if not is_dense:
-        chosen = prepare_within(request, kind, with_value=False)
-    elif request.options.mode == "auto":
+    if is_dense:
         chosen = Failures(request.options.api).prepare(lambda: prepare_dense(request, kind), None)
+    else:
+        chosen = prepare_within(request, kind, with_value=False)
     for attempt in attempts:
         name = _name(attempt, problem)
         if attempt.replaces:

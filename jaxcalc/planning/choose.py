@@ -20,7 +20,7 @@ from jaxcalc.cache.kept import kept, kept_derivative
 from jaxcalc.call.arguments import function_name
 from jaxcalc.call.concretization import UNTRACEABLE
 from jaxcalc.call.flatten import FlatMap
-from jaxcalc.call.memory import available_bytes, in_words
+from jaxcalc.call.memory import available_bytes, default_limit, in_words
 from jaxcalc.call.options import Direction, Mode, require_complex_fits, require_reverse_fits
 from jaxcalc.call.request import NotScalarError, Query, Request
 from jaxcalc.call.symbolic import is_symbolic
@@ -35,6 +35,7 @@ from jaxcalc.methods.batch_size import block_beside, require_fitting_result, sur
 from jaxcalc.methods.composite import product_of_parts
 from jaxcalc.methods.dense import Dense
 from jaxcalc.methods.dense_blocks import cheaper_direction, jacobian_blocks, refuses
+from jaxcalc.methods.diagonal import Diagonal
 from jaxcalc.methods.directions import hessian_directions, is_far_cheaper_forward, trace
 from jaxcalc.methods.failures import reason
 from jaxcalc.methods.mixed import in_both_directions
@@ -54,6 +55,7 @@ _FORWARD_ADVANTAGE = 1.5  # a product forward takes less than one in reverse
 _FEWEST = 4  # inputs, below which dense JAX has no rival
 _WORTH_IT = 2_500.0  # nanoseconds that each operation, compiled beside dense JAX's own, must save
 _MUST_SAVE = 0.2  # of the time of any other way, at the least
+_CHEAP = 0.35  # of the work of all products of a diagonal; more is not worth all entries' memory
 _SETTLED = 0.3  # of dense JAX's time, where the other direction is not looked at
 _ALIKE = 2  # times as many inputs as outputs, or the reverse, up to which it always is
 
@@ -88,11 +90,13 @@ def prepare(request: Request, kind: Query) -> Structured:
 
 
 def prepare_dense(request: Request, kind: Query) -> Structured | None:
-    """The structured way to a dense derivative; None where plain JAX is the better one, or needs less.
+    """The structured way to a dense derivative; None where plain JAX is asked for, or better.
 
     Raises:
         Exception: of any kind: f cannot be traced, or something failed in the engine.
     """
+    if request.options.mode != "auto" or request.options.progress:
+        return None
     choice: Choice = kept(request, f"dense {kind}", partial(_choose_dense, request, kind))
     prepared, limit = choice.prepared, request.options.memory_limit
     if prepared is None or limit is None or peak_bytes(prepared.derivative.program) <= limit:
@@ -343,6 +347,29 @@ def require_fitting(problem: DirectProblem, in_other_formats: Callable[[], str])
         return
     output = problem.leaves if problem.kind == "hessian" else problem.output
     require_fitting_result(problem.options.api, problem.leaves, output, in_other_formats)
+
+
+def prepare_diagonal(request: Request, *, with_value: bool) -> Structured | None:
+    """The structured way to a diagonal; None where products cost less, or take less memory."""
+    options = request.options
+    prepared = prepare(replace(request, options=replace(options, format="structured")), "jacobian")
+    require_reverse_fits(options, prepared.outputs.dtypes)
+    if prepared.derivative.work > _CHEAP * prepared.dense_work:
+        return None
+    limit = default_limit() if options.memory_limit is None else options.memory_limit
+    alone = replace(prepared, derivative=prepared.derivative.diagonal)
+    return prepared if alone.workspace(with_value=with_value or options.has_aux) <= limit else None
+
+
+def diagonal_ways(problem: DirectProblem) -> list[Diagonal]:
+    """The directions of the products that give a diagonal, in the order in which they are tried."""
+    options, allowed = problem.options, problem.allowed
+    if options.mode != "auto":
+        return [Diagonal(problem, options.mode)]
+    is_complex = any_complex(problem.leaves) and not options.holomorphic
+    is_forward = not is_complex and ("forward" in allowed or "reverse" not in allowed)
+    order = _BOTH if is_forward else _BOTH[::-1]
+    return [Diagonal(problem, direction) for direction in order]
 
 
 def dense_ways(problem: DirectProblem) -> list[Prepared]:

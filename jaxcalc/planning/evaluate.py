@@ -71,8 +71,7 @@ def _traced_dense(
     Outside of a trace f may branch on values, and may read what changes between calls: there JAX's own
     transformations, which look at f anew each time, are what `jax.jacfwd` users expect.
     """
-    options = request.options
-    if options.mode != "auto" or options.progress or not request.call.is_inside_a_trace:
+    if not request.call.is_inside_a_trace:
         return None
     prepared = failures.prepare(lambda: prepare_dense(request, kind), None)
     if prepared is None:

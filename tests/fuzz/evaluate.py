@@ -168,8 +168,8 @@ def _split(eqn: JaxprEqn, arrays: list[Any]) -> list[Any]:
 
 def _unstack(eqn: JaxprEqn, arrays: list[Any]) -> list[Any]:
     axis = eqn.params["axis"]
-    array = np.asarray(arrays[0])  # a constant may be an array of JAX
-    return [np.take(array, i, axis) for i in range(array.shape[axis])]
+    whole = (slice(None),) * axis  # a constant may be an array of JAX, of keys even
+    return [arrays[0][(*whole, i)] for i in range(arrays[0].shape[axis])]
 
 
 def _each(eqn: JaxprEqn, arrays: list[Any]) -> list[Any]:

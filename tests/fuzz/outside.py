@@ -6,6 +6,8 @@ mode drops what comes back from outside, so that the two differ.
 
 from __future__ import annotations
 
+import jax
+
 from tests.fuzz.places import known_places, traced_places
 from tests.fuzz.scope import Scope, Value
 from tests.fuzz.table import operation
@@ -17,6 +19,8 @@ _MODES = [
     ", mode='promise_in_bounds'",
 ]
 _WRITES = ["", ", mode='drop'", ", mode='clip'"]
+# JAX before 0.12 counts the updates of a clipped maximum wrong: its modes differ, and both are wrong
+_CLIPS_MAXIMA = jax.__version_info__ >= (0, 12)
 
 
 def _line(v: Value) -> bool:
@@ -92,7 +96,8 @@ def _write(name: str, how: str) -> None:
         v = s.value(_line)
         if v is None:
             return None
-        i, mode = _places(s, v.shape[0], s.pick.integer(1, 3)), s.pick.of(_WRITES)
+        modes = _WRITES if _CLIPS_MAXIMA or how not in {"max", "min"} else _WRITES[:2]
+        i, mode = _places(s, v.shape[0], s.pick.integer(1, 3)), s.pick.of(modes)
         return f"{v.name}.at[{i}].{how}(jnp.cos({v.name})[:1]{mode})"
 
     build.__name__ = name

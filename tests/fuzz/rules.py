@@ -141,6 +141,8 @@ def rules(integer: Callable[[int, int], int]) -> Program:
         traits["smooth"] &= rule.is_smooth and (is_smooth or not is_vjp)
     inner = pick.of(["x", "jnp.sin(x)", "x * x[::-1]"])
     call = pick.of(["g0({})", "jax.jit(g0)({})", "jax.checkpoint(g0)({})"]).format(inner)
+    if "checkpoint" in call and "value, callback" in names:
+        traits["smooth"] = False  # JAX does not differentiate it twice in a loop
     if count == 2:
         call = f"g1(0.3 * {call})"
     looped = is_vjp or traits["reverse"]

@@ -10,7 +10,7 @@ from jaxpr_sizes import largest_value
 
 import jaxcalc
 from jaxcalc.engine.tangents.to_diagonal import diagonal_of
-from jaxcalc.planning import diagonal
+from jaxcalc.methods.diagonal import Diagonal
 from tests.thinned import thinned
 
 N = 60
@@ -50,8 +50,8 @@ FUNCTIONS = [dense, stencil, arrow, graph, wide, tall, jnp.sin, lambda x: x[::-1
 def by_products(monkeypatch):
     """Counts the calls that go through products."""
     calls = []
-    original = diagonal._by_products
-    monkeypatch.setattr(diagonal, "_by_products", lambda *of: calls.append(1) or original(*of))
+    original = Diagonal.run
+    monkeypatch.setattr(Diagonal, "run", lambda way: calls.append(1) or original(way))
     return calls
 
 
