@@ -3,6 +3,9 @@
 import sys
 from pathlib import Path
 
+from pygments.lexers.special import TextLexer
+from sphinx.application import Sphinx
+
 import jaxcalc
 
 sys.path.insert(0, str(Path(__file__).parent / "extensions"))
@@ -59,3 +62,8 @@ html_show_sphinx = False
 html_copy_source = False
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
+
+
+def setup(app: Sphinx) -> None:
+    """Diagrams that code hosts draw stand as their text here."""
+    app.add_lexer("mermaid", TextLexer)

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcalc.call.arguments import parameters
+from jaxcalc.call.transformation import Transformation
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -91,7 +92,11 @@ def transformation(
                 if point is not None:
                     raise TypeError(f"{api}: got {_in_words(point)} beside the function; {hint}")
             _refuse_both(api, dict(zip(known, args, strict=False)) | kwargs)
-            return function(*args, **kwargs)
+            made = function(*args, **kwargs)
+            options: dict[str, Any] = dict(zip(known, args, strict=False)) | kwargs
+            first = options.pop(given.split(",", maxsplit=1)[0])
+            Transformation(api, called, first, options).attach(made)
+            return made
 
         return called
 

@@ -24,7 +24,7 @@ def recording(request: Request) -> Request:
     """
     if is_jit_disabled():
         return request
-    return replace(request, recorded=_once(request.f, Failures(request.options.api)))
+    return replace(request, recorded=once(request.f, request.options.api))
 
 
 def for_this_call(request: Request) -> Request:
@@ -33,13 +33,14 @@ def for_this_call(request: Request) -> Request:
     return replace(found, f=found.recorded or found.f)
 
 
-def _once(f: Callable[..., Any], failures: Failures) -> Callable[..., Any]:
+def once(f: Callable[..., Any], api: str) -> Callable[..., Any]:
     """f, which runs when it is first traced; the program of that trace answers further calls.
 
     Choosing a direction takes a trace, and differentiating another one. A function that keeps a count,
     or prints, must not do so twice. Where f cannot be traced, or its program does not have the
     derivatives of f, it is called as it is.
     """
+    failures = Failures(api)
     # None where f is called as it is; the objects that a key names by their numbers are held
     recorded: dict[Any, tuple[Callable[[list[Any]], Any] | None, Aside]] = {}
 

@@ -5,6 +5,7 @@ from jaxcalc.transforms.explain import explain
 from jaxcalc.transforms.gradient import gradient, value_and_gradient
 from jaxcalc.transforms.hessian import hessian, value_gradient_and_hessian
 from jaxcalc.transforms.jacobian import jacobian, value_and_jacobian
+from jaxcalc.transforms.prepare import prepare
 from jaxcalc.transforms.sparsity import sparsity
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "hessian",
     "jacobian",
     "partial_derivative",
+    "prepare",
     "sparsity",
     "value_and_gradient",
     "value_and_jacobian",

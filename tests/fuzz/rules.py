@@ -141,8 +141,6 @@ def rules(integer: Callable[[int, int], int]) -> Program:
         traits["smooth"] &= rule.is_smooth and (is_smooth or not is_vjp)
     inner = pick.of(["x", "jnp.sin(x)", "x * x[::-1]"])
     call = pick.of(["g0({})", "jax.jit(g0)({})", "jax.checkpoint(g0)({})"]).format(inner)
-    if "checkpoint" in call and "value, callback" in names:
-        traits["smooth"] = False  # JAX does not differentiate it twice in a loop
     if count == 2:
         call = f"g1(0.3 * {call})"
     looped = is_vjp or traits["reverse"]
@@ -150,6 +148,8 @@ def rules(integer: Callable[[int, int], int]) -> Program:
     wrapped += ["lax.fori_loop(0, 2, lambda i, x: 0.3 * {} + x, x)"] if looped else []
     outer = pick.of(wrapped)
     call = outer.format(*[call] * outer.count("{}"))
+    if "value, callback" in names and ("fori_loop" in call or "checkpoint" in call):
+        traits["smooth"] = False  # JAX does not differentiate it twice there
     end = f"def f(x):\n    return {pick.of(['{}', '{}', 'jnp.sum({})']).format(call)}\n"
     head = _MATRIX + _HOST
     return Program(

@@ -42,6 +42,10 @@ class Staged:
         """Run the compiled function, or record it in the trace around it."""
         return self._compiled(self.constants, list(arguments))
 
+    def compiled_for(self, arguments: Sequence[Any]) -> jax.stages.Compiled:
+        """The function of `(constants, arguments)`, compiled for arguments like these."""
+        return self._compiled.lower(self.constants, list(arguments)).compile()
+
     def inline(self, arguments: Sequence[Any]) -> list[Any]:
         """Run it operation by operation, for use inside another program."""
         return self._run(self.constants, list(arguments))
