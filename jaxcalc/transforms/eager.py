@@ -13,7 +13,7 @@ import types
 import weakref
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 import jax
@@ -22,7 +22,9 @@ from jaxcalc.cache.changing_arrays import changing_arrays, limited
 from jaxcalc.cache.fast_path import Recall, sight
 from jaxcalc.cache.guards import Probe
 from jaxcalc.cache.store import FunctionCache
+from jaxcalc.call.arguments import Argnames, Argnums
 from jaxcalc.call.concretization import PERHAPS_UNTRACEABLE
+from jaxcalc.call.options import Options
 from jaxcalc.call.request import Query, Request, is_jit_disabled
 from jaxcalc.call.signature import is_input, take_apart
 from jaxcalc.call.static_leaves import Aside, set_aside
@@ -222,6 +224,25 @@ class Direct:
                 fresh.append(compiled)
             return _Tried(None)
         return _Tried(None if len(staged.jaxpr.eqns) > _LARGEST else compiled)
+
+
+def transformed(
+    f: Callable[..., Any],
+    options: Options,
+    argnums: Argnums,
+    argnames: Argnames | None,
+    direct: Direct,
+) -> Callable[..., Any]:
+    """A function of the arguments of f; `direct` says what it does with its calls."""
+
+    @wraps(f)
+    def derivative_of_f(*args: Any, **kwargs: Any) -> Any:
+        again = direct.recall.find(args, kwargs)
+        if again is not None:
+            return again
+        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs))
+
+    return derivative_of_f
 
 
 def _is_worth_compiling(request: Request, key: Hashable) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import jax
@@ -18,7 +17,7 @@ from jaxcalc.call.request import Request
 from jaxcalc.engine.jaxprs.refusals import reverse_mode_explained
 from jaxcalc.kinds import is_scalar, not_scalar
 from jaxcalc.methods.base import Outcome
-from jaxcalc.transforms.eager import Direct
+from jaxcalc.transforms.eager import Direct, transformed
 
 
 @drop_in
@@ -72,16 +71,7 @@ def gradient(
     def outcome(found: Outcome) -> Any:
         return (found.gradient, found.aux) if has_aux else found.gradient
 
-    direct = Direct(_evaluate, outcome)
-
-    @wraps(f)
-    def gradient_f(*args: Any, **kwargs: Any) -> Any:
-        again = direct.recall.find(args, kwargs)
-        if again is not None:
-            return again
-        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs))
-
-    return gradient_f
+    return transformed(f, options, argnums, argnames, Direct(_evaluate, outcome))
 
 
 @drop_in
@@ -118,16 +108,7 @@ def value_and_gradient(
     def outcome(found: Outcome) -> Any:
         return ((found.value, found.aux) if has_aux else found.value), found.gradient
 
-    direct = Direct(_evaluate, outcome, with_value=True)
-
-    @wraps(f)
-    def value_and_gradient_f(*args: Any, **kwargs: Any) -> Any:
-        again = direct.recall.find(args, kwargs)
-        if again is not None:
-            return again
-        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs))
-
-    return value_and_gradient_f
+    return transformed(f, options, argnums, argnames, Direct(_evaluate, outcome, with_value=True))
 
 
 def _evaluate(request: Request, *, with_value: bool) -> Outcome:  # noqa: ARG001 (it always comes along)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 from jaxcalc.call.arguments import Argnames, Argnums, require_callable
@@ -15,7 +14,7 @@ from jaxcalc.call.request import Request
 from jaxcalc.kinds import is_scalar, not_scalar
 from jaxcalc.methods.base import Outcome
 from jaxcalc.planning.evaluate import evaluate
-from jaxcalc.transforms.eager import Direct
+from jaxcalc.transforms.eager import Direct, transformed
 
 
 @drop_in
@@ -86,16 +85,7 @@ def hessian(
     def outcome(found: Outcome) -> Any:
         return (found.derivative, found.aux) if has_aux else found.derivative
 
-    direct = Direct(_evaluate, outcome, kind="hessian")
-
-    @wraps(f)
-    def hessian_f(*args: Any, **kwargs: Any) -> Any:
-        again = direct.recall.find(args, kwargs)
-        if again is not None:
-            return again
-        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs))
-
-    return hessian_f
+    return transformed(f, options, argnums, argnames, Direct(_evaluate, outcome, kind="hessian"))
 
 
 @drop_in
@@ -138,16 +128,9 @@ def value_gradient_and_hessian(
     def outcome(found: Outcome) -> Any:
         return ((found.value, found.aux) if has_aux else found.value), found.gradient, found.derivative
 
-    direct = Direct(_evaluate_all, outcome, kind="hessian", with_value=True)
-
-    @wraps(f)
-    def value_gradient_and_hessian_f(*args: Any, **kwargs: Any) -> Any:
-        again = direct.recall.find(args, kwargs)
-        if again is not None:
-            return again
-        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs))
-
-    return value_gradient_and_hessian_f
+    return transformed(
+        f, options, argnums, argnames, Direct(_evaluate_all, outcome, kind="hessian", with_value=True)
+    )
 
 
 def _evaluate(request: Request, *, with_value: bool) -> Outcome:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 from jaxcalc.call.arguments import Argnames, Argnums, require_callable
@@ -16,7 +15,7 @@ from jaxcalc.methods.base import Outcome
 from jaxcalc.planning.diagonal import evaluate_diagonal, require_alone
 from jaxcalc.planning.evaluate import evaluate
 from jaxcalc.planning.submatrix import Indices, evaluate_part
-from jaxcalc.transforms.eager import Direct
+from jaxcalc.transforms.eager import Direct, transformed
 
 
 @drop_in
@@ -117,16 +116,7 @@ def jacobian(
     def outcome(found: Outcome) -> Any:
         return (found.derivative, found.aux) if has_aux else found.derivative
 
-    direct = Direct(evaluate_it, outcome)
-
-    @wraps(f)
-    def jacobian_f(*args: Any, **kwargs: Any) -> Any:
-        again = direct.recall.find(args, kwargs)
-        if again is not None:
-            return again
-        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs))
-
-    return jacobian_f
+    return transformed(f, options, argnums, argnames, Direct(evaluate_it, outcome))
 
 
 @drop_in
@@ -171,16 +161,7 @@ def value_and_jacobian(
     def outcome(found: Outcome) -> Any:
         return ((found.value, found.aux) if has_aux else found.value), found.derivative
 
-    direct = Direct(evaluate_it, outcome, with_value=True)
-
-    @wraps(f)
-    def value_and_jacobian_f(*args: Any, **kwargs: Any) -> Any:
-        again = direct.recall.find(args, kwargs)
-        if again is not None:
-            return again
-        return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs))
-
-    return value_and_jacobian_f
+    return transformed(f, options, argnums, argnames, Direct(evaluate_it, outcome, with_value=True))
 
 
 def _evaluator(

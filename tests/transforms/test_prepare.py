@@ -197,7 +197,7 @@ def test_dtypes_and_float0(x64):
 
 
 def test_what_cannot_be_prepared():
-    with pytest.raises(TypeError, match="^jaxcalc.prepare: expected a function that jaxcalc"):
+    with pytest.raises(TypeError, match=r"^jaxcalc\.prepare: expected a function that jaxcalc"):
         jaxcalc.prepare(stencil, X)
     transformed = jaxcalc.jacobian(stencil)
 
