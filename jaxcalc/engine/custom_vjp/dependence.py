@@ -21,6 +21,7 @@ from jax.extend.core import ClosedJaxpr, JaxprEqn
 
 from jaxcalc.engine.jaxprs import equations, fold
 from jaxcalc.engine.jaxprs.fold import Static
+from jaxcalc.engine.jaxprs.traits import having
 from jaxcalc.engine.rules import registry
 from jaxcalc.engine.rules.operands import broadcast_to
 from jaxcalc.engine.tangents.contract import masked_by, sum_along, uniform_along
@@ -34,18 +35,8 @@ from jaxcalc.engine.walk.program import Atom, Slot, Step, flatten_call
 
 _ROUNDS = 30  # steps of a loop that a pattern is followed for
 _LIMIT = 1 << 26  # coefficients of one value
-_ELEMENTWISE = frozenset(
-    {
-        "abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh",
-        "cbrt", "ceil", "clamp", "complex", "conj", "convert_element_type", "copy", "cos", "cosh",
-        "digamma", "div", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expm1", "floor", "ge", "gt",
-        "imag", "integer_pow", "is_finite", "le", "lgamma", "log", "log1p", "log2", "logistic", "lt",
-        "max", "min", "mul", "ne", "neg", "nextafter", "not", "one_minus_square", "or", "polynomial",
-        "pow", "real", "reduce_precision", "rem", "round", "rsqrt", "select_n", "sign", "sin", "sinh",
-        "sqrt", "square", "sub", "tan", "tanh", "xor",
-    }
-)  # fmt: skip
-_REDUCTIONS = frozenset({"reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or"})
+_ELEMENTWISE = having("elementwise")
+_REDUCTIONS = having("reduces")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 from jax.extend.core import Jaxpr, JaxprEqn, Literal
 
 from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.jaxprs.traits import having, values
 
 _TRAFFIC = 0.15  # an element written to memory and read again
 _ELEMENT = 0.02  # a sum or a product of an element, in a loop that the compiler vectorizes
@@ -33,28 +34,12 @@ _FUSED_KERNEL = 50.0  # starting a loop of fused operations, which ends in an ar
 _STEP = 5.0  # any operation in it
 _UNKNOWN_LENGTH = 10  # steps of a loop that values decide
 
-_RENAMED = frozenset({"reshape", "squeeze", "expand_dims", "copy"})  # the same array in memory
+_RENAMED = having("renames")  # the same array in memory
 _FREE = _RENAMED | {"broadcast_in_dim", "iota"}
-_MOVES = frozenset(
-    {"concatenate", "dynamic_slice", "dynamic_update_slice", "pad", "rev", "slice", "transpose"}
-)
-_FUNCTIONS = {
-    **dict.fromkeys(("sin", "cos", "tan", "asin", "acos", "atan", "atan2"), 1.5),
-    **dict.fromkeys(("pow", "lgamma", "digamma", "erf_inv", "bessel_i0e", "bessel_i1e"), 3.0),
-    **dict.fromkeys(("exp", "exp2", "expm1", "log", "log2", "log1p"), 0.5),
-    **dict.fromkeys(("erf", "erfc", "sinh", "cosh"), 0.5),
-    **dict.fromkeys(("tanh", "logistic", "cbrt", "asinh", "acosh", "atanh"), 0.5),
-    **dict.fromkeys(("sqrt", "rsqrt", "div", "integer_pow"), 0.1),
-}
-_FACTORIZATIONS = frozenset(
-    {"cholesky", "eig", "eigh", "householder_product", "lu", "qr", "schur", "svd", "triangular_solve"}
-)
-_UNFUSED = _FACTORIZATIONS | frozenset(
-    {
-        "conv_general_dilated", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum",
-        "dot_general", "fft", "gather", "sort", "top_k",
-    }
-)  # fmt: skip
+_MOVES = having("moves")
+_FUNCTIONS: dict[str, float] = values("nanoseconds")
+_FACTORIZATIONS = having("factorizes")
+_UNFUSED = _FACTORIZATIONS | having("unfused")
 
 
 def work(jaxpr: Jaxpr, copies: int = 1) -> float:

@@ -11,18 +11,10 @@ import numpy as np
 from jax.extend.core import JaxprEqn
 
 from jaxcalc.engine.jaxprs import bodies, equations
+from jaxcalc.engine.jaxprs.traits import having
 
 # These read the bits of a number, draw random ones, or run outside of JAX: they have no wider form.
-_NARROW = frozenset(
-    {
-        "bitcast_convert_type",
-        "random_bits",
-        "reduce_precision",
-        "pure_callback",
-        "ffi_call",
-        "io_callback",
-    }
-)
+_NARROW = having("narrow")
 
 
 def bind_widened(eqn: JaxprEqn, operands: Sequence[Any]) -> list[Any] | None:

@@ -16,6 +16,7 @@ from jax import lax
 from jax.extend.core import JaxprEqn
 
 from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.jaxprs.traits import having
 
 _NUMPY_ELEMENTS = 1 << 14  # a larger array that is already on a device stays there
 
@@ -165,12 +166,7 @@ def _comparison(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda _, a, b: function(a, b)
 
 
-_ELEMENTWISE = frozenset(
-    {
-        "add", "sub", "mul", "div", "rem", "neg", "not", "and", "or", "xor", "max", "min", "eq", "ne",
-        "lt", "le", "gt", "ge", "sign", "copy", "convert_element_type", "select_n",
-    }
-)  # fmt: skip
+_ELEMENTWISE = having("folds")
 
 _NUMPY: dict[str, Callable[..., Any]] = {
     "iota": _iota,

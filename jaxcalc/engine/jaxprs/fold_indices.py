@@ -17,8 +17,9 @@ from jax.extend.core import ClosedJaxpr, JaxprEqn
 
 from jaxcalc.engine.jaxprs import equations, indexing
 from jaxcalc.engine.jaxprs.fold import Static
+from jaxcalc.engine.jaxprs.traits import having
 
-_BY_PLACE = {"gather", "scatter", "scatter-add", "scatter-sub", "scatter-mul"}
+_BY_PLACE = having("folds_places")
 
 
 class ByRow(NamedTuple):

@@ -13,6 +13,7 @@ from jax import lax
 from jax.extend.core import JaxprEqn, Primitive
 
 from jaxcalc.engine.jaxprs.params import arguments, changed, param, part
+from jaxcalc.engine.jaxprs.traits import having
 
 
 class Places(NamedTuple):
@@ -75,10 +76,7 @@ def gather_options(eqn: JaxprEqn) -> dict[str, Any]:
     return {name: param(eqn, name) for name in ("dimension_numbers", "slice_sizes", "mode")}
 
 
-INDEXING = frozenset(
-    {"gather", "scatter"}
-    | {f"scatter{sign}{what}" for sign in "-_" for what in ("add", "sub", "mul", "min", "max")}
-)
+INDEXING = having("indexes")
 
 
 def promises(eqn: JaxprEqn) -> bool:

@@ -14,10 +14,9 @@ import numpy as np
 from jax.extend.core import Jaxpr, Literal
 
 from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.jaxprs.traits import having
 
-_FREE = frozenset(
-    {"reshape", "squeeze", "expand_dims", "broadcast_in_dim", "iota", "copy", "jit", "pjit"}
-)
+_FREE = having("free")
 
 
 def size_in_bytes(aval: Any) -> int:

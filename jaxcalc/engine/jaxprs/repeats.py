@@ -18,34 +18,21 @@ from typing import Any, NamedTuple
 from jax.extend.core import Jaxpr, JaxprEqn, Literal
 
 from jaxcalc.engine.jaxprs.equations import broadcast_in_dim, called, output
+from jaxcalc.engine.jaxprs.traits import having, values
 
 # rough nanoseconds for an element, where a sum or a product takes none worth counting
-_COST = {
-    **dict.fromkeys(("sin", "cos", "tan", "asin", "acos", "atan", "atan2"), 12.0),
-    **dict.fromkeys(("pow", "lgamma", "digamma", "erf_inv", "bessel_i0e", "bessel_i1e"), 12.0),
-    **dict.fromkeys(("exp", "exp2", "expm1", "log", "log2", "log1p"), 3.0),
-    **dict.fromkeys(("erf", "erfc", "sinh", "cosh"), 3.0),
-    **dict.fromkeys(("tanh", "logistic", "cbrt", "asinh", "acosh", "atanh"), 3.0),
-    **dict.fromkeys(("sqrt", "rsqrt", "div"), 1.0),
-}
-_ALWAYS_JOINED = frozenset({"sin", "cos", "tan"})
+_COST: dict[str, float] = values("again")
+_ALWAYS_JOINED = having("always_joined")
 _WAYS = 16  # that are told apart
 
 # of elements to other places, though the shape may stay
-_MOVING = frozenset({"rev", "transpose", "gather", "dynamic_slice"})
+_MOVING = having("reorders")
 
 # all elements of the result together read each element of an operand once
 _BY_PARTS = frozenset({"concatenate", "pad"})
 
 # what ends a fusion, so that its operands are computed once whatever follows
-_UNFUSED = frozenset(
-    {
-        "dot_general", "conv_general_dilated", "scatter", "scatter-add", "sort", "fft",
-        "triangular_solve", "custom_linear_solve", "while", "scan", "cond", "cumsum", "cholesky",
-        "lu", "eigh", "svd", "qr", "reduce_window_sum", "select_and_scatter_add",
-        "select_and_gather_add", "custom_jvp_call", "custom_vjp_call", "dynamic_update_slice",
-    }
-)  # fmt: skip
+_UNFUSED = having("never_again")
 
 
 class _Way(NamedTuple):

@@ -14,15 +14,11 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, JaxprEqn
 
 from jaxcalc.engine.jaxprs import indexing
+from jaxcalc.engine.jaxprs.traits import having
 
 # defined by a function that JAX evaluates with other primitives
-_DEFINED = frozenset(
-    {
-        "bcoo_extract", "bcoo_fromdense", "bcoo_todense", "bcoo_dot_general_sampled",
-        "bcoo_spdot_general", "bcsr_extract", "bcsr_fromdense", "bcsr_todense",
-    }
-)  # fmt: skip
-OF_PLACES = frozenset({"bcoo_sort_indices", "bcoo_sum_duplicates", "bcoo_transpose"})
+_DEFINED = having("sparse")
+OF_PLACES = having("sparse_places")
 SPARSE = _DEFINED | {"bcoo_dot_general", "bcsr_dot_general"}
 
 

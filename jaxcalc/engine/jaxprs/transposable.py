@@ -13,24 +13,16 @@ from jax.extend.core import Jaxpr, JaxprEqn, Literal
 from jax.interpreters import ad
 
 from jaxcalc.engine.jaxprs import bodies, equations
+from jaxcalc.engine.jaxprs.traits import having, values
 
 INLINED = frozenset({"custom_jvp_call", "custom_vjp_call"})  # their rules were applied already
-_BILINEAR = frozenset({"mul", "dot_general", "conv_general_dilated", "ragged_dot_general"})
+_BILINEAR = having("bilinear")
 # linear in their other operands than these
-_FIXED = {
-    **dict.fromkeys(("div", "scatter-mul", "scatter_mul"), slice(1, None)),
-    **dict.fromkeys(("triangular_solve", "tridiagonal_solve"), slice(-1)),
-    "polynomial": slice(1),
-}
+_FIXED: dict[str, slice] = values("fixed")
 # linear, but what JAX registers as their transpose raises an error, or does so in some cases
-_ONE_WAY = frozenset({"while", "pure_callback", "io_callback", "ffi_call", "scatter"})
+_ONE_WAY = having("transpose_fails")
 # linear, with a transpose that the public table does not list
-_UNLISTED = frozenset(
-    {
-        "compute_on", "dynamic_slice", "gather", "optimization_barrier", "relayout", "reshard",
-        "shard_map", "slice", "xla_metadata_call",
-    }
-)  # fmt: skip
+_UNLISTED = having("transpose_unlisted")
 PRINTS = frozenset({"debug_callback", "debug_print"})  # what they print has no transpose
 
 

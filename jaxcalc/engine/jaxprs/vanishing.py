@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
 
 from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.jaxprs.traits import having
 
 # at zero these have a value, and no finite derivative
-_ROOTS = frozenset({"sqrt", "cbrt", "pow", "atan2"})
+_ROOTS = having("root")
 # what a `where` behind them is there to keep from the output
-_SINGULAR = _ROOTS | {"rsqrt", "div", "log", "log2", "log1p", "integer_pow", "asin", "acos", "atanh"}
-_JOINS = frozenset({"concatenate", "scatter", "scatter-add", "dynamic_update_slice", "pad", "select_n"})
-_SHIFTS = frozenset({"add", "sub", "max"})  # with a constant, they keep a root away from zero
+_SINGULAR = having("singular")
+_JOINS = having("joins")
+_SHIFTS = having("shifts")
 
 
 class _Facts(NamedTuple):

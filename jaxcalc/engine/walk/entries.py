@@ -15,6 +15,7 @@ import numpy as np
 from jax.extend.core import JaxprEqn
 
 from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.jaxprs.traits import having
 from jaxcalc.engine.rules import gather_indices as places_of
 from jaxcalc.engine.rules.operands import broadcast_to, static_value, zeros_like_value
 from jaxcalc.engine.rules.registry import Operands, Rule
@@ -27,7 +28,7 @@ _FEW_LANES = 8  # fewer waste little
 _WORTH_IT = 1 << 14  # coefficients saved
 _WASTE = 4  # coefficients on lanes for each entry
 _WASTE_OF_SUMS = 2
-_NOT_COMPLEX_LINEAR = frozenset({"real", "imag", "conj"})
+_NOT_COMPLEX_LINEAR = having("real_linear")
 
 
 def applied(rule: Rule, eqn: JaxprEqn, operands: Operands, limit: int) -> list[Lanes]:

@@ -16,20 +16,14 @@ from jax.extend.core import Jaxpr, JaxprEqn
 
 from jaxcalc.engine.jaxprs import equations
 from jaxcalc.engine.jaxprs.source import named_with_line
+from jaxcalc.engine.jaxprs.traits import having, values
 from jaxcalc.engine.jaxprs.transposable import has_transpose
 from jaxcalc.engine.tangents.lanes import Lanes
 
-_BILINEAR = frozenset({"mul", "dot_general", "conv_general_dilated", "ragged_dot_general"})
-_LINEAR_IN_FIRST = frozenset({"div", "scatter-mul", "scatter_mul"})
-_LINEAR_IN_LAST = frozenset({"triangular_solve", "tridiagonal_solve"})
+_BILINEAR = having("bilinear")
+_FIXED: dict[str, slice] = values("fixed")
 # the operands that are put together or added up: what is no tangent among them has to be zero
-TERMS = {
-    **dict.fromkeys(("add", "add_any", "sub", "concatenate", "stack", "complex"), slice(None)),
-    **dict.fromkeys(("pad", "dynamic_update_slice"), slice(2)),
-    **dict.fromkeys(("scatter", "scatter-add", "scatter-sub"), slice(0, 3, 2)),
-    **dict.fromkeys(("gather", "dynamic_slice"), slice(1)),
-    **dict.fromkeys(("select_n", "polynomial"), slice(1, None)),
-}
+TERMS: dict[str, slice] = values("terms")
 
 
 class NotLinearError(ValueError):
@@ -63,10 +57,8 @@ def is_linear(
     tangents = [isinstance(x, Lanes) for x in operands]
     if name in _BILINEAR:
         return sum(tangents) == 1
-    if name in _LINEAR_IN_FIRST:
-        return not any(tangents[1:])
-    if name in _LINEAR_IN_LAST:
-        return not any(tangents[:-1])
+    if name in _FIXED and name not in TERMS:
+        return not any(tangents[_FIXED[name]])
     if name in TERMS:
         terms = TERMS[name]
         # no predicate or place is a tangent, and every other term is zero

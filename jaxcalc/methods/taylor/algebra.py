@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from jax.extend.core import JaxprEqn
 
+from jaxcalc.engine.jaxprs.traits import having, values
+
 # operands in which a primitive is linear, the others being parameters such as indices; -1 is all
-_LINEAR: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys(
-        (
-            "broadcast_in_dim", "convert_element_type", "copy", "copy_p", "cumsum", "dynamic_slice",
-            "expand_dims", "gather", "imag", "neg", "real", "reduce_precision", "reduce_sum",
-            "reshape", "rev", "slice", "split", "squeeze", "transpose",
-        ),
-        (0,),
-    ),
-    **dict.fromkeys(("add", "add_any", "complex", "concatenate", "stack", "sub"), (-1,)),
-    "dynamic_update_slice": (0, 1),
-    "pad": (0, 1),
-    "scatter-add": (0, 2),
-}  # fmt: skip
-_PIECEWISE_CONSTANT = frozenset({"ceil", "floor", "round", "sign", "stop_gradient"})
-_BILINEAR = frozenset({"mul", "dot_general", "conv_general_dilated"})
+_LINEAR: dict[str, tuple[int, ...]] = values("series_linear")
+_PIECEWISE_CONSTANT = having("piecewise_constant")
+_BILINEAR = having("series_product")
 
 
 def linear_operands(eqn: JaxprEqn) -> tuple[int, ...] | None:
