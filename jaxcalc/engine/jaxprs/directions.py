@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from jax.extend.core import Jaxpr, JaxprEqn, Var
 
 from jaxcalc.call.options import Direction
-from jaxcalc.engine.jaxprs import bodies, equations
+from jaxcalc.engine.jaxprs import bodies, dataflow, equations
 from jaxcalc.engine.jaxprs.derivative_rules import REFUSALS, pushed_forward
 from jaxcalc.engine.jaxprs.transposable import obstacle
 
@@ -39,16 +40,14 @@ def depends(jaxpr: Jaxpr, inputs: Sequence[bool]) -> list[bool]:
 
 def _walk(jaxpr: Jaxpr, active_inputs: Sequence[bool], forbidden: Obstacles) -> list[bool]:
     """Collect what the active equations forbid; returns which outputs depend on an active input."""
-    active = {v for v, on in zip(jaxpr.invars, active_inputs, strict=True) if on}
-    for eqn in jaxpr.eqns:
-        live = [isinstance(v, Var) and v in active for v in eqn.invars]
-        if not any(live) or eqn.primitive.name == "stop_gradient":
-            continue
+
+    def of_equation(eqn: JaxprEqn, live: list[bool]) -> list[bool]:
+        if eqn.primitive.name == "stop_gradient":
+            return [False]
         outputs = _equation(eqn, live, forbidden)
-        active.update(
-            v for v, on in zip(eqn.outvars, outputs, strict=True) if on and equations.is_inexact(v.aval)
-        )
-    return [isinstance(v, Var) and v in active for v in jaxpr.outvars]
+        return [on and equations.is_inexact(v.aval) for v, on in zip(eqn.outvars, outputs, strict=True)]
+
+    return dataflow.forward(jaxpr, active_inputs, of_equation)
 
 
 def _equation(eqn: JaxprEqn, live: list[bool], forbidden: Obstacles) -> list[bool]:
@@ -68,10 +67,12 @@ def _equation(eqn: JaxprEqn, live: list[bool], forbidden: Obstacles) -> list[boo
             outputs = _while(eqn, live, forbidden)
         case "scan":
             body, consts, carry, _ = equations.scan(eqn)
-            outputs = _repeated(body.jaxpr, live, slice(consts, consts + carry), forbidden)
+            step = partial(_walk, body.jaxpr, forbidden=forbidden)
+            outputs = dataflow.repeated(step, live, slice(consts, consts + carry))
         case "cond":
-            each = [_walk(branch.jaxpr, live[1:], forbidden) for branch in equations.branches(eqn)]
-            outputs = [any(flags) for flags in zip(*each, strict=True)]
+            outputs = dataflow.any_of(
+                _walk(branch.jaxpr, live[1:], forbidden) for branch in equations.branches(eqn)
+            )
         case _ if inner is not None:
             outputs = _walk(inner.jaxpr, live, forbidden)
         case _:
@@ -106,15 +107,5 @@ def _while(eqn: JaxprEqn, live: list[bool], forbidden: Obstacles) -> list[bool]:
     if not any(inside):  # the number of steps alone depends on an active input
         return [False] * len(eqn.outvars)
     forbidden.setdefault("reverse", eqn)
-    return _repeated(body.jaxpr, inside, slice(body_consts, len(inside)), forbidden)
-
-
-def _repeated(body: Jaxpr, live: list[bool], carry: slice, forbidden: Obstacles) -> list[bool]:
-    """A loop's body, until no more of its carry becomes active."""
-    while True:
-        outputs = _walk(body, live, forbidden)
-        count = carry.stop - carry.start
-        grown = [a or b for a, b in zip(live[carry], outputs[:count], strict=True)]
-        if grown == live[carry]:
-            return [*grown, *outputs[count:]]
-        live = [*live[: carry.start], *grown, *live[carry.stop :]]
+    step = partial(_walk, body.jaxpr, forbidden=forbidden)
+    return dataflow.repeated(step, inside, slice(body_consts, len(inside)))

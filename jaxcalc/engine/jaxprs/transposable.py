@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import jax
 import numpy as np
 from jax import lax
-from jax.extend.core import Jaxpr, JaxprEqn, Literal
+from jax.extend.core import Jaxpr, JaxprEqn
 from jax.interpreters import ad
 
-from jaxcalc.engine.jaxprs import bodies, equations
+from jaxcalc.engine.jaxprs import bodies, dataflow, equations
 from jaxcalc.engine.jaxprs.traits import having, values
 
 INLINED = frozenset({"custom_jvp_call", "custom_vjp_call"})  # their rules were applied already
@@ -50,19 +50,9 @@ class _ObstacleError(Exception):
         self.eqn = eqn
 
 
-def _walk(jaxpr: Jaxpr, marks: Sequence[bool]) -> list[bool]:
-    """Which outputs depend on a marked input."""
-    marked = {v for v, on in zip(jaxpr.invars, marks, strict=True) if on}
-
-    def on(v: object) -> bool:
-        return not isinstance(v, Literal) and v in marked
-
-    for eqn in jaxpr.eqns:
-        flags = [on(v) for v in eqn.invars]
-        if any(flags):
-            results = _equation(eqn, flags)
-            marked.update(v for v, mark in zip(eqn.outvars, results, strict=True) if mark)
-    return [on(v) for v in jaxpr.outvars]
+def _walk(jaxpr: Jaxpr, inputs: Sequence[bool]) -> list[bool]:
+    """Which outputs are linear in the inputs that are marked; an error where one has no transpose."""
+    return dataflow.forward(jaxpr, inputs, _equation)
 
 
 def _equation(eqn: JaxprEqn, flags: list[bool]) -> list[bool]:
@@ -73,10 +63,10 @@ def _equation(eqn: JaxprEqn, flags: list[bool]) -> list[bool]:
         return _walk(body.jaxpr, flags)
     if name == "scan" and transposes_scans():
         scan = equations.scan(eqn)
-        return _scan(scan.body.jaxpr, flags, slice(scan.consts, scan.consts + scan.carry))
+        carry = slice(scan.consts, scan.consts + scan.carry)
+        return dataflow.repeated(partial(_walk, scan.body.jaxpr), flags, carry)
     if name == "cond" and not flags[0]:
-        each = [_walk(branch.jaxpr, flags[1:]) for branch in equations.branches(eqn)]
-        return [any(marks) for marks in zip(*each, strict=True)]
+        return dataflow.any_of(_walk(branch.jaxpr, flags[1:]) for branch in equations.branches(eqn))
     if name == "scan" or not _is_linear(eqn, flags):
         raise _ObstacleError(eqn)
     return [True] * len(eqn.outvars)
@@ -95,16 +85,6 @@ def transposes_scans() -> bool:
     except TypeError:
         return False
     return True
-
-
-def _scan(body: Jaxpr, flags: list[bool], carry: slice) -> list[bool]:
-    while True:
-        outputs = _walk(body, flags)
-        count = carry.stop - carry.start
-        grown = [a or b for a, b in zip(flags[carry], outputs[:count], strict=True)]
-        if grown == flags[carry]:
-            return [*grown, *outputs[count:]]
-        flags = [*flags[: carry.start], *grown, *flags[carry.stop :]]
 
 
 def _is_linear(eqn: JaxprEqn, flags: list[bool]) -> bool:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
-from jaxcalc.engine.jaxprs import bodies, equations, fold, fold_indices
+from jaxcalc.engine.jaxprs import bodies, dataflow, equations, fold, fold_indices
 from jaxcalc.engine.jaxprs.fold import Static
 from jaxcalc.engine.jaxprs.fold_loops import constant_outputs
 from jaxcalc.engine.jaxprs.source import source_place
@@ -229,42 +230,28 @@ def outputs_depend(eqn: JaxprEqn, inputs: Sequence[bool]) -> list[bool]:
 
 def jaxpr_depends(jaxpr: Jaxpr, inputs: Sequence[bool]) -> list[bool]:
     """Which outputs of a program depend on the inputs that are marked."""
-    marked = {v for v, on in zip(jaxpr.invars, inputs, strict=True) if on}
 
-    def on(v: Any) -> bool:
-        return not isinstance(v, Literal) and v in marked
+    def of_equation(eqn: JaxprEqn, flags: list[bool]) -> list[bool]:
+        inner = equations.called(eqn)
+        return outputs_depend(eqn, flags) if inner is None else jaxpr_depends(inner.jaxpr, flags)
 
-    for eqn in jaxpr.eqns:
-        flags = [on(v) for v in eqn.invars]
-        if any(flags):
-            inner = equations.called(eqn)
-            outs = outputs_depend(eqn, flags) if inner is None else jaxpr_depends(inner.jaxpr, flags)
-            marked.update(v for v, marks in zip(eqn.outvars, outs, strict=True) if marks)
-    return [on(v) for v in jaxpr.outvars]
+    return dataflow.forward(jaxpr, inputs, of_equation)
 
 
 def _scan_depends(eqn: JaxprEqn, inputs: Sequence[bool]) -> list[bool]:
     scan = equations.scan(eqn)
-    flags, carry = list(inputs), slice(scan.consts, scan.consts + scan.carry)
-    while True:
-        outs = jaxpr_depends(scan.body.jaxpr, flags)
-        grown = [a or b for a, b in zip(flags[carry], outs[: scan.carry], strict=True)]
-        if grown == flags[carry]:
-            return [*grown, *outs[scan.carry :]]
-        flags[carry] = grown
+    carry = slice(scan.consts, scan.consts + scan.carry)
+    return dataflow.repeated(partial(jaxpr_depends, scan.body.jaxpr), inputs, carry)
 
 
 def _while_depends(eqn: JaxprEqn, inputs: Sequence[bool]) -> list[bool]:
     loop = equations.while_loop(eqn)
-    flags = list(inputs[loop.condition_consts :])
-    while True:
-        outs = jaxpr_depends(loop.body.jaxpr, flags)
-        grown = [a or b for a, b in zip(flags[loop.body_consts :], outs, strict=True)]
-        if grown == flags[loop.body_consts :]:
-            return grown
-        flags[loop.body_consts :] = grown
+    inside = inputs[loop.condition_consts :]
+    carry = slice(loop.body_consts, len(inside))
+    return dataflow.repeated(partial(jaxpr_depends, loop.body.jaxpr), inside, carry)
 
 
 def _cond_depends(eqn: JaxprEqn, inputs: Sequence[bool]) -> list[bool]:
-    each = [jaxpr_depends(branch.jaxpr, inputs[1:]) for branch in equations.branches(eqn)]
-    return [any(flags) for flags in zip(*each, strict=True)]
+    return dataflow.any_of(
+        jaxpr_depends(branch.jaxpr, inputs[1:]) for branch in equations.branches(eqn)
+    )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
 
-from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.jaxprs import dataflow, equations
 
 
 class Demand(NamedTuple):
@@ -48,8 +48,5 @@ def demanded(jaxpr: Jaxpr, moving: Sequence[bool]) -> list[Demand]:
 
 def reached(jaxpr: Jaxpr) -> list[bool]:
     """For each output, whether an input leads to it."""
-    found: set[Var] = set(jaxpr.invars)
-    for eqn in jaxpr.eqns:
-        if any(not isinstance(v, Literal) and v in found for v in eqn.invars):
-            found.update(eqn.outvars)
-    return [not isinstance(v, Literal) and v in found for v in jaxpr.outvars]
+    every = [True] * len(jaxpr.invars)
+    return dataflow.forward(jaxpr, every, lambda eqn, _: [True] * len(eqn.outvars))
