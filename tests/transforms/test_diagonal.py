@@ -59,7 +59,7 @@ def by_products(monkeypatch):
 @pytest.mark.parametrize("f", thinned(FUNCTIONS))
 def test_against_dense_jax(f, mode, x64):
     x = jnp.linspace(0.1, 1, N)
-    expected = jnp.diagonal(jax.jacfwd(f)(x))
+    expected = jnp.diagonal(jax.jit(jax.jacfwd(f))(x))
     for limit in (None, 30_000) if mode == "auto" else (None,):
         found = jaxcalc.jacobian(f, diagonal=True, mode=mode, memory_limit=limit)
         assert found(x).shape == expected.shape
@@ -108,7 +108,7 @@ def test_the_memory_of_a_dense_function_is_bounded():
         assert largest_value(jax.make_jaxpr(found)(x).jaxpr) <= 256 * n
     temporary = jax.jit(found).lower(x).compile().memory_analysis().temp_size_in_bytes
     assert temporary <= limit
-    np.testing.assert_allclose(found(x), jnp.diagonal(jax.jacfwd(f)(x)), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found(x), jnp.diagonal(jax.jit(jax.jacfwd(f))(x)), rtol=1e-3, atol=1e-4)
     with pytest.raises(ValueError, match=r"jaxcalc.jacobian: memory_limit=100 \(100 B\) is less"):
         jaxcalc.jacobian(dense, diagonal=True, memory_limit=100)(jnp.ones(N))
 
@@ -128,14 +128,14 @@ def test_pytrees_complex_aux_and_one_way_functions(x64):
     w = jnp.arange(16.0).reshape(4, 4) * (1 + 1j)
     holomorphic = lambda z: (w @ z) ** 2 * z  # noqa: E731
     found = jaxcalc.jacobian(holomorphic, diagonal=True, holomorphic=True)(z)
-    expected = jnp.diagonal(jax.jacfwd(holomorphic, holomorphic=True)(z))
+    expected = jnp.diagonal(jax.jit(jax.jacfwd(holomorphic, holomorphic=True))(z))
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     out = lambda x: (w @ x) ** 2  # noqa: E731
     found = jaxcalc.jacobian(out, diagonal=True)(z.real)
-    np.testing.assert_allclose(found, jnp.diagonal(jax.jacfwd(out)(z.real)), rtol=1e-12)
+    np.testing.assert_allclose(found, jnp.diagonal(jax.jit(jax.jacfwd(out))(z.real)), rtol=1e-12)
     real = lambda z: jnp.abs(w @ z) ** 2  # noqa: E731
     found = jaxcalc.jacobian(real, diagonal=True)(z)
-    np.testing.assert_allclose(found, jnp.diagonal(jax.jacrev(real)(z)), rtol=1e-12)
+    np.testing.assert_allclose(found, jnp.diagonal(jax.jit(jax.jacrev(real))(z)), rtol=1e-12)
 
     @jax.custom_vjp
     def clipped(x):
@@ -145,7 +145,9 @@ def test_pytrees_complex_aux_and_one_way_functions(x64):
     x = jnp.linspace(0.1, 1, N)
     for mode in ("auto", "reverse", "forward"):
         found = jaxcalc.jacobian(clipped, diagonal=True, mode=mode)(x)
-        np.testing.assert_allclose(found, 2 * jnp.diagonal(jax.jacrev(dense_tanh)(x)), rtol=1e-10)
+        np.testing.assert_allclose(
+            found, 2 * jnp.diagonal(jax.jit(jax.jacrev(dense_tanh))(x)), rtol=1e-10
+        )
 
 
 def dense_tanh(x):
@@ -156,7 +158,9 @@ def test_the_diagonal_of_a_hessian(x64):
     loss = lambda x: jnp.sum(jnp.sin(x[1:] * x[:-1]) ** 2)  # noqa: E731
     x = jnp.linspace(0, 1, 30)
     found = jaxcalc.jacobian(jaxcalc.gradient(loss), diagonal=True)(x)
-    np.testing.assert_allclose(found, jnp.diagonal(jax.hessian(loss)(x)), rtol=1e-11, atol=1e-14)
+    np.testing.assert_allclose(
+        found, jnp.diagonal(jax.jit(jax.hessian(loss))(x)), rtol=1e-11, atol=1e-14
+    )
 
 
 @settings(max_examples=10, deadline=None)
@@ -169,16 +173,16 @@ def test_any_shape(inputs, outputs, seed):
 
     x = jnp.linspace(1, 2, inputs)
     found = jaxcalc.jacobian(f, diagonal=True)(x)
-    np.testing.assert_allclose(found, jnp.diagonal(jax.jacfwd(f)(x)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found, jnp.diagonal(jax.jit(jax.jacfwd(f))(x)), rtol=1e-5, atol=1e-6)
 
 
 def test_transformations_of_it(x64):
     found = jaxcalc.jacobian(stencil, diagonal=True)
     xs = jnp.linspace(0.1, 1, 20).reshape(2, 10)
-    each = jnp.stack([jnp.diagonal(jax.jacfwd(stencil)(x)) for x in xs])
+    each = jnp.stack([jnp.diagonal(jax.jit(jax.jacfwd(stencil))(x)) for x in xs])
     np.testing.assert_allclose(jax.vmap(found)(xs), each, rtol=1e-12)
     slope = jax.grad(lambda x: jnp.sum(found(x) ** 2))(xs[0])
-    expected = jax.grad(lambda x: jnp.sum(jnp.diagonal(jax.jacfwd(stencil)(x)) ** 2))(xs[0])
+    expected = jax.grad(lambda x: jnp.sum(jnp.diagonal(jax.jit(jax.jacfwd(stencil))(x)) ** 2))(xs[0])
     np.testing.assert_allclose(slope, expected, rtol=1e-10)
 
 

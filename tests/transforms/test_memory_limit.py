@@ -36,14 +36,14 @@ def pytree(p):
 def test_results_are_the_same_for_every_block(mode, limit, x64):
     x = jnp.linspace(-1, 1, 37)
     found = jaxcalc.jacobian(layers, mode=mode, memory_limit=limit)
-    np.testing.assert_allclose(found(x), jax.jacfwd(layers)(x), rtol=1e-12)
-    np.testing.assert_allclose(jax.jit(found)(x), jax.jacfwd(layers)(x), rtol=1e-12)
+    np.testing.assert_allclose(found(x), jax.jit(jax.jacfwd(layers))(x), rtol=1e-12)
+    np.testing.assert_allclose(jax.jit(found)(x), jax.jit(jax.jacfwd(layers))(x), rtol=1e-12)
 
 
 @pytest.mark.parametrize("mode", ["forward", "reverse"])
 def test_pytrees(mode, x64):
     p = {"a": jnp.linspace(0, 1, 37), "b": jnp.linspace(1, 2, 6).reshape(2, 3)}
-    expected = jax.jacfwd(pytree)(p)
+    expected = jax.jit(jax.jacfwd(pytree))(p)
     value, found = jaxcalc.value_and_jacobian(pytree, mode=mode, memory_limit=2_000)(p)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), found, expected)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), value, pytree(p))
@@ -80,7 +80,7 @@ def test_under_vmap_and_grad(x64):
     x = jnp.linspace(-1, 1, 74).reshape(2, 37)
     np.testing.assert_allclose(jax.vmap(f)(x), jax.vmap(jax.jacfwd(layers))(x), rtol=1e-12)
     found = jax.grad(lambda x: jnp.sum(f(x) ** 2))(x[0])
-    expected = jax.grad(lambda x: jnp.sum(jax.jacfwd(layers)(x) ** 2))(x[0])
+    expected = jax.grad(lambda x: jnp.sum(jax.jit(jax.jacfwd(layers))(x) ** 2))(x[0])
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
@@ -142,7 +142,7 @@ def test_a_tall_function_takes_its_columns(kind):
     assert compiled_temporary(found, lm) <= 2 * 4 * 20 * 20_480
     J = found(lm)
     whole = J if kind == "dense" else J.todense()
-    np.testing.assert_allclose(whole, jax.jacfwd(delays)(lm), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(whole, jax.jit(jax.jacfwd(delays))(lm), rtol=1e-4, atol=1e-5)
 
 
 def test_a_dense_derivative_of_a_deep_network_stays_inside():
@@ -157,7 +157,7 @@ def test_a_dense_derivative_of_a_deep_network_stays_inside():
     x, limit = jnp.linspace(-1, 1, 250), 62_500
     bounded = jaxcalc.jacobian(network, memory_limit=limit)
     assert compiled_temporary(bounded, x) <= limit < compiled_temporary(jaxcalc.jacobian(network), x)
-    np.testing.assert_allclose(bounded(x), jax.jacrev(network)(x), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(bounded(x), jax.jit(jax.jacrev(network))(x), rtol=1e-4, atol=1e-5)
 
 
 def test_bottlenecks_are_split(x64):
@@ -168,7 +168,7 @@ def test_bottlenecks_are_split(x64):
 
     x = jnp.linspace(-1, 1, 37)
     for found in (jaxcalc.jacobian(f), jax.jit(jaxcalc.jacobian(f))):
-        np.testing.assert_allclose(found(x), jax.jacfwd(f)(x), rtol=1e-10, atol=1e-14)
+        np.testing.assert_allclose(found(x), jax.jit(jax.jacfwd(f))(x), rtol=1e-10, atol=1e-14)
     shapes = {
         v.aval.shape
         for eqn in jax.make_jaxpr(jax.jit(jaxcalc.jacobian(f)))(x).eqns[0].params["jaxpr"].eqns
@@ -177,7 +177,7 @@ def test_bottlenecks_are_split(x64):
     assert (37, 3) in shapes or (3, 37) in shapes
     value, found = jaxcalc.value_and_jacobian(lambda x: (f(x), {"n": 3, "y": x[0]}), has_aux=True)(x)
     assert value[1]["n"] == 3
-    np.testing.assert_allclose(found, jax.jacfwd(f)(x), rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(found, jax.jit(jax.jacfwd(f))(x), rtol=1e-10, atol=1e-14)
 
 
 def samples(x):
@@ -235,7 +235,7 @@ def test_sparse_results_are_the_same_for_every_block(name, x64):
 def test_sparse_values_gradients_and_modes_with_a_limit(x64):
     _, f, shape, limit = SPARSE["samples"]
     x = jnp.linspace(-1, 1, np.prod(shape)).reshape(shape)
-    expected = jax.jacfwd(f)(x).reshape(160, 192)
+    expected = jax.jit(jax.jacfwd(f))(x).reshape(160, 192)
     for mode in ("forward", "reverse"):
         value, J = jaxcalc.value_and_jacobian(
             f, format="structured", mode=mode, memory_limit=3 * limit
@@ -248,7 +248,7 @@ def test_sparse_values_gradients_and_modes_with_a_limit(x64):
     )(x)
     np.testing.assert_allclose(value, energy(x), rtol=1e-12)
     np.testing.assert_allclose(slope, jax.grad(energy)(x), rtol=1e-9, atol=1e-12)
-    full = jax.hessian(energy)(x).reshape(192, 192)
+    full = jax.jit(jax.hessian(energy))(x).reshape(192, 192)
     np.testing.assert_allclose(H.matrix(), full, rtol=1e-8, atol=1e-9)
     diagonal = jaxcalc.jacobian(f, format="structured", memory_limit=3 * limit)(x).diagonal()
     np.testing.assert_allclose(diagonal, np.diagonal(expected), rtol=1e-9, atol=1e-12)

@@ -81,7 +81,7 @@ def test_parts_of_a_pytree(kind, rows, columns, x64):
 def test_modes_and_limits(mode, kind, limit, x64):
     x = jnp.linspace(-1, 1, 6)
     f = lambda x: jnp.tanh(WEIGHTS.astype(x.dtype) @ x) * x[0]  # noqa: E731
-    whole = jax.jacfwd(f)(x)
+    whole = jax.jit(jax.jacfwd(f))(x)
     found = jaxcalc.jacobian(
         f, rows=[4, 1], columns=[-1, 0, 0], format=kind, mode=mode, memory_limit=limit
     )
@@ -131,17 +131,19 @@ def test_arguments_and_integer_leaves(kind, x64):
 def test_complex_functions(kind, x64):
     z = jnp.array([1 + 2j, 0.5j, 2.0])
     f = lambda z: jnp.concatenate([z**2, z[:1] * z[1:2]])  # noqa: E731
-    whole = jax.jacfwd(f, holomorphic=True)(z)
+    whole = jax.jit(jax.jacfwd(f, holomorphic=True))(z)
     options = {"rows": [3, 0], "columns": [1, 0], "format": kind}
     for mode in ("auto", "forward", "reverse"):
         J = jaxcalc.jacobian(f, holomorphic=True, mode=mode, **options)(z)
         np.testing.assert_allclose(dense(J), part(whole, [3, 0], [1, 0]), rtol=1e-12)
     real = lambda z: jnp.abs(f(z)) ** 2  # noqa: E731
     J = jaxcalc.jacobian(real, **options)(z)
-    np.testing.assert_allclose(dense(J), part(jax.jacrev(real)(z), [3, 0], [1, 0]), rtol=1e-12)
+    np.testing.assert_allclose(dense(J), part(jax.jit(jax.jacrev(real))(z), [3, 0], [1, 0]), rtol=1e-12)
     out = lambda x: f(x + 2j * x)  # noqa: E731
     J = jaxcalc.jacobian(out, **options)(z.real)
-    np.testing.assert_allclose(dense(J), part(jax.jacfwd(out)(z.real), [3, 0], [1, 0]), rtol=1e-12)
+    np.testing.assert_allclose(
+        dense(J), part(jax.jit(jax.jacfwd(out))(z.real), [3, 0], [1, 0]), rtol=1e-12
+    )
 
 
 def test_leaves_of_several_dtypes():
@@ -155,7 +157,7 @@ def test_leaves_of_several_dtypes():
 
 def test_negative_zeros_stay_what_they_are():
     J = jaxcalc.jacobian(lambda x: 1 / x + jnp.arctan2(x, -1.0), columns=[0])(jnp.array([-0.0]))
-    assert J.tolist() == jax.jacfwd(lambda x: 1 / x)(jnp.array([-0.0])).tolist()
+    assert J.tolist() == jax.jit(jax.jacfwd(lambda x: 1 / x))(jnp.array([-0.0])).tolist()
     value, _ = jaxcalc.value_and_jacobian(lambda x: 1 / x, columns=[0])(jnp.array([-0.0]))
     assert value.tolist() == [-np.inf]
 
@@ -195,7 +197,7 @@ def test_transformations_of_it(kind, x64):
     each = jnp.stack([values(found(x)).reshape(-1) for x in xs])
     np.testing.assert_allclose(batched, each, rtol=1e-12)
     slope = jax.grad(lambda x: jnp.sum(values(found(x)) ** 2))(xs[0])
-    expected = jax.grad(lambda x: jnp.sum(jax.jacfwd(f)(x)[:2, 2] ** 2))(xs[0])
+    expected = jax.grad(lambda x: jnp.sum(jax.jit(jax.jacfwd(f))(x)[:2, 2] ** 2))(xs[0])
     np.testing.assert_allclose(slope, expected, rtol=1e-9)
 
 
@@ -203,7 +205,9 @@ def test_rows_of_a_hessian(x64):
     loss = lambda x: jnp.sum(jnp.sin(x[1:] * x[:-1]))  # noqa: E731
     x = jnp.linspace(0, 1, 8)
     rows = jaxcalc.jacobian(jaxcalc.gradient(loss), rows=[3, -1])(x)
-    np.testing.assert_allclose(rows, jax.hessian(loss)(x)[np.array([3, -1])], rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(
+        rows, jax.jit(jax.hessian(loss))(x)[np.array([3, -1])], rtol=1e-12, atol=1e-15
+    )
 
 
 @pytest.mark.parametrize("kind", ["structured", "bcoo"])
@@ -222,9 +226,9 @@ def test_later_calls_trace_nothing(kind, monkeypatch):
     transformed(x)
     assert len(made) == 2
     other = jaxcalc.jacobian(f, rows=[3, 2], format=kind)(x)
-    np.testing.assert_allclose(dense(other), part(jax.jacfwd(f)(x), [3, 2], None), rtol=1e-6)
+    np.testing.assert_allclose(dense(other), part(jax.jit(jax.jacfwd(f))(x), [3, 2], None), rtol=1e-6)
     other = jaxcalc.jacobian(f, columns=[1, 2], format=kind)(x)
-    np.testing.assert_allclose(dense(other), part(jax.jacfwd(f)(x), None, [1, 2]), rtol=1e-6)
+    np.testing.assert_allclose(dense(other), part(jax.jit(jax.jacfwd(f))(x), None, [1, 2]), rtol=1e-6)
     assert len(made) == 4
 
 

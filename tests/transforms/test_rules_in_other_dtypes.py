@@ -21,7 +21,7 @@ product.defvjp(lambda x: (x @ W, None), lambda _, ct: ((ct @ W.T).astype(jnp.flo
 
 @pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
 def test_jacobians_have_the_dtype_of_the_input(mode):
-    expected = jax.jacrev(product)(X)
+    expected = jax.jit(jax.jacrev(product))(X)
     assert expected.dtype == jnp.bfloat16
     np.testing.assert_array_equal(np.asarray(expected, np.float32), np.asarray(W.T, np.float32))
     for format in ("dense", "structured"):  # noqa: A001

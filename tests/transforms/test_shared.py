@@ -53,7 +53,7 @@ def test_one_direction_does_for_all(f):
 def test_the_result_is_that_of_jax(wrap, memory_limit, x64):
     p = point(jnp.float64)
     found = wrap(jaxcalc.jacobian(both, memory_limit=memory_limit))(p)
-    wanted = jax.jacfwd(both)(p)
+    wanted = jax.jit(jax.jacfwd(both))(p)
     assert jax.tree.structure(found) == jax.tree.structure(wanted)
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
         assert a.shape == b.shape
@@ -82,13 +82,13 @@ def test_value_and_aux():
 def test_it_composes():
     p = point()
     total = lambda p: jnp.sum(jaxcalc.jacobian(both)(p)["loss"]["w"] ** 2)  # noqa: E731
-    wanted = jax.grad(lambda p: jnp.sum(jax.jacrev(both)(p)["loss"]["w"] ** 2))(p)
+    wanted = jax.grad(lambda p: jnp.sum(jax.jit(jax.jacrev(both))(p)["loss"]["w"] ** 2))(p)
     np.testing.assert_allclose(jax.grad(total)(p)["w"], wanted["w"], rtol=1e-4, atol=1e-6)
     batch = jax.tree.map(lambda x: jnp.stack([x, 2 * x]), p)
     found = jax.vmap(jaxcalc.jacobian(both))(batch)
     np.testing.assert_allclose(
         found["curve"]["s"][1],
-        jax.jacfwd(both)(jax.tree.map(lambda x: 2 * x, p))["curve"]["s"],
+        jax.jit(jax.jacfwd(both))(jax.tree.map(lambda x: 2 * x, p))["curve"]["s"],
         rtol=1e-4,
         atol=1e-5,
     )

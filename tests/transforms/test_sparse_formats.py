@@ -43,13 +43,13 @@ PARAMETERS = {"a": jnp.arange(6.0).reshape(2, 3) / 5, "b": jnp.array([0.5, -1.0,
 def test_structured_is_the_dense_one_with_fewer_numbers(mode):
     J = jaxcalc.jacobian(network, format="structured", mode=mode)(PARAMETERS, 2.0)
     assert (J.shape, J.nnz) == ((9, 9), 15)
-    assert_same(J.todense(), jax.jacfwd(network)(PARAMETERS, 2.0))
+    assert_same(J.todense(), jax.jit(jax.jacfwd(network))(PARAMETERS, 2.0))
 
 
 @pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
 def test_bcoo_leaves_are_unique_and_unpadded(mode):
     found = jaxcalc.jacobian(network, format="bcoo", mode=mode)(PARAMETERS, 2.0)
-    dense = jax.jacfwd(network)(PARAMETERS, 2.0)
+    dense = jax.jit(jax.jacfwd(network))(PARAMETERS, 2.0)
     assert_same(
         jax.tree.map(lambda b: b.todense(), found, is_leaf=lambda b: hasattr(b, "todense")), dense
     )
@@ -94,7 +94,7 @@ def test_hessian_value_and_gradient():
     value, slope, H = jaxcalc.value_gradient_and_hessian(chain, format="structured")(x)
     np.testing.assert_allclose(value, chain(x), rtol=1e-6)
     np.testing.assert_allclose(slope, jax.grad(chain)(x), rtol=1e-5, atol=1e-4)
-    np.testing.assert_allclose(H.matrix(), jax.hessian(chain)(x), rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(H.matrix(), jax.jit(jax.hessian(chain))(x), rtol=1e-5, atol=1e-3)
     assert H.nnz == 3 * 7 - 2
 
 
@@ -103,7 +103,7 @@ def test_hessian_of_a_pytree():
         return jnp.sum(jnp.tanh(p["a"] * p["b"]) ** 2)
 
     H = jaxcalc.hessian(f, format="structured")(PARAMETERS)
-    assert_same(H.todense(), jax.hessian(f)(PARAMETERS))
+    assert_same(H.todense(), jax.jit(jax.hessian(f))(PARAMETERS))
     blocks = jaxcalc.hessian(f, format="bcoo")(PARAMETERS)
     assert blocks["a"]["b"].shape == (2, 3, 3)
 
@@ -155,7 +155,7 @@ def test_dtypes_are_kept(dtype):
     J = jaxcalc.jacobian(stencil, format="structured")(x)
     assert J.dtype == x.dtype
     np.testing.assert_allclose(
-        J.matrix().astype(jnp.float32), jax.jacfwd(stencil)(x).astype(jnp.float32), atol=2e-2
+        J.matrix().astype(jnp.float32), jax.jit(jax.jacfwd(stencil))(x).astype(jnp.float32), atol=2e-2
     )
 
 
@@ -198,7 +198,7 @@ def test_known_integers_are_part_of_the_structure_and_traced_ones_are_sound():
     exact = jaxcalc.jacobian(f, format="structured")(x, places)
     assert exact.nnz == 2
     moved = jaxcalc.jacobian(f, format="structured")(x, np.array([0, 5]))
-    np.testing.assert_allclose(moved.matrix(), jax.jacfwd(f)(x, np.array([0, 5])))
+    np.testing.assert_allclose(moved.matrix(), jax.jit(jax.jacfwd(f))(x, np.array([0, 5])))
     traced = jax.jit(jaxcalc.jacobian(f, format="structured"))(x, jnp.array(places))
     assert traced.nnz == 12
     np.testing.assert_allclose(traced.matrix(), exact.matrix())
@@ -244,7 +244,7 @@ def test_strict_names_the_primitive_and_the_line():
         jaxcalc.jacobian(f, format="structured", mode="reverse", strict=True)(jnp.ones(3))
     assert_same(
         jaxcalc.jacobian(f, format="structured", mode="reverse")(jnp.ones(3)).todense(),
-        jax.jacrev(f)(jnp.ones(3)),
+        jax.jit(jax.jacrev(f))(jnp.ones(3)),
     )
 
 
@@ -300,7 +300,7 @@ def test_the_second_call_traces_nothing(wrap):
     second = transformed(jnp.arange(5.0))
     assert len(traces) == seen
     assert second.layout is first.layout
-    np.testing.assert_allclose(second.matrix(), jax.jacfwd(f)(jnp.arange(5.0)))
+    np.testing.assert_allclose(second.matrix(), jax.jit(jax.jacfwd(f))(jnp.arange(5.0)))
 
 
 def test_a_rebound_global_is_seen():
@@ -386,7 +386,7 @@ def test_many_threads_at_once():
         for n in (4, 5):
             x = jnp.arange(1.0, n + 1)
             J = jaxcalc.jacobian(f, format="structured")(x)
-            if not np.allclose(J.matrix(), jax.jacfwd(f)(x)):
+            if not np.allclose(J.matrix(), jax.jit(jax.jacfwd(f))(x)):
                 failures.append(number)
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(12)]
@@ -449,7 +449,7 @@ def test_mutable_arrays_are_refused_by_name():
     x = jnp.arange(1.0, 5.0)
     with pytest.raises(TypeError, match=r"jax.new_ref.*format='dense'"):
         jaxcalc.jacobian(f, format="structured", mode="reverse")(x)
-    np.testing.assert_allclose(jaxcalc.jacobian(f, mode="reverse")(x), jax.jacrev(f)(x))
+    np.testing.assert_allclose(jaxcalc.jacobian(f, mode="reverse")(x), jax.jit(jax.jacrev(f))(x))
 
 
 def test_mixed_precision_is_that_of_jacfwd_whichever_direction_is_taken():
@@ -458,7 +458,7 @@ def test_mixed_precision_is_that_of_jacfwd_whichever_direction_is_taken():
         return {"low": low, "high": jnp.sum(p["a"] ** 2) + p["b"][1]}
 
     p = {"a": jnp.ones(6, jnp.float32), "b": jnp.ones(4, jnp.float16)}
-    expected = jax.tree.map(lambda x: x.dtype, jax.jacfwd(f)(p))
+    expected = jax.tree.map(lambda x: x.dtype, jax.jit(jax.jacfwd(f))(p))
     found = jaxcalc.jacobian(f, format="bcoo")(p)  # in reverse: more inputs than outputs
     assert {o: {i: found[o][i].dtype for i in p} for o in found} == expected
     lowered = lambda x: (x[:2] * x[2:4]).astype(jnp.bfloat16)  # noqa: E731
@@ -466,4 +466,4 @@ def test_mixed_precision_is_that_of_jacfwd_whichever_direction_is_taken():
     for kind in ("dense", "structured"):
         J = jaxcalc.jacobian(lowered, format=kind)
         for _ in range(2):  # the second call is recalled
-            assert J(x).dtype == jax.jacfwd(lowered)(x).dtype == jnp.bfloat16
+            assert J(x).dtype == jax.jit(jax.jacfwd(lowered))(x).dtype == jnp.bfloat16

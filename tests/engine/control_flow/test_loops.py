@@ -180,7 +180,7 @@ def test_dtypes():
     def both(dtype, x):
         options = {"holomorphic": True} if dtype == "complex64" else {}
         structured = jaxcalc.jacobian(f, format="structured", mode="forward", **options)
-        return jax.jacfwd(f, **options)(x), structured(x)
+        return jax.jit(jax.jacfwd(f, **options))(x), structured(x)
 
     results = jax.jit(lambda xs: {dtype: both(dtype, x) for dtype, x in xs.items()})(xs)
     for dtype, (dense, found) in results.items():
@@ -193,7 +193,7 @@ def test_under_jit_vmap_and_grad(x64):
         return jnp.sum(jaxcalc.jacobian(per_sample, format="structured")(x).values ** 2)
 
     def reference(x):
-        return jnp.sum(jax.jacfwd(per_sample)(x) ** 2)
+        return jnp.sum(jax.jit(jax.jacfwd(per_sample))(x) ** 2)
 
     def transformed(f):
         return in_numpy(lambda x: (f(x[0]), jax.vmap(f)(x), jax.grad(f)(x[0])))
@@ -284,7 +284,7 @@ def write(x):
 def by_traced_places(x):
     """What JAX gives, and both directions, of a read and of a write."""
     return {
-        f.__name__: [jax.jacfwd(f)(x)]
+        f.__name__: [jax.jit(jax.jacfwd(f))(x)]
         + [
             jaxcalc.jacobian(f, format="structured", mode=mode)(x).todense()
             for mode in ("forward", "reverse")
