@@ -163,7 +163,7 @@ def test_structure_made_of_shapes_is_found(name, under_jit):
         return found.todense()
 
     dense = (jax.jit(run) if under_jit else run)(x)
-    np.testing.assert_allclose(dense, jax.jacfwd(f)(x), atol=1e-5)
+    np.testing.assert_allclose(dense, jax.jit(jax.jacfwd(f))(x), atol=1e-5)
 
 
 def test_the_result_has_no_trace_of_what_was_folded():
@@ -180,5 +180,5 @@ def test_a_literal_may_be_a_python_boolean():
 
     x = jnp.array([-1.0, 0.0, 0.2, 1.0])
     found = jaxcalc.jacobian(f, format="structured")(x)
-    np.testing.assert_allclose(found.matrix(), jax.jacfwd(f)(x), rtol=1e-6)
+    np.testing.assert_allclose(found.matrix(), jax.jit(jax.jacfwd(f))(x), rtol=1e-6)
     assert found.nnz == 4

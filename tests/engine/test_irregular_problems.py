@@ -47,7 +47,7 @@ def in_float64(problem):
 
 def reference(problem, args):
     plain = jax.jacfwd(problem.f) if problem.order == 1 else jax.hessian(problem.f)
-    return np.asarray((problem.reference or plain)(*args))
+    return np.asarray((problem.reference or jax.jit(plain))(*args))
 
 
 @pytest.mark.parametrize("name", thinned(CASES, 3))

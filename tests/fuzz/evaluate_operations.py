@@ -22,9 +22,12 @@ def _pad(p: Any, x: Any, fill: Any) -> Any:
     shape = [n + max(0, n - 1) * c for n, (_, _, c) in zip(x.shape, config, strict=True)]
     spread = np.full(shape, fill, x.dtype)
     spread[tuple(slice(None, None, c + 1) for _, _, c in config)] = x
-    cut = tuple(slice(max(0, -a), n + min(0, b)) for n, (a, b, _) in zip(shape, config, strict=True))
     widths = [(max(0, a), max(0, b)) for a, b, _ in config]
-    return np.pad(spread[cut], widths, constant_values=fill)
+    padded = np.pad(
+        spread, widths, constant_values=fill
+    )  # a cut may go on in the padding at the other end
+    ends = zip(padded.shape, config, strict=True)
+    return padded[tuple(slice(max(0, -a), n + min(0, b)) for n, (a, b, _) in ends)]
 
 
 def _broadcast_in_dim(p: Any, x: Any, *_: Any) -> Any:

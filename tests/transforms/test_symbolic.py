@@ -37,12 +37,12 @@ DENSE = {
     ),
     "value and jacobian": (
         jaxcalc.value_and_jacobian(network),
-        lambda x: (network(x), jax.jacfwd(network)(x)),
+        lambda x: (network(x), jax.jit(jax.jacfwd(network))(x)),
     ),
     "hessian": (jaxcalc.hessian(loss), jax.hessian(loss)),
     "value, gradient, hessian": (
         jaxcalc.value_gradient_and_hessian(loss),
-        lambda x: (loss(x), jax.grad(loss)(x), jax.hessian(loss)(x)),
+        lambda x: (loss(x), jax.grad(loss)(x), jax.jit(jax.hessian(loss))(x)),
     ),
     "gradient": (jaxcalc.gradient(loss), jax.grad(loss)),
     "value and gradient": (jaxcalc.value_and_gradient(loss), jax.value_and_grad(loss)),

@@ -1,11 +1,13 @@
 """Structured tangents drawn at random, and the dense arrays that they stand for."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from jaxcalc.engine.tangents.lanes import Group, Lanes
+from tests.in_numpy import in_numpy
 
 INPUTS = 5  # the number of inputs that indices count
 
@@ -65,6 +67,28 @@ def lanes(draw: Any, shape: tuple[int, ...], groups: int = 3) -> list[Group]:
     sizes = [draw(st.integers(1, INPUTS)) for _ in range(count)]
     holes = draw(st.sampled_from([0.0, 0.3, 0.8]))
     return [group_of(rng, shape, size, holes) for size in sizes]
+
+
+def worked_out(make: Callable[[list[Group]], Lanes], groups: list[Group]) -> Lanes:
+    """What `make` makes of groups, computed in numpy: XLA would compile each operation on its own.
+
+    Coefficients that are known stay so, the others are traced.
+    """
+    made: list[Lanes] = []
+
+    def run(arrays: list[Any]) -> list[Any]:
+        rest = iter(arrays)
+        given = [g if _is_known(g) else Group(next(rest), g.index) for g in groups]
+        made.append(make(given))
+        return [group.data for group in made[-1].groups]
+
+    data = in_numpy(run)([g.data for g in groups if not _is_known(g)])
+    new = zip(data, made[-1].groups, strict=True)
+    return Lanes(made[-1].shape, made[-1].dtype).with_groups([Group(d, g.index) for d, g in new])
+
+
+def _is_known(group: Group) -> bool:
+    return isinstance(group.data, np.ndarray)
 
 
 def value_of(shape: tuple[int, ...], groups: list[Group]) -> Lanes:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_lanes import assert_distinct, dense, lanes, value_of
+from random_lanes import assert_distinct, dense, lanes, value_of, worked_out
 
 from jaxcalc.engine.tangents.contract import masked_by, sum_along, uniform_along
 from jaxcalc.engine.tangents.lanes import Group, Lanes, seed
@@ -32,8 +32,9 @@ def merged(shape, groups):
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_sums(shape, axes, data):
-    value = merged(shape, data.draw(lanes(shape)))
-    total = sum_along(value, axes)
+    groups = data.draw(lanes(shape))
+    value = value_of(shape, groups)
+    total = worked_out(lambda groups: sum_along(merged(shape, groups), axes), groups)
     assert_distinct(total)
     np.testing.assert_array_equal(dense(total), dense(value).sum(axis=tuple(1 + a for a in axes)))
 
@@ -42,8 +43,9 @@ def test_sums(shape, axes, data):
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_alignment_changes_the_lanes_not_the_value(shape, axes, data):
-    value = merged(shape, data.draw(lanes(shape)))
-    aligned = uniform_along(value, axes)
+    groups = data.draw(lanes(shape))
+    value = value_of(shape, groups)
+    aligned = worked_out(lambda groups: uniform_along(merged(shape, groups), axes), groups)
     assert aligned.is_uniform(axes)
     assert_distinct(aligned)
     np.testing.assert_array_equal(dense(aligned), dense(value))
@@ -91,9 +93,11 @@ def test_a_uniform_coefficient_is_counted_not_spread():
 @settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_masks(data):
-    value = value_of((2, 3), data.draw(lanes((2, 3))))
+    groups = data.draw(lanes((2, 3)))
+    value = value_of((2, 3), groups)
     mask = np.array(data.draw(st.lists(st.booleans(), min_size=6, max_size=6))).reshape(2, 3)
-    np.testing.assert_array_equal(dense(masked_by(value, mask)), np.where(mask, dense(value), 0))
+    masked = worked_out(lambda groups: masked_by(value_of((2, 3), groups), mask), groups)
+    np.testing.assert_array_equal(dense(masked), np.where(mask, dense(value), 0))
 
 
 def test_masks_of_one_row_are_broadcast():

@@ -13,6 +13,7 @@ from jaxcalc.engine.tangents.lanes import Group, Lanes, seed
 from jaxcalc.engine.tangents.products import identity_on, on_lanes, product
 from jaxcalc.engine.tangents.slots import add_into_slots
 from jaxcalc.engine.tangents.to_entries import as_entries, entries, entries_at
+from tests.in_numpy import in_numpy
 
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5)), min_size=1, max_size=40)
 
@@ -55,7 +56,7 @@ def test_lanes_into_slots(data, uneven, wide):
     with pytest.MonkeyPatch.context() as patch:
         if uneven:
             patch.setattr(slots_module, "_is_uneven", lambda slots, count: bool((slots >= 0).any()))
-        found = add_into_slots(jnp.asarray(values), slots, count)
+        found = in_numpy(lambda values: add_into_slots(values, slots, count))(values)
     expected = np.zeros((count, *shape))
     for lane, row in np.argwhere(slots[:, :, 0] >= 0):
         expected[slots[lane, row, 0], row] += values[lane, row]
