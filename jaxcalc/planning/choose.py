@@ -406,9 +406,10 @@ def first_possible(
     first, *others = ways
     if not first.is_optional:
         return problem.failures.in_turn(act, ways)
+    # while f is traced nothing runs yet, so that whatever fails of what is composed may be left
+    may_fail = problem.is_traced and not isinstance(first, Dense)
     try:
-        # while f is traced nothing runs yet, so that whatever fails may be left
-        found = problem.failures.prepare(lambda: act(first), None) if problem.is_traced else act(first)
+        found = problem.failures.prepare(lambda: act(first), None) if may_fail else act(first)
     except NoForwardModeError:
         found = None
     return problem.failures.in_turn(act, others) if found is None else (first, found)
