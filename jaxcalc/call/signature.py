@@ -44,12 +44,12 @@ class Call:
 
         It is the structure, the shapes and dtypes, and the known leaves with their values.
         """
-        return self._key(_known_key)
+        return self._key(known_key)
 
     @cached_property
     def family(self) -> Hashable | None:
         """The key without the values of arrays: equal for calls that differ in these alone."""
-        return self._key(lambda x: _shape_key(x) if _is_array(x) else _known_key(x))
+        return self._key(lambda x: _shape_key(x) if _is_array(x) else known_key(x))
 
     def _key(self, of_known: Callable[[Any], Hashable | None]) -> Hashable | None:
         parts = tuple(map(of_known, self._known))
@@ -134,7 +134,8 @@ def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array | np.ndarray) and leaf.dtype != object
 
 
-def _known_key(leaf: Any) -> Hashable | None:
+def known_key(leaf: Any) -> Hashable | None:
+    """The value of a leaf that is no input, equal for equal values; None where it cannot be told."""
     if isinstance(leaf, jax.Array | np.ndarray):
         return (leaf.shape, leaf.dtype, digest(leaf)) if _is_array(leaf) else None
     try:

@@ -198,7 +198,7 @@ class DirectProblem(Problem):
         # a direction that was asked for is taken before the outputs are known
         known = self.output if self.kind == "jacobian" and options.mode == "auto" else []
         output = leaves if self.kind == "hessian" else known
-        seeds = sum(prod(jnp.shape(x)) for x in (leaves if direction == "forward" else output))
+        seeds = size_of(leaves if direction == "forward" else output)
         if not (options.progress or needs_blocks(seeds, [*leaves, *output], options.memory_limit)):
             return None
         return block_within(options.api, options.memory_limit)

@@ -14,7 +14,7 @@ from jax.tree_util import keystr, tree_flatten, tree_flatten_with_path
 from jaxcalc.call.arguments import dtype_of, function_name
 from jaxcalc.call.concretization import UNTRACEABLE
 from jaxcalc.call.front_door import examination
-from jaxcalc.call.signature import Call, take_apart
+from jaxcalc.call.signature import Call, known_key, take_apart
 from jaxcalc.call.static_leaves import Aside, set_aside
 from jaxcalc.call.transformation import Transformation, transformation_of
 from jaxcalc.engine.jaxprs.staged import Staged
@@ -57,6 +57,13 @@ class PreparedDerivative:
 
         self._staged = Staged(run, call.traced)
         self._rest = rests[-1]
+        known = [leaf for leaf, on in zip(call.leaves, call.is_traced, strict=True) if not on]
+        unknown = next((leaf for leaf in known if known_key(leaf) is None), None)
+        if unknown is not None:
+            raise TypeError(
+                f"{_API}: the value of {unknown!r}, of type {type(unknown).__name__}, cannot be "
+                "compared with that of a later call. Give it a hash, or let the function hold it."
+            )
         if any(map(is_tracer, [*call.traced, *self._staged.constants])):
             raise TypeError(
                 f"{_API}: an outer transformation traces what {function_name(transformation.f)} reads, "
@@ -66,7 +73,11 @@ class PreparedDerivative:
         self._compiled = self._staged.compiled_for(call.traced)
         shapes = [shape_of(type_of(x)) for x in call.traced]
         self._call = replace(call, traced=shapes)  # the arrays are not held
-        self._made = self._call.leaves, self._call.is_traced
+        # by their values: an array of numpy may change in its place
+        self._made = [
+            leaf if on else known_key(leaf)
+            for leaf, on in zip(self._call.leaves, call.is_traced, strict=True)
+        ]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The derivative at other arguments of the same shapes and dtypes."""
@@ -113,13 +124,14 @@ class PreparedDerivative:
                 f"{_API}: this was made for arguments of the structure {self._call.treedef}, but got "
                 f"{treedef}; prepare the derivative for these."
             )
-        for number, (leaf, made, on) in enumerate(zip(leaves, *self._made, strict=True)):
-            if not (_is_alike(leaf, made) if on else _is_same(leaf, made)):
+        is_traced = self._call.is_traced
+        for number, (leaf, made, on) in enumerate(zip(leaves, self._made, is_traced, strict=True)):
+            if not (_is_alike(leaf, made) if on else _has_key(leaf, made)):
                 place = _place(tree_flatten_with_path((args, kwargs))[0][number][0])
-                raise _unfitting(place, leaf, made, is_traced=on)
+                raise _unfitting(place, leaf, self._call.leaves[number], is_traced=on)
         if len(leaves) == len(self._call.traced):
             return leaves
-        return [leaf for leaf, on in zip(leaves, self._call.is_traced, strict=True) if on]
+        return [leaf for leaf, on in zip(leaves, is_traced, strict=True) if on]
 
 
 def _unfitting(place: str, leaf: Any, made: Any, *, is_traced: bool) -> Exception:
@@ -149,14 +161,9 @@ def _dtype(leaf: Any) -> Any:
     return jax.dtypes.canonicalize_dtype(dtype_of(leaf))
 
 
-def _is_same(leaf: Any, made: Any) -> bool:
-    """Whether something that is known has the same value."""
-    if leaf is made:
-        return True
-    if hasattr(made, "dtype"):
-        alike = hasattr(leaf, "dtype") and not is_tracer(leaf)
-        return bool(alike and leaf.dtype == made.dtype and np.array_equal(leaf, made))
-    return type(leaf) is type(made) and bool(leaf == made)
+def _has_key(leaf: Any, key: Any) -> bool:
+    """Whether something that is known has the same value; not where that cannot be told."""
+    return key is not None and not is_tracer(leaf) and known_key(leaf) == key
 
 
 def _place(path: Sequence[Any]) -> str:

@@ -147,6 +147,10 @@ def test_integers_are_part_of_the_structure_unless_their_shape_is_given():
     assert known(Y, i).nnz == 4
     with pytest.raises(ValueError, match=r"^jaxcalc.prepare: argument 1 is int64\[2\], .* its values"):
         known(X, j)
+    i[:] = j  # in its place: it is the array that was given before
+    with pytest.raises(ValueError, match=r"argument 1 is int64\[2\]"):
+        known(X, i)
+    i = np.array([1, 3])
     any_values = jaxcalc.prepare(transformed, X, jax.ShapeDtypeStruct((2,), jnp.int32))
     for k in (i, j):
         close(any_values(Y, jnp.asarray(k)).todense(), jax.jacfwd(gathered)(Y, k))
@@ -196,6 +200,10 @@ def test_dtypes_and_float0(x64):
     close(found["x"], wanted["x"])
 
 
+class Unhashable:
+    __hash__ = None
+
+
 def test_what_cannot_be_prepared():
     with pytest.raises(TypeError, match=r"^jaxcalc\.prepare: expected a function that jaxcalc"):
         jaxcalc.prepare(stencil, X)
@@ -221,6 +229,8 @@ def test_what_cannot_be_prepared():
         jax.jit(lambda w: jaxcalc.prepare(jaxcalc.jacobian(lambda x: w * x), X)(X))(2.0)
     with pytest.raises(TypeError, match="takes the arguments of f too"):
         jaxcalc.prepare(transformed)
+    with pytest.raises(TypeError, match=r"the value of .*\bUnhashable\b.* cannot be compared"):
+        jaxcalc.prepare(jaxcalc.jacobian(lambda x, _: x), X, Unhashable())
 
 
 def test_a_transformed_function_is_freed_with_what_it_is_made_of():

@@ -68,7 +68,7 @@ def _stands_alone(eqn: JaxprEqn, within: tuple[str, ...]) -> bool:
     if not bodies.is_rule_of_user(eqn):
         return all(_stand_alone(inner, within) for inner in equations.programs(eqn))
     line = bodies.defined_at(eqn)
-    if line in within:  # a rule that calls its own function, as forward rules do
+    if line and line in within:  # a rule that calls its own function, as forward rules do
         return True
     moving = [i for i, v in enumerate(eqn.invars) if equations.is_inexact(v.aval)]
     trace = pushed_forward if eqn.primitive.name == "custom_jvp_call" else pulled_back
