@@ -25,18 +25,18 @@ def require_caught(case: Any, args: Any) -> None:
     ), str(report)
 
 
-@pytest.mark.parametrize("name", thinned(WRONG))
+@pytest.mark.parametrize("name", thinned(WRONG, 3))
 def test_a_wrong_rule_is_caught_in_float32(name: str) -> None:
     require_caught(WRONG[name], in_dtype(WRONG[name].args, "float32"))
 
 
-@pytest.mark.parametrize("name", thinned(IN_FLOAT64))
+@pytest.mark.parametrize("name", thinned(IN_FLOAT64, 3))
 def test_a_wrong_rule_is_caught_in_float64(name: str) -> None:
     with jax.enable_x64(True):
         require_caught(WRONG[name], in_dtype(WRONG[name].args, "float64"))
 
 
-@pytest.mark.parametrize("name", thinned(SOME))
+@pytest.mark.parametrize("name", thinned(SOME, 3))
 def test_a_wrong_rule_is_caught_in_its_dtype(name: str) -> None:
     with jax.enable_x64("float64" in name):
         require_caught(IN_DTYPES[name], IN_DTYPES[name].args)

@@ -65,13 +65,18 @@ OPTIMIZERS = {
 
 def by_hand(optimizer, wanted):
     """The loop that Optax's documentation has, with the keywords that this optimizer wants."""
-    parameters, state = START, optimizer.init(START)
-    for _ in range(STEPS):
+
+    @jax.jit
+    def step(parameters, state):
         value, slope = jax.value_and_grad(loss)(parameters)
         offered = {"value": value, "grad": slope, "value_fn": loss}
         given = {name: offered[name] for name in wanted}
         changes, state = optimizer.update(slope, state, parameters, **given)
-        parameters = optax.apply_updates(parameters, changes)
+        return optax.apply_updates(parameters, changes), state
+
+    parameters, state = START, optimizer.init(START)
+    for _ in range(STEPS):
+        parameters, state = step(parameters, state)
     return parameters
 
 

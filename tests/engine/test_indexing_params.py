@@ -70,8 +70,10 @@ def on_devices(f):
     return jax.shard_map(f, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
 
 
-BCOO = sparse.BCOO.fromdense(jnp.eye(3))
-BCSR = sparse.BCSR.fromdense(jnp.eye(3))
+DIAGONAL = jnp.asarray(np.ones(3, np.float32))
+PLACES = np.arange(3, dtype=np.int32)
+BCOO = sparse.BCOO((DIAGONAL, np.stack([PLACES, PLACES], 1)), shape=(3, 3))
+BCSR = sparse.BCSR((DIAGONAL, PLACES, np.arange(4, dtype=np.int32)), shape=(3, 3))
 DOT = indexing.SparseDot((3, 3), ((1,), (0,)))
 HOST = jax.ShapeDtypeStruct((2, 3), jnp.float32)
 

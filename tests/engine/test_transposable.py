@@ -103,10 +103,11 @@ def test_linear_programs_are_transposed(name):
         assert eqn.primitive.name == "scan"
         return
     assert obstacle(closed.jaxpr, [True]) is None
-    matrix = np.asarray(jax.jacrev(LINEAR[name])(X))
-    shape = matrix.shape[:-1]
-    weights = jax.random.normal(jax.random.key(0), shape)
-    (found,) = transposed(closed, [weights])
+    shape = closed.out_avals[0].shape
+    weights = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    matrix, (found,) = jax.jit(lambda w: (jax.jacrev(LINEAR[name])(X), transposed(closed, [w])))(
+        weights
+    )
     np.testing.assert_allclose(found, np.tensordot(weights, matrix, len(shape)), rtol=1e-4, atol=1e-5)
 
 

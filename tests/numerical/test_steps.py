@@ -1,3 +1,6 @@
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from jaxcalc.numerical.steps import falling_steps, falls, ladder_for
 DTYPES = [jnp.float64, jnp.float32, jnp.float16, jnp.bfloat16]
 
 
+@partial(jax.jit, static_argnums=(1, 2))
 def steps_at(x, order=1, largest=None):
     ladder = ladder_for(x.dtype, order)
     return falling_steps(x, falls(x, ladder), largest)

@@ -123,7 +123,12 @@ def test_it_is_what_jax_gives(name):
 @pytest.mark.parametrize(
     ("under", "name"),
     [(under, "jacobian") for under in UNDER]
-    + [(under, name) for name in CASES for under in ALONE if name != "jacobian"],
+    + [("nothing", name) for name in CASES if name != "jacobian"]
+    + [
+        pytest.param("donation", name, marks=[] if number % 4 == 0 else pytest.mark.slow)
+        for number, name in enumerate(CASES)
+        if name != "jacobian"
+    ],
 )
 def test_it_is_what_jax_gives_step_by_step(under, name):
     wrap, start = UNDER[under]

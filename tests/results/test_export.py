@@ -25,11 +25,12 @@ def network(x):
 def at(f, x, *, order=None, **options):
     """The Jacobian of f at x, out of dense JAX: the entries of a full matrix in any order."""
     inputs, outputs = Side.of(x), Side.of(jax.eval_shape(f, x))
-    columns = [
-        outputs.ravel(jax.tree.leaves(jax.jvp(f, (x,), (inputs.unravel(e),))[1]))
-        for e in jnp.eye(inputs.size)
-    ]
-    matrix = np.stack(columns, axis=1)
+
+    def column(x, e):
+        return outputs.ravel(jax.tree.leaves(jax.jvp(f, (x,), (inputs.unravel(e),))[1]))
+
+    identity = np.eye(inputs.size, dtype=np.float32)
+    matrix = np.asarray(jax.jit(jax.vmap(column, (None, 0), 1))(x, identity))
     rows, cols = np.nonzero(np.ones_like(matrix))
     order = np.random.default_rng(0).permutation(rows.size) if order is None else order
     layout = Layout(rows[order], cols[order], inputs, outputs, **options)

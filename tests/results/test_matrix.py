@@ -89,15 +89,22 @@ def jacobian(request) -> Jacobian:
 def test_products_with_vectors_and_matrices(jacobian):
     dense, (m, n) = dense_of(jacobian), jacobian.shape
     rng = np.random.default_rng(5)
+    others = []
     for width in (None, 1, 3):
         v = rng.normal(size=(n,) if width is None else (n, width)).astype(np.float32)
         u = rng.normal(size=(m,) if width is None else (width, m)).astype(np.float32)
-        product, transposed = jax.tree.leaves(jacobian @ jnp.asarray(v)), jacobian.T @ jnp.asarray(u.T)
+        others.append((v, u))
+
+    @jax.jit
+    def everything(J, others):
+        return [(jax.tree.leaves(J @ v), J.T @ u.T, u @ J) for v, u in others]
+
+    for width, (v, u), found in zip((None, 1, 3), others, everything(jacobian, others), strict=True):
+        product, transposed, row_product = found
         got = ravel_pytree(product)[0].reshape(m, *v.shape[1:]) if width is None else product[0]
         np.testing.assert_allclose(got, dense @ v, rtol=1e-5, atol=1e-5)
-        # numpy arrays must not swallow the Jacobian
-        for other in (u, jnp.asarray(u)):
-            back = other @ jacobian
+        # arrays of numpy must not swallow the Jacobian
+        for back in (row_product, u @ jacobian) if width == 3 else (row_product,):
             flat = (
                 np.concatenate(
                     [np.ravel(g) for g in jax.tree.leaves(back) if g.dtype != dtypes.float0] or [[]]
@@ -120,7 +127,17 @@ def test_products_under_transformations(jacobian):
     def energy(jacobian, v):
         return jnp.sum((jacobian @ v) ** 2)
 
-    by_jacobian, by_v = jax.jit(jax.grad(energy, (0, 1)))(jacobian, v)
+    @jax.jit
+    def everything(jacobian, v):
+        batch = jax.tree.map(lambda x: jnp.stack([x, 3 * x]), jacobian)
+        return (
+            jax.grad(energy, (0, 1))(jacobian, v),
+            jax.jvp(lambda J: J @ v, (jacobian,), (jacobian * 2.0,))[1],
+            jax.vmap(lambda J, v: J @ v)(batch, jnp.stack([v, v])),
+            jax.vmap(lambda v: jacobian @ v)(jnp.stack([v, -v])),
+        )
+
+    (by_jacobian, by_v), tangent, both, only_v = everything(jacobian, v)
     residual = dense @ v
     np.testing.assert_allclose(by_v, 2 * dense.T @ residual, rtol=1e-4, atol=1e-4)
     assert isinstance(by_jacobian, Jacobian)
@@ -128,12 +145,8 @@ def test_products_under_transformations(jacobian):
     np.testing.assert_allclose(
         by_jacobian.values, 2 * residual[jacobian.rows] * v[jacobian.cols], rtol=1e-4, atol=1e-4
     )
-    _, tangent = jax.jvp(lambda J: J @ v, (jacobian,), (jacobian * 2.0,))
     np.testing.assert_allclose(tangent, 2 * residual, rtol=1e-4, atol=1e-4)
-    batch = jax.tree.map(lambda x: jnp.stack([x, 3 * x]), jacobian)
-    both = jax.vmap(lambda J, v: J @ v)(batch, jnp.stack([v, v]))
     np.testing.assert_allclose(both, [residual, 3 * residual], rtol=1e-4, atol=1e-4)
-    only_v = jax.vmap(lambda v: jacobian @ v)(jnp.stack([v, -v]))
     np.testing.assert_allclose(only_v, [residual, -residual], rtol=1e-4, atol=1e-4)
 
 

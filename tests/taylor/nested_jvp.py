@@ -22,10 +22,14 @@ def _slope(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda x: jax.jvp(f, (x,), (jnp.ones_like(x),))[1]
 
 
-def assert_equals_nested(f: Callable[[Any], Any], x: Any, order: int, **tolerance: float) -> None:
-    """The derivative of this order is the nested one: structure, shapes, dtypes and values."""
-    found = jax.jit(jaxcalc.derivative(f, order=order))(x)
-    expected = jax.jit(nested(f, order))(x)
+def assert_equals_nested(f: Callable[[Any], Any], x: Any, *orders: int, **tolerance: float) -> None:
+    """Derivatives of these orders are nested ones: structure, shapes, dtypes and values."""
+
+    def both(x: Any) -> Any:
+        found = [jaxcalc.derivative(f, order=order)(x) for order in orders]
+        return found, [nested(f, order)(x) for order in orders]
+
+    found, expected = jax.jit(both)(x)
     assert jax.tree.structure(found) == jax.tree.structure(expected)
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         assert (a.shape, a.dtype) == (b.shape, b.dtype)

@@ -16,6 +16,7 @@ import jaxcalc
 from jaxcalc.methods import structured
 from jaxcalc.methods.derivative import Derivative
 from jaxcalc.planning.submatrix import evaluate_part
+from tests.in_numpy import dense, in_numpy
 from tests.thinned import thinned
 
 FORMATS = ["dense", "bcoo", "structured"]
@@ -32,7 +33,8 @@ def mixed(p, scale):
 
 
 def arrays():
-    return {"a": jnp.linspace(-1, 1, 6), "b": jnp.linspace(1.0, 2, 3)}
+    real = np.dtype(float) if jax.config.jax_enable_x64 else np.dtype(np.float32)
+    return {"a": np.linspace(-1, 1, 6, dtype=real), "b": np.linspace(1.0, 2, 3, dtype=real)}
 
 
 def point():
@@ -42,17 +44,13 @@ def point():
 def matrix(f, *args):
     """The whole M x N matrix by JAX, in the order of `ravel_pytree`."""
     flat, unravel = ravel_pytree(args[0])
-    return jax.jit(jax.jacfwd(lambda z: ravel_pytree(f(unravel(z), *args[1:]))[0]))(flat)
+    return in_numpy(jax.jacfwd(lambda z: ravel_pytree(f(unravel(z), *args[1:]))[0]))(flat)
 
 
 def part(whole, rows, columns):
     whole = np.asarray(whole)
     whole = whole if rows is None else whole[np.asarray(rows, int)]
     return whole if columns is None else whole[:, np.asarray(columns, int)]
-
-
-def dense(J):
-    return J if isinstance(J, jax.Array) else J.todense()
 
 
 @pytest.mark.parametrize("rows", thinned(INDICES, 3), ids=str)
@@ -65,9 +63,9 @@ def test_parts_of_a_pytree(kind, rows, x64):
         jaxcalc.jacobian(mixed, rows=rows, columns=columns, format=kind, allow_int=True)
         for columns in some
     ]
-    compiled = jax.jit(lambda p: [(J := f(p, 2.0), dense(J)) for f in transformed])(p)
-    for columns, f, (J, found) in zip(some, transformed, compiled, strict=True):
-        expected = part(whole, rows, columns)
+    compiled = jax.jit(lambda p: [f(p, 2.0) for f in transformed])(p)
+    for columns, f, J in zip(some, transformed, compiled, strict=True):
+        found, expected = dense(J), part(whole, rows, columns)
         assert found.shape == expected.shape
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
         if kind == "structured":
@@ -82,9 +80,9 @@ def test_parts_of_a_pytree(kind, rows, x64):
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("limit", [None, 20_000])
 def test_modes_and_limits(mode, kind, limit, x64):
-    x = jnp.linspace(-1, 1, 6)
+    x = np.linspace(-1, 1, 6)
     f = lambda x: jnp.tanh(WEIGHTS.astype(x.dtype) @ x) * x[0]  # noqa: E731
-    whole = jax.jit(jax.jacfwd(f))(x)
+    whole = in_numpy(jax.jacfwd(f))(x)
     found = jaxcalc.jacobian(
         f, rows=[4, 1], columns=[-1, 0, 0], format=kind, mode=mode, memory_limit=limit
     )
@@ -116,13 +114,12 @@ def test_arguments_and_integer_leaves(kind, x64):
     def f(x, p, y):
         return jnp.outer(x, p["a"]) * p["n"] * y[0]
 
-    x, y = jnp.arange(1.0, 3), jnp.arange(2.0, 5)
+    x, y = np.arange(1.0, 3), np.arange(2.0, 5)
     options = {"rows": [5, 0], "columns": [-3, 4, 1], "format": kind}
     J = jaxcalc.jacobian(f, (0, 1, 2), allow_int=True, **options)(x, point(), y)
     whole = np.zeros((12, 14))
-    for i, block in enumerate(
-        jax.jacfwd(lambda x, a, y: f(x, {"a": a, "n": 3}, y), (0, 1, 2))(x, point()["a"], y)
-    ):
+    blocks = in_numpy(jax.jacfwd(lambda x, a, y: f(x, {"a": a, "n": 3}, y), (0, 1, 2)))
+    for i, block in enumerate(blocks(x, point()["a"], y)):
         begin = [0, 2, 11][i]
         whole[:, begin : begin + block.shape[-1]] = block.reshape(12, -1)
     np.testing.assert_allclose(dense(J), part(whole, [5, 0], [-3, 4, 1]), rtol=1e-12)
@@ -132,21 +129,29 @@ def test_arguments_and_integer_leaves(kind, x64):
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_complex_functions(kind, x64):
-    z = jnp.array([1 + 2j, 0.5j, 2.0])
+    z = np.array([1 + 2j, 0.5j, 2.0])
     f = lambda z: jnp.concatenate([z**2, z[:1] * z[1:2]])  # noqa: E731
-    whole = jax.jit(jax.jacfwd(f, holomorphic=True))(z)
-    options = {"rows": [3, 0], "columns": [1, 0], "format": kind}
-    for mode in ("auto", "forward", "reverse"):
-        J = jaxcalc.jacobian(f, holomorphic=True, mode=mode, **options)(z)
-        np.testing.assert_allclose(dense(J), part(whole, [3, 0], [1, 0]), rtol=1e-12)
     real = lambda z: jnp.abs(f(z)) ** 2  # noqa: E731
-    J = jaxcalc.jacobian(real, **options)(z)
-    np.testing.assert_allclose(dense(J), part(jax.jit(jax.jacrev(real))(z), [3, 0], [1, 0]), rtol=1e-12)
     out = lambda x: f(x + 2j * x)  # noqa: E731
-    J = jaxcalc.jacobian(out, **options)(z.real)
-    np.testing.assert_allclose(
-        dense(J), part(jax.jit(jax.jacfwd(out))(z.real), [3, 0], [1, 0]), rtol=1e-12
-    )
+    options = {"rows": [3, 0], "columns": [1, 0], "format": kind}
+    modes = [
+        jaxcalc.jacobian(f, holomorphic=True, mode=mode, **options)
+        for mode in ("auto", "forward", "reverse")
+    ]
+    parts = [jaxcalc.jacobian(g, **options) for g in (real, out)]
+    whole = [jax.jacfwd(f, holomorphic=True), jax.jacrev(real), jax.jacfwd(out)]
+
+    def everything(z, x):
+        found = [transformed(z) for transformed in modes], parts[0](z), parts[1](x)
+        return found, (whole[0](z), whole[1](z), whole[2](x))
+
+    found, expected = jax.jit(everything)(z, z.real)
+    for J, of in zip([*found[0], *found[1:]], [expected[0]] * 3 + [*expected[1:]], strict=True):
+        np.testing.assert_allclose(dense(J), part(of, [3, 0], [1, 0]), rtol=1e-12)
+    for transformed, of in ((modes[0], 0), (parts[0], 1)):  # outside of a trace as well
+        np.testing.assert_allclose(
+            dense(transformed(z)), part(expected[of], [3, 0], [1, 0]), rtol=1e-12
+        )
 
 
 def test_leaves_of_several_dtypes():
@@ -168,11 +173,16 @@ def test_negative_zeros_stay_what_they_are():
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(-12, 11), max_size=9), st.lists(st.integers(-9, 8), max_size=9))
 def test_any_indices(rows, columns):
-    p = arrays()
-    whole = jaxcalc.jacobian(mixed, format="structured")(p, 2.0).matrix()
     rows = [r for r in rows if -10 <= r < 10]
-    J = jaxcalc.jacobian(mixed, rows=rows, columns=columns, format="structured")(p, 2.0)
-    np.testing.assert_allclose(J.matrix(), part(whole, rows, columns), rtol=1e-5, atol=1e-6)
+
+    def both(p):
+        whole = jaxcalc.jacobian(mixed, format="structured")
+        return whole(p, 2.0), jaxcalc.jacobian(mixed, rows=rows, columns=columns, format="structured")(
+            p, 2.0
+        )
+
+    whole, J = in_numpy(both)(arrays())
+    np.testing.assert_allclose(dense(J), part(dense(whole), rows, columns), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -181,36 +191,36 @@ def test_nothing_of_the_size_of_the_whole_is_made(kind, mode):
     """A dense function of 3,000 numbers: the whole has nine million entries, its part six."""
     f = lambda x: (jnp.sin(x) + jnp.roll(x, 3)) * jnp.sum(x)  # noqa: E731
     found = jaxcalc.jacobian(f, rows=[5, 2_999], columns=[7, 0, 1], format=kind, mode=mode)
-    x = jnp.linspace(0, 1, 3_000)
+    x = np.linspace(0, 1, 3_000, dtype=np.float32)
     assert largest_value(jax.make_jaxpr(found)(x).jaxpr) <= 10 * 3_000
-    np.testing.assert_allclose(
-        dense(found(x))[:, 1],
-        jax.jvp(f, (x,), (jnp.zeros(3_000).at[0].set(1),))[1][jnp.array([5, -1])],
-        rtol=1e-4,
-    )
+    column = in_numpy(lambda x, v: jax.jvp(f, (x,), (v,))[1])(x, np.eye(1, 3_000, dtype=np.float32)[0])
+    np.testing.assert_allclose(dense(found(x))[:, 1], column[[5, -1]], rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_transformations_of_it(kind, x64):
     f = lambda x: jnp.tanh(WEIGHTS.astype(x.dtype) @ x) * x[0]  # noqa: E731
     found = jaxcalc.jacobian(f, rows=[1, 0], columns=[2], format=kind)
-    xs = jnp.linspace(-1, 1, 12).reshape(2, 6)
+    xs = np.linspace(-1, 1, 12).reshape(2, 6)
     values = lambda J: jax.tree.leaves(J)[0]  # noqa: E731
-    batched = jax.vmap(lambda x: values(found(x)).reshape(-1))(xs)
-    each = jnp.stack([values(found(x)).reshape(-1) for x in xs])
-    np.testing.assert_allclose(batched, each, rtol=1e-12)
-    slope = jax.grad(lambda x: jnp.sum(values(found(x)) ** 2))(xs[0])
-    expected = jax.grad(lambda x: jnp.sum(jax.jit(jax.jacfwd(f))(x)[:2, 2] ** 2))(xs[0])
+
+    @jax.jit
+    def transformations(xs):
+        batched = jax.vmap(lambda x: values(found(x)).reshape(-1))(xs)
+        slope = jax.grad(lambda x: jnp.sum(values(found(x)) ** 2))(xs[0])
+        expected = jax.grad(lambda x: jnp.sum(jax.jacfwd(f)(x)[:2, 2] ** 2))(xs[0])
+        return batched, slope, expected
+
+    batched, slope, expected = transformations(xs)
+    np.testing.assert_allclose(batched, [np.ravel(values(found(x))) for x in xs], rtol=1e-12)
     np.testing.assert_allclose(slope, expected, rtol=1e-9)
 
 
 def test_rows_of_a_hessian(x64):
     loss = lambda x: jnp.sum(jnp.sin(x[1:] * x[:-1]))  # noqa: E731
-    x = jnp.linspace(0, 1, 8)
+    x = np.linspace(0, 1, 8)
     rows = jaxcalc.jacobian(jaxcalc.gradient(loss), rows=[3, -1])(x)
-    np.testing.assert_allclose(
-        rows, jax.jit(jax.hessian(loss))(x)[np.array([3, -1])], rtol=1e-12, atol=1e-15
-    )
+    np.testing.assert_allclose(rows, in_numpy(jax.hessian(loss))(x)[[3, -1]], rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize("kind", ["structured", "bcoo"])
@@ -218,7 +228,7 @@ def test_later_calls_trace_nothing(kind, monkeypatch):
     made = []
     monkeypatch.setattr(structured, "Derivative", lambda *a, **k: made.append(1) or Derivative(*a, **k))
     f = lambda x: jnp.sin(x[1:] * x[:-1])  # noqa: E731
-    x = jnp.linspace(0, 1, 9)
+    x = np.linspace(0, 1, 9, dtype=np.float32)
     transformed = jaxcalc.jacobian(f, rows=[1, 2], format=kind)
     for _ in range(2):
         transformed(x)
@@ -229,15 +239,15 @@ def test_later_calls_trace_nothing(kind, monkeypatch):
     transformed(x)
     assert len(made) == 2
     other = jaxcalc.jacobian(f, rows=[3, 2], format=kind)(x)
-    np.testing.assert_allclose(dense(other), part(jax.jit(jax.jacfwd(f))(x), [3, 2], None), rtol=1e-6)
+    np.testing.assert_allclose(dense(other), part(in_numpy(jax.jacfwd(f))(x), [3, 2], None), rtol=1e-6)
     other = jaxcalc.jacobian(f, columns=[1, 2], format=kind)(x)
-    np.testing.assert_allclose(dense(other), part(jax.jit(jax.jacfwd(f))(x), None, [1, 2]), rtol=1e-6)
+    np.testing.assert_allclose(dense(other), part(in_numpy(jax.jacfwd(f))(x), None, [1, 2]), rtol=1e-6)
     assert len(made) == 4
 
 
 def test_what_is_kept_goes_with_the_function():
     f = lambda x: jnp.sin(x)  # noqa: E731, PLW0108
-    jaxcalc.jacobian(f, rows=[1], format="structured")(jnp.ones(3))
+    jaxcalc.jacobian(f, rows=[1], format="structured")(np.ones(3))
     gone = weakref.ref(f)
     del f
     gc.collect()

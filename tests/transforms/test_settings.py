@@ -74,19 +74,23 @@ SETTINGS: dict[str, list[Callable[[], Any]]] = {
 }
 
 
-def run(name, settings, dtype="float32"):
+EAGER = ("classify", "derivative of a number")  # they return no arrays, or take no traced ones
+
+
+def run(make, settings):
     with ExitStack() as stack:
         for setting in settings:
             stack.enter_context(setting())
-        result = RUNS[name](dtype)
-        return jax.tree.map(lambda x: x if isinstance(x, str) else np.asarray(x), result)
+        return jax.tree.map(lambda x: x if isinstance(x, str) else np.asarray(x), make())
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("name", thinned(RUNS))
-def test_the_same_result_under_each_setting(name, setting):
-    plain, found = run(name, []), run(name, SETTINGS[setting])
+def all_together(dtype="float32"):
+    """All in one program, which is traced under the settings that are in force."""
+    names = [name for name in RUNS if name not in EAGER]
+    return jax.jit(lambda: {name: RUNS[name](dtype) for name in names})()
 
+
+def assert_same(found, plain):
     def same(a, b):
         assert getattr(a, "shape", None) == getattr(b, "shape", None)
         if isinstance(a, str):
@@ -94,16 +98,30 @@ def test_the_same_result_under_each_setting(name, setting):
         else:
             np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-5)
 
-    jax.tree.map(same, plain, found)
+    jax.tree.map(same, found, plain)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in RUNS if name not in {"classify", "derivative of a number"}]
-)
-def test_float64_under_strict_settings(name):
-    found = run(name, SETTINGS["all, x64 on"], "float64")
-    wanted = np.complex128 if "complex" in name else np.float64
-    assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {np.dtype(wanted)}
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_the_same_result_under_each_setting(setting):
+    assert_same(run(all_together, SETTINGS[setting]), run(all_together, []))
+
+
+@pytest.mark.eager
+@pytest.mark.parametrize("setting", ["all, x64 on", *thinned(list(SETTINGS)[:-1], len(SETTINGS))])
+@pytest.mark.parametrize("name", [*EAGER, *thinned([name for name in RUNS if name not in EAGER], 3)])
+def test_a_direct_call_gives_the_same_under_each_setting(name, setting):
+    def call():
+        return RUNS[name]("float32")
+
+    assert_same(run(call, SETTINGS[setting]), run(call, []))
+
+
+def test_float64_under_strict_settings():
+    found = run(lambda: all_together("float64"), SETTINGS["all, x64 on"])
+    assert {leaf.dtype for leaf in jax.tree.leaves(found.pop("jacobian, complex"))} == {
+        np.dtype(np.complex128)
+    }
+    assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {np.dtype(np.float64)}
 
 
 def test_the_settings_are_in_force():
@@ -122,7 +140,7 @@ def test_threads_share_transformations_and_differ_in_settings():
         jaxcalc.jacobian(lambda x: x[1:] * x[:-1]),
         jax.jit(jaxcalc.jacobian(lambda x: x[1:] * x[:-1])),
         lambda x: jaxcalc.jacobian(lambda x: x[1:] * x[:-1], format="structured")(x).todense(),
-        jax.vmap(jaxcalc.derivative(lambda x: jnp.sin(x) * x, order=4)),
+        jax.jit(jax.vmap(jaxcalc.derivative(lambda x: jnp.sin(x) * x, order=4))),
         jaxcalc.hessian(lambda x: jnp.sum(x[1:] * x[:-1] ** 2)),
     ]
 

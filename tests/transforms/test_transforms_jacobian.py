@@ -10,6 +10,7 @@ import pytest
 from jax import dtypes, lax
 
 import jaxcalc
+from tests.in_numpy import in_numpy
 
 MODES = ("auto", "forward", "reverse")
 
@@ -48,22 +49,41 @@ def test_generalized_jacobian(rng, mode):
     np.testing.assert_array_equal(found["sum"], np.broadcast_to(np.eye(3)[:, None], (3, 2, 3)))
 
 
-@pytest.mark.parametrize("mode", MODES)
+CLOSE = partial(np.testing.assert_allclose, rtol=1e-12, atol=1e-14)
+
+
+def transformed(jacobian, again):
+    """What each of JAX's transformations makes of a Jacobian, and the Jacobian of it by `again`."""
+    return lambda x: {
+        "plain": jacobian(x[0]),
+        "batched": jax.vmap(jacobian)(x),
+        "in reverse": jax.jacrev(jacobian)(x[0]),
+        "nested": again(jacobian)(x[0]),
+        "scanned": lax.scan(lambda c, row: (c, jacobian(row)), 0.0, x)[1],
+        "gradient": jax.grad(lambda x: jnp.sum(jacobian(x) ** 3))(x[0]),
+    }
+
+
 @pytest.mark.usefixtures("x64")
-def test_equals_jax_in_float64_plain_jitted_batched_nested_scanned(rng, mode):
-    x = jnp.asarray(rng.normal(size=(5, 3)))
-    ours, theirs = jaxcalc.jacobian(curve, mode=mode), jax.jacfwd(curve)
-    close = partial(np.testing.assert_allclose, rtol=1e-12, atol=1e-14)
-    close(ours(x[0]), theirs(x[0]))
-    close(jax.jit(ours)(x[0]), theirs(x[0]))
-    close(jax.vmap(ours)(x), jax.vmap(theirs)(x))
-    close(jax.jacrev(ours)(x[0]), jax.jacrev(theirs)(x[0]))
-    close(jaxcalc.jacobian(ours, mode=mode)(x[0]), jax.jacfwd(theirs)(x[0]))
-    close(lax.scan(lambda c, row: (c, ours(row)), 0.0, x)[1], jax.vmap(theirs)(x))
-    close(
-        jax.grad(lambda x: jnp.sum(ours(x) ** 3))(x[0]),
-        jax.grad(lambda x: jnp.sum(theirs(x) ** 3))(x[0]),
-    )
+def test_equals_jax_in_float64_plain_batched_nested_scanned(rng):
+    def everything(x):
+        transforms = {mode: partial(jaxcalc.jacobian, mode=mode) for mode in MODES}
+        return {mode: transformed(t(curve), t)(x) for mode, t in transforms.items()}
+
+    x = rng.normal(size=(5, 3))
+    wanted = in_numpy(transformed(jax.jacfwd(curve), jax.jacfwd))(x)
+    for found in jax.jit(everything)(x).values():
+        jax.tree.map(CLOSE, found, wanted)
+    for mode in MODES:
+        CLOSE(jaxcalc.jacobian(curve, mode=mode)(x[0]), wanted["plain"])
+
+
+@pytest.mark.eager
+@pytest.mark.usefixtures("x64")
+def test_equals_jax_in_float64_step_by_step(rng):
+    x = rng.normal(size=(5, 3))
+    wanted = in_numpy(transformed(jax.jacfwd(curve), jax.jacfwd))(x)
+    jax.tree.map(CLOSE, transformed(jaxcalc.jacobian(curve), jaxcalc.jacobian)(x), wanted)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -161,9 +181,9 @@ def test_integers_give_the_same_float0_zeros_in_every_mode(mode):
 def test_real_to_complex(mode, dtype):
     x = jnp.asarray([0.5, 1.0, 2.0], dtype)
     f = lambda x: {"z": jnp.exp(1j * x), "r": x[:2]}  # noqa: E731
-    for transform in (jaxcalc.jacobian(f, mode=mode), jax.jit(jaxcalc.jacobian(f, mode=mode))):
-        found = transform(x)
-        expected = jax.jacfwd(f)(x)
+    transformed = jaxcalc.jacobian(f, mode=mode)
+    compiled, expected = jax.jit(lambda x: (transformed(x), jax.jacfwd(f)(x)))(x)
+    for found in (transformed(x), compiled):
         assert found["z"].dtype == expected["z"].dtype == jnp.complex64
         tolerance = 1e-6 if dtype == "float32" else 1e-2
         np.testing.assert_allclose(found["z"], expected["z"], atol=tolerance)

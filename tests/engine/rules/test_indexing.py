@@ -8,6 +8,7 @@ from dense_reference import Case, check, check_hessian, normal
 from jax import lax
 
 import jaxcalc
+from tests.thinned import thinned
 
 pytestmark = pytest.mark.usefixtures("x64")
 I = np.array([2, 0, 2, 5, -1])  # 5 is out of bounds for four rows, -1 is the last one
@@ -114,12 +115,12 @@ TRACED = {
 }
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", thinned(KNOWN))
 def test_known_places(name):
     check(KNOWN[name])
 
 
-@pytest.mark.parametrize("name", TRACED)
+@pytest.mark.parametrize("name", thinned(TRACED))
 def test_traced_places(name):
     check(TRACED[name])
 

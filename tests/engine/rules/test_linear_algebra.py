@@ -7,6 +7,8 @@ import pytest
 from dense_reference import Case, check, check_hessian, normal
 from jax import lax
 
+from tests.thinned import thinned
+
 pytestmark = pytest.mark.usefixtures("x64")
 B = np.random.default_rng(5).normal(size=(2, 3, 2))
 A = np.random.default_rng(6).normal(size=(2, 3, 3)) + 4 * np.eye(3)
@@ -60,7 +62,7 @@ MATRIX = {
 }
 
 
-@pytest.mark.parametrize("name", MATRIX)
+@pytest.mark.parametrize("name", thinned(MATRIX))
 def test_matrices(name):
     case = MATRIX[name]
     n = case.shape[-1]

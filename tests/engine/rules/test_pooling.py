@@ -8,6 +8,7 @@ from dense_reference import BOTH, Case, check, check_hessian, normal
 from jax import lax
 
 import jaxcalc
+from tests.thinned import thinned
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -42,7 +43,7 @@ DILATED = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", WINDOWS)
+@pytest.mark.parametrize("name", thinned(WINDOWS))
 def test_windows(kind, name):
     shape, sizes, strides, padding, dilation, entries = WINDOWS[name]
     check(Case(pool(*KINDS[kind], sizes, strides, padding, **dilation), shape, entries))
@@ -105,8 +106,24 @@ def test_large_windows(kind, window, strides, padding, entries):
     check(Case(pool(*KINDS[kind], window, strides, padding), (1, 28, 24), entries))
 
 
-@pytest.mark.parametrize("f", [jnp.cumprod, lax.cummax, lax.cummin, lax.cumlogsumexp])
-@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(
+    ("f", "reverse"),
+    [
+        (jnp.cumprod, False),
+        (lax.cummax, True),
+        (lax.cumlogsumexp, False),
+        *(
+            pytest.param(f, reverse, marks=pytest.mark.slow)
+            for f, reverse in [
+                (jnp.cumprod, True),
+                (lax.cummax, False),
+                (lax.cummin, False),
+                (lax.cummin, True),
+                (lax.cumlogsumexp, True),
+            ]
+        ),
+    ],
+)
 def test_running_products_and_maxima_are_triangles(f, reverse):
     n = 7
     run = (lambda x: jnp.flip(f(jnp.flip(x)))) if reverse else f

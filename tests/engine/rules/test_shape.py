@@ -7,6 +7,8 @@ import pytest
 from dense_reference import Case, check, check_hessian, normal
 from jax import lax
 
+from tests.thinned import thinned
+
 pytestmark = pytest.mark.usefixtures("x64")
 W = np.random.default_rng(5).normal(size=(3, 4))
 
@@ -73,7 +75,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", thinned(CASES))
 def test_against_dense(name):
     check(CASES[name])
 

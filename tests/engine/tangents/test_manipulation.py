@@ -87,11 +87,16 @@ def test_pads(array, first, second):
     padding = [first, second]
     sizes = [padded_size(n, *p) for n, p in zip((4, 2), padding, strict=True)]
     assume(min(sizes) > 0)
-    wanted = lax.pad(full(array, (4, 2)), np.int32(-1), [(0, 0, 0), *padding])
+
+    def pad(array, value):
+        config = [(0, 0, 0), *padding]
+        return in_numpy(lambda a: lax.pad(a, np.asarray(value, a.dtype), config))(array)
+
+    wanted = pad(full(array, (4, 2)), -1)
     found = manipulation.pad_index(array, padding, (4, 2))
     np.testing.assert_array_equal(full(found, wanted.shape[1:]), wanted)
     data = in_numpy(lambda array: manipulation.pad_data(array, padding))(array)
-    zeros = lax.pad(full(array, (4, 2)), np.int32(0), [(0, 0, 0), *padding])
+    zeros = pad(full(array, (4, 2)), 0)
     # along axes where the data does not vary it stays of size one: only where there are entries counts
     at = np.asarray(wanted) >= 0
     np.testing.assert_array_equal(full(np.asarray(data), wanted.shape[1:])[at], np.asarray(zeros)[at])
