@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
+from jaxcalc.engine.jaxprs.staged import Staged
 from tests import compilation_cache
 
 _LARGE = 1_500  # megabytes
@@ -45,6 +47,20 @@ def compilations() -> Iterator[list[str]]:
     jax.monitoring.register_event_duration_secs_listener(listen)
     yield found
     jax.monitoring.unregister_event_duration_listener(listen)
+
+
+@pytest.fixture
+def staged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Counts the programs that are staged, each of which is compiled when it is called."""
+    made: list[int] = []
+    init = Staged.__init__
+
+    def counted(self: Staged, *args: Any) -> None:
+        made.append(1)
+        init(self, *args)
+
+    monkeypatch.setattr(Staged, "__init__", counted)
+    return made
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -15,6 +15,7 @@ from jaxcalc.call.flatten import FlatMap
 Format = Literal["dense", "bcoo", "structured"]
 Mode = Literal["auto", "forward", "reverse"]
 Direction = Literal["forward", "reverse"]
+FORMATS: tuple[str, ...] = get_args(Format)
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Options:
     def __post_init__(self) -> None:
         names = ("has_aux", "holomorphic", "allow_int", "strict", "progress")
         require_booleans(self.api, **{name: getattr(self, name) for name in names})
-        self._require_legal("format", self.format, get_args(Format))
+        self._require_legal("format", self.format, FORMATS)
         self._require_legal("mode", self.mode, get_args(Mode))
         if self.progress and self.format != "dense":
             raise ValueError(

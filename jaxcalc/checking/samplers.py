@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jax.extend.core import Jaxpr, Var
+from jax.extend.core import Jaxpr, JaxprEqn
 
-from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.jaxprs import dataflow, equations
 
 _DRAWS = frozenset({"random_gamma", "random_gamma_grad"})
 
@@ -22,16 +22,20 @@ def is_drawn(jaxpr: Jaxpr, number: int) -> bool:
 
 
 def _draws(jaxpr: Jaxpr, active: Sequence[bool]) -> bool:
-    moving = {v for v, on in zip(jaxpr.invars, active, strict=True) if on}
-    for eqn in jaxpr.eqns:
-        live = [isinstance(v, Var) and v in moving for v in eqn.invars]
-        if not any(live):
-            continue
+    found: list[bool] = []
+
+    def of_equation(eqn: JaxprEqn, live: list[bool]) -> list[bool]:
         called = equations.called(eqn)
-        if eqn.primitive.name in _DRAWS or (called is not None and _draws(called.jaxpr, live)):
-            return True
-        for program in equations.programs(eqn) if called is None else ():
-            if _draws(program, [equations.is_inexact(v.aval) for v in program.invars]):
-                return True
-        moving.update(v for v in eqn.outvars if equations.is_inexact(v.aval))
-    return False
+        inner = (
+            [(called.jaxpr, live)]
+            if called is not None
+            else [
+                (program, [equations.is_inexact(v.aval) for v in program.invars])
+                for program in equations.programs(eqn)
+            ]
+        )
+        found.append(eqn.primitive.name in _DRAWS or any(_draws(*each) for each in inner))
+        return [equations.is_inexact(v.aval) for v in eqn.outvars]
+
+    dataflow.forward(jaxpr, active, of_equation)
+    return any(found)

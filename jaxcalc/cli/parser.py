@@ -9,6 +9,7 @@ from difflib import get_close_matches
 
 import jaxcalc
 from jaxcalc.call.memory import in_bytes
+from jaxcalc.call.options import FORMATS
 
 _DESCRIPTION = """\
 Exact derivatives of JAX functions. Without a command: a tour of all concepts, from a difference
@@ -166,7 +167,7 @@ def _add_command(
 def _add_explain(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--format",
-        choices=("structured", "bcoo", "dense"),
+        choices=FORMATS[::-1],
         default="structured",
         help="format of the result (default: structured)",
     )

@@ -25,6 +25,7 @@ from jaxcalc.methods import bottleneck
 from jaxcalc.methods.base import Figures, Outcome, Part
 from jaxcalc.methods.bottleneck import cut
 from jaxcalc.methods.chain import Chain, multiplied, one_dtype
+from jaxcalc.methods.problem import DirectProblem
 
 _FEWEST = 16  # products that a Jacobian takes at the least, to look for a bottleneck
 _LARGEST_BLOCK = 4096  # products of a part that are done at once
@@ -93,13 +94,11 @@ class Product:
         ]
 
 
-def product_of_parts(flat: FlatMap, output: Sequence[Any]) -> Product | None:
-    """The Jacobian of a function with a bottleneck; None for any other function.
-
-    Args:
-        flat: a function of real leaves.
-        output: shapes and dtypes of its output leaves.
-    """
+def product_of_parts(problem: DirectProblem) -> Product | None:
+    """The Jacobian of a function with a bottleneck; None for any other, and under a memory limit."""
+    if problem.options.memory_limit is not None:
+        return None
+    flat, output = problem.flat, problem.output
     found: list[Aside] = []
     whole = without_promises(flat)  # some parts go forward and others in reverse
 

@@ -25,6 +25,7 @@ from jaxcalc.methods.bottleneck import size_of
 from jaxcalc.methods.chain import one_dtype
 from jaxcalc.methods.dense_blocks import jacobian_blocks
 from jaxcalc.methods.mixed_shares import Share, may_share, shares
+from jaxcalc.methods.problem import DirectProblem
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,16 +130,11 @@ class Mixed:
         return jacobian_blocks(run, some, share.direction, holomorphic=False, block_of=block_of)[0]
 
 
-def in_both_directions(flat: FlatMap, output: Sequence[Any], block_of: BlockOf | None) -> Mixed | None:
-    """The Jacobian of a function whose outputs ask for different directions; None for any other.
-
-    Args:
-        flat: a function of real leaves.
-        output: shapes and dtypes of its output leaves.
-        block_of: says how many products are done at a time.
-    """
+def in_both_directions(problem: DirectProblem) -> Mixed | None:
+    """The Jacobian of a function whose outputs ask for different directions; None for any other."""
+    flat, output = problem.flat, problem.output
     found = shares_of(flat, output)
-    return Mixed(flat, output, found, block_of) if found else None
+    return Mixed(flat, output, found, problem.block_of_either) if found else None
 
 
 def shares_of(flat: FlatMap, output: Sequence[Any]) -> list[Share]:

@@ -45,6 +45,11 @@ from jaxcalc.methods.structured import Attempt, Structured, prepare_by, signatur
 from jaxcalc.planning import worth
 
 Found = TypeVar("Found")
+# ways that are put together of JAX's transformations: the first that is one for the problem is taken
+COMPOSED: tuple[Callable[[DirectProblem], Prepared | None], ...] = (
+    product_of_parts,
+    in_both_directions,
+)
 _BOTH: tuple[Direction, Direction] = ("forward", "reverse")
 _HESSIANS: tuple[tuple[Direction, Direction], ...] = (
     ("forward", "reverse"),
@@ -416,12 +421,10 @@ def first_possible(
 
 
 def _composed(problem: DirectProblem) -> Prepared | None:
-    """The Jacobian as a product of parts, or in both directions; None where neither pays."""
+    """The first of the composed ways that is one for this problem; None where there is none."""
     if problem.options.format != "dense":
         return None
-    flat, output = problem.flat, problem.output
-    product = product_of_parts(flat, output) if problem.options.memory_limit is None else None
-    return product or in_both_directions(flat, output, problem.block_of_either)
+    return next((way for compose in COMPOSED if (way := compose(problem)) is not None), None)
 
 
 def _of_hessian(problem: DirectProblem) -> list[Prepared]:

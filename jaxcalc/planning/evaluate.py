@@ -25,6 +25,7 @@ from jaxcalc.planning.choose import (
     prepare_within,
     require_fitting,
 )
+from jaxcalc.results.formats import SPARSE
 from jaxcalc.results.jacobian import Jacobian
 from jaxcalc.results.layout import Layout
 
@@ -103,7 +104,7 @@ def in_other_formats(request: Request, kind: Query) -> str:
     if layout is None:  # it cannot be traced, or is dense
         return "use products with a vector (jax.jvp, jax.vjp) instead"
     needed = layout.nnz * (layout.dtype.itemsize + layout.rows.itemsize + layout.cols.itemsize)
-    return f"format='bcoo' and format='structured' need {in_words(needed)}"
+    return f"{' and '.join(f'format={name!r}' for name in sorted(SPARSE))} need {in_words(needed)}"
 
 
 def _blocks(run: Sequence[Any], flat: FlatMap, prepared: Structured) -> Blocks:
@@ -119,7 +120,7 @@ def _sparse(request: Request, kind: Query, *, with_value: bool) -> FromStructure
     prepared = prepare_within(request, kind, with_value=with_value or request.options.has_aux)
     (values,), result = _run(request, prepared, with_value=with_value)
     layout = prepared.layout
-    derivative = _packed(Jacobian(_in_dtype_of(layout, values), layout), request.options)
+    derivative = SPARSE[request.options.format](Jacobian(_in_dtype_of(layout, values), layout))
     again = prepared if prepared.is_kept else None
     return FromStructure(result.value, result.gradient, result.aux, derivative, again)
 
@@ -129,13 +130,13 @@ def pack_again(
 ) -> Callable[[list[Any]], Any]:
     """What packs the results of the compiled derivative as the call before packed them."""
     layout, treedef = prepared.layout, prepared.outputs.treedef
-    is_bare = options.format == "structured"
+    as_asked = SPARSE[options.format]
 
     def pack(results: list[Any]) -> Any:
         values = _in_dtype_of(layout, results[0])
         jacobian = Jacobian.tree_unflatten(layout, (values,))  # known to fit, so not checked
         value = jax.tree.unflatten(treedef, results[1:]) if with_value else None
-        return outcome(Outcome(value, None, None, jacobian if is_bare else jacobian.to_bcoo()))
+        return outcome(Outcome(value, None, None, as_asked(jacobian)))
 
     return pack
 
@@ -155,7 +156,3 @@ def _run(request: Request, prepared: Structured, *, with_value: bool) -> tuple[l
 def _in_dtype_of(layout: Layout, values: Any) -> Any:
     """Values of reverse mode have the inputs' dtype, which may be another one."""
     return values if values.dtype == layout.dtype else values.astype(layout.dtype)
-
-
-def _packed(jacobian: Jacobian, options: Options) -> Any:
-    return jacobian if options.format == "structured" else jacobian.to_bcoo()

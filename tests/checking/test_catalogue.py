@@ -21,7 +21,7 @@ def test_the_catalogue_is_large_enough_and_names_are_unique() -> None:
     assert kinds == {"value", "derivative", "zero gradient", "kink", "scale", "precision"}
 
 
-@pytest.mark.parametrize("name", thinned(BY_NAME, 5))
+@pytest.mark.parametrize("name", thinned(BY_NAME, 7))
 def test_a_fault_is_found_with_its_cause_and_line(name: str) -> None:
     f = BY_NAME[name]
     found = jaxcalc.diagnose(f.function, *f.args, **f.options)
@@ -31,7 +31,7 @@ def test_a_fault_is_found_with_its_cause_and_line(name: str) -> None:
     assert found.healthy == (f.severity == "note")
 
 
-@pytest.mark.parametrize("name", thinned(HEALTHY, 5))
+@pytest.mark.parametrize("name", thinned(HEALTHY, 7))
 def test_nothing_is_found_in_a_healthy_function(name: str) -> None:
     f, *args = HEALTHY[name]
     found = jaxcalc.diagnose(f, *args)

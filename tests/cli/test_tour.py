@@ -66,8 +66,13 @@ def test_a_wrong_value_on_the_ladder_fails(report: Report, monkeypatch: pytest.M
     assert "2 of 3 checks failed" in printed(report)
 
 
-def test_too_little_training_fails(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def _short_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "STEPS", 3)
+
+
+@pytest.mark.usefixtures("_short_training")
+def test_too_little_training_fails(report: Report) -> None:
     training.show_descent(report, split_digits(), initial_parameters())
     assert report.checks == {
         "test accuracy is at least 95%": False,
@@ -75,8 +80,8 @@ def test_too_little_training_fails(report: Report, monkeypatch: pytest.MonkeyPat
     }
 
 
+@pytest.mark.usefixtures("_short_training")
 def test_another_run_than_that_of_optax_fails(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "STEPS", 3)
     minimize = descent.minimize
 
     def slower(*args: object, optimizer: float, **kwargs: object) -> object:

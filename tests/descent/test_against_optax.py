@@ -124,8 +124,15 @@ def optax_loop(loss, parameters, optimizer, steps):
 
 @pytest.mark.parametrize(
     ("name", "dtype"),
-    [(name, "float64") for name in RUNS]
-    + [(name, "float32") for name in ("rate", "momentum", "adam-schedule")],
+    [
+        *(
+            pytest.param(name, "float64", marks=[] if i % 2 == 0 else pytest.mark.slow)
+            for i, name in enumerate(RUNS)
+        ),
+        ("momentum", "float32"),
+        pytest.param("rate", "float32", marks=pytest.mark.slow),
+        pytest.param("adam-schedule", "float32", marks=pytest.mark.slow),
+    ],
 )
 def test_minimize_is_the_hand_written_loop(x64, name, dtype):
     parameters, loss = problem("nested", dtype)

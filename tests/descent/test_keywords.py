@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from jaxcalc import descent
+from tests.thinned import thinned
 
 START = jnp.array([3.0, -2.0, 0.5])
 STEPS = 6
@@ -80,7 +81,7 @@ def by_hand(optimizer, wanted):
     return parameters
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", thinned(OPTIMIZERS))
 def test_as_a_loop_by_hand(name):
     make, wanted = OPTIMIZERS[name]
     expected = by_hand(make(), wanted)

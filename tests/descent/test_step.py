@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from jaxcalc import descent
+from tests.thinned import thinned
 
 
 def loss(parameters, x, y):
@@ -43,7 +44,7 @@ def rate_or_optimizer(name):
     return OPTIMIZERS[name](), OPTIMIZERS[name]()
 
 
-@pytest.mark.parametrize("name", ["rate", "schedule", *OPTIMIZERS])
+@pytest.mark.parametrize("name", thinned(["rate", "schedule", *OPTIMIZERS]))
 def test_follows_optax_without_a_second_trace(problem, name):
     given, reference = rate_or_optimizer(name)
     parameters, *data = problem

@@ -101,7 +101,7 @@ def require_same(name, under, found):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11, err_msg=under)
 
 
-@pytest.mark.parametrize("name", thinned(CASES, 3))
+@pytest.mark.parametrize("name", thinned(CASES, 5))
 def test_it_is_what_jax_gives(name):
     """Under all transformations, as one program."""
     unders = [under for under in UNDER if under not in ALONE]
@@ -156,8 +156,14 @@ SETTINGS = {
 DIRECT = ("debug_nans", "disable_jit", "no leaks")
 
 
-@pytest.mark.parametrize("name", thinned(CASES, 3))
-@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [
+        pytest.param(setting, name, marks=[] if (i + j) % len(SETTINGS) == 0 else pytest.mark.slow)
+        for i, setting in enumerate(SETTINGS)
+        for j, name in enumerate(CASES)
+    ],
+)
 def test_under_settings(setting, name):
     ours = CASES[name].ours
     with ExitStack() as stack:

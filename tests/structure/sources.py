@@ -12,11 +12,8 @@ from jaxcalc.engine.rules.coverage import coverage
 PACKAGE = Path(jaxcalc.__file__).parent
 TESTS = PACKAGE.parent / "tests"
 _FEWEST = 3  # names of primitives that make a table
-# what decides, today, which method a derivative takes; each call outside of its own module is a place
+# what planning.choose asks when it decides on a method; another module that asks it decides as well
 DECISIONS = (
-    "prepare",
-    "prepare_dense",
-    "prepare_within",
     "cheaper_direction",
     "hessian_directions",
     "is_far_cheaper_forward",

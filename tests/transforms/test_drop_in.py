@@ -212,7 +212,7 @@ def expected(name, function):
     return {label: one for label, (one,) in compiled(calls(name, function, PAIRS[name][0])).items()}
 
 
-@pytest.mark.parametrize("function", thinned(FUNCTIONS, 3))
+@pytest.mark.parametrize("function", thinned(FUNCTIONS, 4))
 @pytest.mark.parametrize("name", PAIRS)
 def test_same_outcome(name, function):
     if function == "nothing" and name in {"jacrev", "hessian"}:

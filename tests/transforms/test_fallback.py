@@ -13,7 +13,7 @@ from jaxcalc.engine.jaxprs import equations
 from jaxcalc.engine.jaxprs.params import NEWEST_TESTED, UnknownLayoutError
 from jaxcalc.engine.rules import registry
 from jaxcalc.engine.rules.registry import NoRuleError
-from jaxcalc.methods import problem
+from jaxcalc.methods import composite, mixed, problem
 from jaxcalc.methods.failures import Failures
 from jaxcalc.planning import choose, evaluate
 
@@ -109,8 +109,8 @@ PLACES = {
     "the directions": (problem, "obstacles"),
     "the trace": (choose, "prepare_by"),
     "the costs": (choose, "attempts_for"),
-    "the parts": (choose, "product_of_parts"),
-    "the shares": (choose, "in_both_directions"),
+    "the parts": (composite, "_chain_of"),
+    "the shares": (mixed, "shares_of"),
     "the result": (evaluate, "column_blocks"),
 }
 

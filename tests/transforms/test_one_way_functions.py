@@ -471,6 +471,7 @@ def test_an_ode_solver_forward():
     np.testing.assert_allclose(found, expected[0, :, 0], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_hessian_of_an_ode_solver_which_calls_itself_in_its_rule():
     y = np.array([0.2, 0.6], np.float32)
     hessian = jaxcalc.hessian(lambda y: jnp.sum(solved(y) ** 2), format="structured")

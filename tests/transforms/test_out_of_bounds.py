@@ -129,7 +129,7 @@ def require_same(expected, found, curved, second):
 
 
 @pytest.mark.parametrize("point", POINTS)
-@pytest.mark.parametrize("name", thinned(CASES))
+@pytest.mark.parametrize("name", thinned(CASES, 4))
 def test_auto_says_what_the_values_say(name, point, x64):
     """For calls on a value, as outside of a trace, and on a traced argument."""
     f, (given, i) = CASES[name], POINTS[point]

@@ -11,7 +11,11 @@ Marks = Sequence[bool]
 
 
 def forward(
-    jaxpr: Jaxpr, inputs: Marks, of_equation: Callable[[JaxprEqn, list[bool]], Marks]
+    jaxpr: Jaxpr,
+    inputs: Marks,
+    of_equation: Callable[[JaxprEqn, list[bool]], Marks],
+    *,
+    with_effects: bool = False,
 ) -> list[bool]:
     """Which outputs of a program are marked.
 
@@ -20,6 +24,7 @@ def forward(
         inputs: for each input, whether it is marked.
         of_equation: says which outputs of an equation are marked, given its operands; it is asked where
             one of these is.
+        with_effects: it is asked of every equation that has an effect as well.
     """
     marked = {v for v, on in zip(jaxpr.invars, inputs, strict=True) if on}
 
@@ -28,7 +33,7 @@ def forward(
 
     for eqn in jaxpr.eqns:
         flags = [is_marked(v) for v in eqn.invars]
-        if any(flags):
+        if any(flags) or (with_effects and eqn.effects):
             results = of_equation(eqn, flags)
             marked.update(v for v, on in zip(eqn.outvars, results, strict=True) if on)
     return [is_marked(v) for v in jaxpr.outvars]

@@ -13,10 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
-from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.jaxprs import dataflow, equations
 from jaxcalc.engine.jaxprs.fold import Static
+from jaxcalc.engine.jaxprs.rewrite import Rewriting
 
 
 def constant_outputs(eqn: JaxprEqn, inputs: Sequence[Any]) -> dict[int, Static]:
@@ -57,21 +58,16 @@ def constant_carry(parts: equations.Scan, arrays: Sequence[Any]) -> dict[int, tu
 def _known(parts: equations.Scan, known: list[bool]) -> tuple[list[bool], list[bool]]:
     """Which operands stay known at every step, and which outputs they decide."""
     start, stop = parts.consts, parts.consts + parts.carry
-    while True:
-        outputs = _known_outputs(parts.body.jaxpr, known)
-        carried = [a and b for a, b in zip(known[start:stop], outputs, strict=False)]
-        if carried == known[start:stop]:
-            return known, [*carried, *outputs[parts.carry :]]
-        known = [*known[:start], *carried, *known[stop:]]
 
+    def unknown_outputs(unknown: list[bool]) -> list[bool]:
+        def all_of(eqn: JaxprEqn, _: list[bool]) -> list[bool]:
+            return [True] * len(eqn.outvars)
 
-def _known_outputs(jaxpr: Jaxpr, inputs: Sequence[bool]) -> list[bool]:
-    """Which outputs of a program only marked inputs, and constants, decide."""
-    unknown = {v for v, on in zip(jaxpr.invars, inputs, strict=True) if not on}
-    for eqn in jaxpr.eqns:
-        if eqn.effects or any(v in unknown for v in eqn.invars if not isinstance(v, Literal)):
-            unknown.update(eqn.outvars)
-    return [isinstance(v, Literal) or v not in unknown for v in jaxpr.outvars]
+        return dataflow.forward(parts.body.jaxpr, unknown, all_of, with_effects=True)
+
+    unknown = [not on for on in known]
+    outputs = [not on for on in dataflow.repeated(unknown_outputs, unknown, slice(start, stop))]
+    return [*known[:start], *outputs[: parts.carry], *known[stop:]], outputs
 
 
 def _scan(
@@ -119,13 +115,6 @@ def _evaluate(closed: ClosedJaxpr, given: dict[int, Any], wanted: Sequence[int])
         if not needed.isdisjoint(eqn.outvars):
             needed.update(v for v in eqn.invars if not isinstance(v, Literal))
             live.append(eqn)
-    environment: dict[Any, Any] = dict(zip(jaxpr.constvars, closed.consts, strict=True))
-    environment |= {jaxpr.invars[i]: x for i, x in given.items()}
-
-    def read(v: Any) -> Any:
-        return v.val if isinstance(v, Literal) else environment[v]
-
-    for eqn in reversed(live):
-        found = equations.bind(eqn, [read(v) for v in eqn.invars])
-        environment.update(zip(eqn.outvars, found, strict=True))
-    return [read(v) for v in outputs]
+    pruned = ClosedJaxpr(jaxpr.replace(eqns=live[::-1], outvars=outputs), closed.consts)
+    operands = [given.get(i) for i in range(len(jaxpr.invars))]  # None for what no live one reads
+    return Rewriting({}).evaluate(pruned, operands)

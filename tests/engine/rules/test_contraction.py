@@ -7,6 +7,7 @@ import pytest
 from dense_reference import Case, check, check_hessian, normal
 
 import jaxcalc
+from tests.thinned import thinned
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -71,7 +72,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", thinned(CASES))
 def test_against_dense(name):
     check(CASES[name])
 

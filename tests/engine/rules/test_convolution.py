@@ -64,7 +64,7 @@ BY_INPUT = {
 }
 
 
-@pytest.mark.parametrize("name", thinned(BY_INPUT))
+@pytest.mark.parametrize("name", thinned(BY_INPUT, 3))
 def test_by_input(name):
     check(BY_INPUT[name])
 

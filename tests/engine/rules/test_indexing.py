@@ -115,12 +115,12 @@ TRACED = {
 }
 
 
-@pytest.mark.parametrize("name", thinned(KNOWN))
+@pytest.mark.parametrize("name", thinned(KNOWN, 3))
 def test_known_places(name):
     check(KNOWN[name])
 
 
-@pytest.mark.parametrize("name", thinned(TRACED))
+@pytest.mark.parametrize("name", thinned(TRACED, 3))
 def test_traced_places(name):
     check(TRACED[name])
 

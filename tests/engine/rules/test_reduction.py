@@ -70,7 +70,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", thinned(CASES))
+@pytest.mark.parametrize("name", thinned(CASES, 3))
 def test_against_dense(name):
     check(CASES[name])
 
