@@ -19,7 +19,6 @@ from jaxcalc.engine.jaxprs.liveness import peak_bytes
 from jaxcalc.engine.jaxprs.source import named_with_line
 from jaxcalc.engine.walk.interpret import TooDenseError
 from jaxcalc.methods.base import Impossible, Part, Prepared
-from jaxcalc.methods.batch_size import require_fitting_result
 from jaxcalc.methods.composite import Product
 from jaxcalc.methods.derivative import Derivative, Turns
 from jaxcalc.methods.failures import Failures, reason
@@ -33,6 +32,7 @@ from jaxcalc.planning.choose import (
     first_possible,
     prepare_dense,
     prepare_within,
+    require_fitting,
 )
 from jaxcalc.planning.findings import Line, Way
 from jaxcalc.planning.lines import LineCosts
@@ -90,7 +90,7 @@ def _survey(request: Request, kind: Query) -> Survey:
     problem = Problem(request, kind)
     is_dense = request.options.format == "dense"
     if is_dense:
-        _require_fitting_result(problem)
+        require_fitting(problem, lambda: "format='structured' explains what its structure takes")
     structured = _structured_ways(problem)
     walks = {name: LineCosts() for name in structured.prepared}
     programs = {name: p.derivative.visit(walks[name]) for name, p in structured.prepared.items()}
@@ -113,15 +113,6 @@ def _survey(request: Request, kind: Query) -> Survey:
         shown,
         dense.parts,
         tuple(dict.fromkeys(found)),
-    )
-
-
-def _require_fitting_result(problem: Problem) -> None:
-    require_fitting_result(
-        problem.options.api,
-        problem.leaves,
-        problem.leaves if problem.kind == "hessian" else problem.output,
-        lambda: "format='structured' explains what its structure takes",
     )
 
 

@@ -340,7 +340,7 @@ def _too_dense(flat: FlatMap, error: Exception) -> Exception:
     )
 
 
-def require_fitting(problem: DirectProblem, in_other_formats: Callable[[], str]) -> None:
+def require_fitting(problem: Problem, in_other_formats: Callable[[], str]) -> None:
     """Refuse a dense derivative that does not fit in memory; asked-for directions of Jacobians are not.
 
     `in_other_formats` says what the sparse formats take.

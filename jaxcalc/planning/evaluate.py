@@ -130,10 +130,10 @@ def pack_again(
 ) -> Callable[[list[Any]], Any]:
     """What packs the results of the compiled derivative as the call before packed them."""
     layout, treedef = prepared.layout, prepared.outputs.treedef
-    as_asked = SPARSE[options.format]
+    as_asked, dtype = SPARSE[options.format], layout.dtype
 
     def pack(results: list[Any]) -> Any:
-        values = _in_dtype_of(layout, results[0])
+        values = results[0] if results[0].dtype == dtype else results[0].astype(dtype)
         jacobian = Jacobian.tree_unflatten(layout, (values,))  # known to fit, so not checked
         value = jax.tree.unflatten(treedef, results[1:]) if with_value else None
         return outcome(Outcome(value, None, None, as_asked(jacobian)))

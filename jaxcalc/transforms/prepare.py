@@ -84,7 +84,7 @@ class PreparedDerivative:
         traced = self._fitting(args, kwargs)
         if any(map(is_tracer, traced)):
             return self._rest.restored(self._staged.inline(traced))
-        return self._rest.restored(self._compiled(self._staged.constants, traced))
+        return self._rest.restored(self._compiled(*self._staged.constants, *traced))
 
     @cached_property
     def explanation(self) -> Explanation | None:
