@@ -9,7 +9,7 @@ a function and its shapes, and shares it between calls.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -35,6 +35,7 @@ class Layout:
             `jax.jacfwd` has it, the input's, as `jax.jacrev` has it, or one that holds both.
         locate: given a row and a column, the source line that makes that output depend on that
             input, or None; it serves error messages and takes no part in comparisons.
+        is_transpose: whether it is that of a transpose, whose input is the output of f.
     """
 
     rows: np.ndarray
@@ -43,6 +44,7 @@ class Layout:
     output_side: Side
     dtype_from: DtypeFrom = "both"
     locate: Callable[[int, int], str | None] | None = field(default=None, repr=False)
+    is_transpose: bool = False
 
     def __post_init__(self) -> None:
         dtype = index_dtype(self.shape)
@@ -106,6 +108,7 @@ class Layout:
             self.input_side,
             swapped[self.dtype_from],
             None if locate is None else lambda row, col: locate(col, row),
+            not self.is_transpose,
         )
         result.__dict__["transposed"] = self
         return result
@@ -128,7 +131,7 @@ class Layout:
         if self.order is None:
             return self
         rows, cols = self.rows[self.order], self.cols[self.order]
-        result = Layout(rows, cols, self.input_side, self.output_side, self.dtype_from, self.locate)
+        result = replace(self, rows=rows, cols=cols)
         result.__dict__["order"] = None
         return result
 
@@ -144,7 +147,8 @@ class Layout:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # neither `locate`, which reads the program of f, nor what was derived: hashes differ elsewhere
-        return Layout, (self.rows, self.cols, self.input_side, self.output_side, self.dtype_from)
+        entries = self.rows, self.cols, self.input_side, self.output_side, self.dtype_from
+        return Layout, (*entries, None, self.is_transpose)
 
     def __copy__(self) -> Layout:
         return self  # nothing of it changes, and identity is what a compiled function looks at first
@@ -170,7 +174,7 @@ class Layout:
 
     @property
     def _identity(self) -> tuple[Any, ...]:
-        return self.nnz, self.input_side, self.output_side, self.dtype_from
+        return self.nnz, self.input_side, self.output_side, self.dtype_from, self.is_transpose
 
     @cached_property
     def _digest(self) -> bytes:

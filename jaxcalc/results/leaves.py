@@ -103,6 +103,7 @@ def _pair(
             output,
             layout.dtype_from,
             None if locate is None else lambda row, col: locate(row + row_offset, col + col_offset),
+            layout.is_transpose,
         ),
     )
 

@@ -30,8 +30,6 @@ def rmatmul(values: Any, layout: Layout, operand: Any) -> Any:
     if array.ndim == 2:
         return _product(values, transposed, array.T).T
     result = _product(values, transposed, array)
-    if structured and jnp.iscomplexobj(result):  # of real inputs: a row of complex derivatives
-        return transposed.output_side.unravel(result)
     return _unravel(result, values, transposed) if structured else result
 
 
@@ -44,6 +42,8 @@ def _product(values: Any, layout: Layout, operand: Any) -> Any:
 
 def _unravel(result: Any, values: Any, layout: Layout) -> Any:
     side = layout.output_side
+    if layout.is_transpose and jnp.iscomplexobj(result):  # of real inputs: a row of complex derivatives
+        return side.unravel(result)
     # a dtype that the user chose for the values, say by tree_map, is left alone
     return side.unravel(result, side.dtypes if values.dtype == layout.dtype else None)
 

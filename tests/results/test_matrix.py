@@ -508,6 +508,26 @@ def test_products_beyond_two_to_the_31_elements(n):
     np.testing.assert_array_equal(diagonal, jacobian.values[:n])
 
 
+@pytest.mark.parametrize("complex_side", ["input", "output"])
+def test_a_transpose_times_a_vector_is_the_vector_times_the_matrix(complex_side):
+    """Of a derivative from real to complex numbers too, and of one from complex to real ones."""
+    sides = {name: {"a": struct(2), "b": struct()} for name in ("input", "output")}
+    sides[complex_side] = {"c": struct(3, dtype=np.complex64)}
+    mask = np.random.default_rng(4).random((3, 3)) < 0.7
+    J = of_mask(mask, sides["input"], sides["output"], dtype_from=complex_side)
+    dense = dense_of(J)
+    u = np.random.default_rng(5).normal(size=3).astype(np.float32) + np.complex64(1j)
+    given = J.output_side.unravel(u, J.output_side.dtypes if complex_side == "input" else None)
+    flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(given)])
+    rows = [given @ J if isinstance(given, jax.Array) else J.__rmatmul__(given), J.T @ given]
+    for row in rows:
+        assert jax.tree.structure(row) == J.input_side.treedef
+        found = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(row)])
+        np.testing.assert_allclose(found, flat @ dense, rtol=1e-5)
+    assert J.T.T.layout is J.layout
+    assert J.T.sorted().layout.is_transpose
+
+
 def test_a_vector_times_a_complex_derivative_keeps_its_imaginary_part():
     # exp(i x): row k of the Jacobian is i exp(i x_k) e_k
     x = np.array([0.5, 2.0], np.float32)
