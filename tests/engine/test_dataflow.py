@@ -1,4 +1,4 @@
-"""Marks that go forward through programs, their loops and their branches."""
+"""Marks that go through programs, forward or back, through their loops and their branches."""
 
 import jax
 import jax.numpy as jnp
@@ -46,3 +46,39 @@ def test_a_mark_of_any_branch_counts():
     program = jax.make_jaxpr(run)(True, X, X).jaxpr
     assert leads(program, [False, False, True]) == [True, False]
     assert leads(program, [False, True, False]) == [True, True]
+
+
+def everything_of(eqn, _):
+    return [True] * len(eqn.outvars)
+
+
+def test_an_effect_is_asked_about_where_that_is_wanted():
+    def run(x):
+        jax.debug.callback(lambda: None)
+        ref = jax.new_ref(jnp.zeros(3))
+        return ref[...] + x
+
+    program = jax.make_jaxpr(run)(X).jaxpr
+    assert any(eqn.effects for eqn in program.eqns)
+    assert dataflow.forward(program, [False], everything_of) == [False]
+    assert dataflow.forward(program, [False], everything_of, with_effects=True) == [True]
+
+
+def test_marks_go_back_from_results_to_operands():
+    def run(x, y):
+        a, b = jnp.sin(x), jnp.cos(y)
+        return a * 2, a + b, 3.0
+
+    program = jax.make_jaxpr(run)(X, X).jaxpr
+    operands = lambda eqn, _: [True] * len(eqn.invars)  # noqa: E731
+
+    def needed(outputs, **options):
+        found = dataflow.backward(program, outputs, operands, **options)
+        return {
+            eqn.primitive.name for eqn, flags in zip(program.eqns, found, strict=True) if any(flags)
+        }
+
+    assert needed([True, False, False]) == {"sin", "mul"}
+    assert needed([False, True, False]) == {"sin", "cos", "add"}
+    assert needed([False, False, True]) == set()
+    assert needed([True, True, True], with_effects=True) == {"sin", "cos", "mul", "add"}

@@ -66,13 +66,17 @@ def circles(graph: dict[str, set[str]]) -> list[set[str]]:
 
 
 def tables(files: dict[str, ast.Module]) -> list[str]:
-    """Sets, tuples and dicts at the top of modules that list primitives; the doctor's are its own."""
+    """Sets, tuples and dicts at the top of modules that list primitives.
+
+    The doctor's are its own, and those of the command line and of errors about options list words of
+    users, some of which are names of primitives too.
+    """
     primitives = {entry.primitive for entry in coverage()}
     registry = [path for path in files if path == "engine/jaxprs/traits.py"]
     return registry + [
         f"{path}: {ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)}"
         for path, tree in files.items()
-        if not path.startswith("checking/")
+        if not path.startswith(("checking/", "cli/", "call/front_door"))
         for node in tree.body
         if isinstance(node, ast.Assign | ast.AnnAssign)
         and node.value is not None

@@ -1,4 +1,4 @@
-"""What leads to what in a program: marks that go forward, from its inputs to its outputs."""
+"""What leads to what in a program: marks that go forward from its inputs, or back from its outputs."""
 
 from __future__ import annotations
 
@@ -37,6 +37,38 @@ def forward(
             results = of_equation(eqn, flags)
             marked.update(v for v, on in zip(eqn.outvars, results, strict=True) if on)
     return [is_marked(v) for v in jaxpr.outvars]
+
+
+def backward(
+    jaxpr: Jaxpr,
+    outputs: Marks,
+    of_equation: Callable[[JaxprEqn, list[bool]], Marks],
+    *,
+    with_effects: bool = False,
+) -> list[list[bool]]:
+    """For each equation, which of its outputs the marked outputs of the program lead back to.
+
+    Args:
+        jaxpr: the program.
+        outputs: for each output, whether it is marked.
+        of_equation: says which operands of an equation are marked, given its outputs; it is asked where
+            one of these is.
+        with_effects: it is asked of every equation that has an effect as well.
+    """
+    marked: set[Any] = set()
+
+    def mark(variables: Sequence[Any], marks: Marks) -> None:
+        each = zip(variables, marks, strict=True)
+        marked.update(v for v, on in each if on and not isinstance(v, Literal))
+
+    mark(jaxpr.outvars, outputs)
+    found: list[list[bool]] = []
+    for eqn in reversed(jaxpr.eqns):
+        flags = [v in marked for v in eqn.outvars]
+        if any(flags) or (with_effects and eqn.effects):
+            mark(eqn.invars, of_equation(eqn, flags))
+        found.append(flags)
+    return found[::-1]
 
 
 def repeated(body: Callable[[list[bool]], Sequence[bool]], inputs: Marks, carry: slice) -> list[bool]:

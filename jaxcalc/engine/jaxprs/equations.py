@@ -27,22 +27,14 @@ from jaxcalc.engine.jaxprs.params import (
     part,
     program,
 )
+from jaxcalc.engine.jaxprs.traits import values
 from jaxcalc.engine.jaxprs.varying import as_typed
 
-# the primitives that only run another program, and the parameter that holds it
-CALLS = {
-    "jit": "jaxpr",
-    "pjit": "jaxpr",
-    "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
-    "remat2": "jaxpr",
-    "checkpoint": "jaxpr",
-}
+CALLS = values("calls")  # what only runs another program, and the parameter that holds it
 
 _OF_SOLVE = ("matvec", "vecmat", "solve", "transpose_solve")  # the programs of a linear solve
 
-# those that say where or how it runs, which holds for the value and not for lanes of its tangents
-_PLACED_CALLS = {"compute_on": "jaxpr", "xla_metadata_call": "jaxpr", "fused_call": "jaxpr"}
+_PLACED_CALLS = values("calls_at")
 
 
 def bind(eqn: JaxprEqn, operands: Sequence[Any], *, known: bool = False) -> list[Any]:

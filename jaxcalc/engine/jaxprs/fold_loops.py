@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
+from jax.extend.core import ClosedJaxpr, JaxprEqn
 
 from jaxcalc.engine.jaxprs import dataflow, equations
 from jaxcalc.engine.jaxprs.fold import Static
@@ -108,13 +108,10 @@ def _in_numpy(x: Any) -> Any:
 def _evaluate(closed: ClosedJaxpr, given: dict[int, Any], wanted: Sequence[int]) -> list[Any]:
     """Some outputs of a program, by the equations that they need; `given` holds inputs by number."""
     jaxpr = closed.jaxpr
+    marks = [i in wanted for i in range(len(jaxpr.outvars))]
+    needed = dataflow.backward(jaxpr, marks, lambda eqn, _: [True] * len(eqn.invars))
+    live = [eqn for eqn, flags in zip(jaxpr.eqns, needed, strict=True) if any(flags)]
     outputs = [jaxpr.outvars[i] for i in wanted]
-    needed = {v for v in outputs if not isinstance(v, Literal)}
-    live = []
-    for eqn in reversed(jaxpr.eqns):
-        if not needed.isdisjoint(eqn.outvars):
-            needed.update(v for v in eqn.invars if not isinstance(v, Literal))
-            live.append(eqn)
-    pruned = ClosedJaxpr(jaxpr.replace(eqns=live[::-1], outvars=outputs), closed.consts)
+    pruned = ClosedJaxpr(jaxpr.replace(eqns=live, outvars=outputs), closed.consts)
     operands = [given.get(i) for i in range(len(jaxpr.invars))]  # None for what no live one reads
     return Rewriting({}).evaluate(pruned, operands)

@@ -48,6 +48,9 @@ class Traits:
         narrow: it cannot be evaluated in a wider dtype in its place.
         sparse: it is an operation of `jax.experimental.sparse` that JAX itself gives a program of.
         sparse_places: one that sorts or moves the places of entries.
+        calls: the parameter that holds a program, which it only runs.
+        calls_at: the same of one that says where or how that runs, which holds for the value and not
+            for lanes of its tangents.
     """
 
     elementwise: bool = False
@@ -81,6 +84,8 @@ class Traits:
     narrow: bool = False
     sparse: bool = False
     sparse_places: bool = False
+    calls: str | None = None
+    calls_at: str | None = None
 
 
 _KNOWN: dict[str, Traits] = {}
@@ -213,12 +218,13 @@ _declare(
 _declare("bcoo_sort_indices bcoo_sum_duplicates bcoo_transpose", sparse_places=True)
 
 # calls, loops, devices, what is not of numbers
-_declare("jit pjit", free=True)
+_declare("jit pjit", calls="jaxpr", free=True)
+_declare("closed_call core_call", calls="call_jaxpr")
+_declare("checkpoint remat2", calls="jaxpr")
+_declare("fused_call", calls_at="jaxpr")
 _declare("cond custom_jvp_call custom_linear_solve custom_vjp_call scan", never_again=True)
 _declare("while", never_again=True, transpose_fails=True)
 _declare("ffi_call io_callback pure_callback", narrow=True, transpose_fails=True)
-_declare(
-    "compute_on optimization_barrier relayout reshard shard_map xla_metadata_call",
-    transpose_unlisted=True,
-)
+_declare("compute_on xla_metadata_call", calls_at="jaxpr", transpose_unlisted=True)
+_declare("optimization_barrier relayout reshard shard_map", transpose_unlisted=True)
 _declare("bitcast_convert_type random_bits", narrow=True)

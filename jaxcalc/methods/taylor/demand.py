@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
+from jax.extend.core import Jaxpr, JaxprEqn
 
 from jaxcalc.engine.jaxprs import dataflow, equations
 
@@ -28,22 +28,16 @@ def demanded(jaxpr: Jaxpr, moving: Sequence[bool]) -> list[Demand]:
     `moving` says of which outputs the derivatives are needed. A comparison, an index or a seed needs
     the values that it is made from, but no derivatives of them.
     """
-    outputs = [v for v in jaxpr.outvars if not isinstance(v, Literal)]
-    valued: set[Var] = set(outputs)
-    series: set[Var] = {
-        v for v, on in zip(jaxpr.outvars, moving, strict=True) if on and not isinstance(v, Literal)
-    }
-    found: list[Demand] = []
-    for eqn in reversed(jaxpr.eqns):
-        flags = [v in series and equations.is_inexact(v.aval) for v in eqn.outvars]
-        if not (any(flags) or any(v in valued for v in eqn.outvars) or eqn.effects):
-            continue
-        inputs = [v for v in eqn.invars if not isinstance(v, Literal)]
-        valued.update(inputs)
-        if any(flags):
-            series.update(v for v in inputs if equations.is_inexact(v.aval))
-        found.append(Demand(eqn, flags))
-    return found[::-1]
+
+    def inexact(variables: Sequence[Any]) -> list[bool]:
+        return [equations.is_inexact(v.aval) for v in variables]
+
+    every = [True] * len(jaxpr.outvars)
+    valued = dataflow.backward(jaxpr, every, lambda eqn, _: [True] * len(eqn.invars), with_effects=True)
+    starts = [on and able for on, able in zip(moving, inexact(jaxpr.outvars), strict=True)]
+    series = dataflow.backward(jaxpr, starts, lambda eqn, _: inexact(eqn.invars))
+    each = zip(jaxpr.eqns, valued, series, strict=True)
+    return [Demand(eqn, flags) for eqn, needed, flags in each if any(needed) or eqn.effects]
 
 
 def reached(jaxpr: Jaxpr) -> list[bool]:
