@@ -1,4 +1,4 @@
-"""All ways to a derivative: what each takes, which one a call under `jax.jit` goes, why not another."""
+"""All methods for a derivative: what each takes, which one `jax.jit` gets, why not another."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from jaxcalc.methods.failures import Failures, reason
 from jaxcalc.methods.problem import DirectProblem, Problem
 from jaxcalc.methods.structured import Attempt, Structured
 from jaxcalc.planning.choose import (
-    all_dense_ways,
+    all_dense_methods,
     attempted,
     attempts_for,
-    dense_ways,
+    dense_methods,
     first_possible,
     prepare_dense,
     prepare_within,
     require_fitting,
 )
-from jaxcalc.planning.findings import Line, Way
+from jaxcalc.planning.findings import Line, Method
 from jaxcalc.planning.lines import LineCosts
 
 _IN_TURN = ", in turns"
@@ -45,16 +45,16 @@ class Survey:
     """What is known about a derivative before it runs.
 
     Attributes:
-        ways: the chosen one first, impossible ones last.
-        known: the structured way whose steps are shown: the chosen one, or the first that is possible;
+        methods: the chosen one first, impossible ones last.
+        known: the structured one whose steps are shown: the chosen one, or the first that is possible;
             None where there is none.
         lines: its steps by line.
         lines_of: its name.
         parts: the pieces of f, where it can be cut at bottlenecks.
-        branches: what branches and loops of the chosen way hold.
+        branches: what branches and loops of the chosen method hold.
     """
 
-    ways: Sequence[Way]
+    methods: Sequence[Method]
     known: Structured | None
     lines: Sequence[Line]
     lines_of: str
@@ -63,7 +63,7 @@ class Survey:
 
 
 def survey(request: Request, kind: Query) -> Survey:
-    """Make every way ready, the chosen one once, and say which one is taken.
+    """Make every method ready, the chosen one once, and say which one is taken.
 
     Args:
         request: what is asked for; for the dense format, as it runs under `jax.jit`.
@@ -71,7 +71,7 @@ def survey(request: Request, kind: Query) -> Survey:
 
     Raises:
         ConcretizationTypeError and its kin: f needs concrete values.
-        TypeError, ValueError: what `jacobian` or `hessian` raises, where no way is possible.
+        TypeError, ValueError: what `jacobian` or `hessian` raises, where no method is possible.
     """
     if request.options.format != "dense":
         return _survey(request, kind)
@@ -83,7 +83,7 @@ def survey(request: Request, kind: Query) -> Survey:
         raise failures.failure
     note = f"nothing is known of what it takes: {failures.failed}; please report it"
     name = f"dense, {'forward over reverse' if kind == 'hessian' else 'by JAX alone'}"
-    return Survey([Way(name, None, None, None, is_chosen=True, note=note)], None, (), "", (), ())
+    return Survey([Method(name, None, None, None, is_chosen=True, note=note)], None, (), "", (), ())
 
 
 def _survey(request: Request, kind: Query) -> Survey:
@@ -91,12 +91,12 @@ def _survey(request: Request, kind: Query) -> Survey:
     is_dense = request.options.format == "dense"
     if is_dense:
         require_fitting(problem, lambda: "format='structured' explains what its structure takes")
-    structured = _structured_ways(problem)
+    structured = _structured_methods(problem)
     walks = {name: LineCosts() for name in structured.prepared}
     programs = {name: p.derivative.visit(walks[name]) for name, p in structured.prepared.items()}
-    dense = _dense_ways(problem, choose=is_dense and not structured.chosen)
-    ways = [_way(name, structured, walks[name]) for name in structured.prepared]
-    ways += [way if is_dense else replace(way, note="for format='dense'") for way in dense.ways]
+    dense = _dense_methods(problem, choose=is_dense and not structured.chosen)
+    methods = [_method(name, structured, walks[name]) for name in structured.prepared]
+    methods += [m if is_dense else replace(m, note="for format='dense'") for m in dense.methods]
     impossible = structured.reasons | dense.reasons
     shown = structured.chosen or next(iter(structured.prepared), "")
     known = structured.prepared.get(shown)
@@ -105,8 +105,8 @@ def _survey(request: Request, kind: Query) -> Survey:
         found = _branches(known.derivative, walks[shown], programs[shown])
     return Survey(
         [
-            *_compared(ways),
-            *(Way(name, None, None, None, False, why, False) for name, why in impossible.items()),
+            *_compared(methods),
+            *(Method(name, None, None, None, False, why, False) for name, why in impossible.items()),
         ],
         known,
         walks[shown].lines(known.derivative.seeds) if known is not None else (),
@@ -116,11 +116,11 @@ def _survey(request: Request, kind: Query) -> Survey:
     )
 
 
-def _way(name: str, structured: _Structured, costs: LineCosts) -> Way:
+def _method(name: str, structured: _Structured, costs: LineCosts) -> Method:
     derivative = structured.prepared[name].derivative
     lanes = max(1, costs.most)
     turns = derivative.turns or Turns(lanes, lanes)
-    return Way(
+    return Method(
         name,
         turns.products,
         derivative.work,
@@ -150,23 +150,23 @@ def _branches(derivative: Derivative, walk: LineCosts, program: Jaxpr) -> list[B
 
 @dataclass
 class _Dense:
-    """What was found of the ways through JAX's own transformations.
+    """What was found of the methods through JAX's own transformations.
 
     Attributes:
-        ways: those that are possible, the chosen one marked.
+        methods: those that are possible, the chosen one marked.
         reasons: for the others, by name, why not.
         parts: the pieces of f, where it has a bottleneck.
-        branches: what loops and branches of the chosen way hold.
+        branches: what loops and branches of the chosen method hold.
     """
 
-    ways: list[Way] = field(default_factory=list)
+    methods: list[Method] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
     parts: Sequence[Part] = ()
     branches: Sequence[Branch] = ()
 
 
-def _dense_ways(problem: Problem, *, choose: bool) -> _Dense:
-    """The dense ways as a call inside of a trace finds them; with `choose`, the one it takes is marked.
+def _dense_methods(problem: Problem, *, choose: bool) -> _Dense:
+    """The dense methods as a call inside of a trace finds them; `choose` marks the one that it takes.
 
     Raises:
         ValueError: no dense derivative is possible, as `jacobian` and `hessian` say.
@@ -177,37 +177,37 @@ def _dense_ways(problem: Problem, *, choose: bool) -> _Dense:
         args, kwargs = request.call.rebuild(arrays)
         inside = replace(request, call=take_apart(args, kwargs))
         direct = DirectProblem(inside, problem.kind, Failures(request.options.api))
-        in_order = dense_ways(direct)
-        for way in all_dense_ways(direct, in_order):
-            _add(found, way)
+        in_order = dense_methods(direct)
+        for method in all_dense_methods(direct, in_order):
+            _add(found, method)
         if choose:
-            chosen, _ = first_possible(direct, in_order, lambda way: way.figures)
-            found.ways = [replace(way, is_chosen=way.name == chosen.name) for way in found.ways]
+            chosen, _ = first_possible(direct, in_order, lambda method: method.figures)
+            found.methods = [replace(m, is_chosen=m.name == chosen.name) for m in found.methods]
             found.branches = chosen.branches() if branches(problem.jaxpr.eqns) else ()
 
     jax.eval_shape(look, request.call.traced)
     return found
 
 
-def _add(found: _Dense, way: Prepared | Impossible) -> None:
-    """Add what a way takes, or why it cannot be taken."""
-    if isinstance(way, Impossible):
-        found.reasons[way.name] = way.reason
+def _add(found: _Dense, method: Prepared | Impossible) -> None:
+    """Add what a method takes, or why it cannot be taken."""
+    if isinstance(method, Impossible):
+        found.reasons[method.name] = method.reason
         return
     try:
-        products, work, workspace, block, blocks = way.figures
+        products, work, workspace, block, blocks = method.figures
     except REFUSALS as error:  # it has none, or a product does not fit in memory_limit
-        found.reasons[way.name] = reason(error)
+        found.reasons[method.name] = reason(error)
         return
-    found.ways.append(
-        Way(way.name, products, work, workspace, note=way.note, block=block, blocks=blocks)
+    found.methods.append(
+        Method(method.name, products, work, workspace, note=method.note, block=block, blocks=blocks)
     )
-    found.parts = found.parts or way.parts
+    found.parts = found.parts or method.parts
 
 
 @dataclass
 class _Structured:
-    """The structured ways by name: made ready, with a note, or with the reason why there is none."""
+    """The structured methods by name: made ready, with a note, or with the reason why there is none."""
 
     prepared: dict[str, Structured] = field(default_factory=dict)
     chosen: str = ""
@@ -215,7 +215,7 @@ class _Structured:
     reasons: dict[str, str] = field(default_factory=dict)
 
 
-def _structured_ways(problem: Problem) -> _Structured:
+def _structured_methods(problem: Problem) -> _Structured:
     found, request, kind = _Structured(), problem.request, problem.kind
     is_dense = request.options.format == "dense"
     attempts = attempts_for(problem)
@@ -245,7 +245,7 @@ def _structured_ways(problem: Problem) -> _Structured:
 
 
 def _made(problem: Problem, attempt: Attempt, *, is_dense: bool) -> Structured | str:
-    """The derivative in one way, or why there is none."""
+    """A derivative through its structure, or why there is none that way."""
     failures = Failures(problem.options.api)
     made = failures.prepare(lambda: attempted(problem, attempt, is_dense=is_dense), None)
     if isinstance(failures.failure, UNTRACEABLE):
@@ -286,13 +286,15 @@ def _note_missing(problem: Problem, found: _Structured) -> None:
             found.reasons[name] = why or "a complex output has a derivative forward only"
 
 
-def _compared(ways: Sequence[Way]) -> list[Way]:
-    """The chosen way first; others that seem to take less get a note."""
-    chosen = next(way for way in ways if way.is_chosen)
+def _compared(methods: Sequence[Method]) -> list[Method]:
+    """The chosen method first; others that seem to take less get a note."""
+    chosen = next(method for method in methods if method.is_chosen)
     noted = []
-    for way in ways:
-        is_less = way is not chosen and not way.note and (way.work or 0.0) < (chosen.work or 0.0)
-        # parts are looked for where no structured way is taken
-        why = "not compared with it" if way.name == Product.name else "gains too little"
-        noted.append(replace(way, note=why) if is_less else way)
-    return sorted(noted, key=lambda way: not way.is_chosen)
+    for method in methods:
+        is_less = (
+            method is not chosen and not method.note and (method.work or 0.0) < (chosen.work or 0.0)
+        )
+        # parts are looked for where no structured method is taken
+        why = "not compared with it" if method.name == Product.name else "gains too little"
+        noted.append(replace(method, note=why) if is_less else method)
+    return sorted(noted, key=lambda method: not method.is_chosen)

@@ -1,8 +1,8 @@
-"""The one decision: which way a derivative goes.
+"""The one decision: which method a derivative takes.
 
 A sparse derivative goes through its structure, in the direction that costs less and within the memory
 that it may take. A dense one goes through its structure where that is worth compiling it, and else
-through JAX's own transformations, in the order of `dense_ways`.
+through JAX's own transformations, in the order of `dense_methods`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from jaxcalc.methods.structured import Attempt, Structured, prepare_by, signatur
 from jaxcalc.planning import worth
 
 Found = TypeVar("Found")
-# ways that are put together of JAX's transformations: the first that is one for the problem is taken
+# methods that are put together of JAX's transformations: the first that is one for the problem is taken
 COMPOSED: tuple[Callable[[DirectProblem], Prepared | None], ...] = (
     product_of_parts,
     in_both_directions,
@@ -59,7 +59,7 @@ _HESSIANS: tuple[tuple[Direction, Direction], ...] = (
 _FORWARD_ADVANTAGE = 1.5  # a product forward takes less than one in reverse
 _FEWEST = 4  # inputs, below which dense JAX has no rival
 _WORTH_IT = 2_500.0  # nanoseconds that each operation, compiled beside dense JAX's own, must save
-_MUST_SAVE = 0.2  # of the time of any other way, at the least
+_MUST_SAVE = 0.2  # of the time of any other method, at the least
 _CHEAP = 0.35  # of the work of all products of a diagonal; more is not worth all entries' memory
 _SETTLED = 0.3  # of dense JAX's time, where the other direction is not looked at
 _ALIKE = 2  # times as many inputs as outputs, or the reverse, up to which it always is
@@ -67,7 +67,7 @@ _ALIKE = 2  # times as many inputs as outputs, or the reverse, up to which it al
 
 @dataclass(frozen=True)
 class Choice:
-    """The structured way to a dense derivative, or None where dense JAX costs less.
+    """The structured method for a dense derivative, or None where dense JAX costs less.
 
     It is kept where all that f reads is watched: as a drop-in, a dense derivative must not be that of
     an object as it was.
@@ -95,7 +95,7 @@ def prepare(request: Request, kind: Query) -> Structured:
 
 
 def prepare_dense(request: Request, kind: Query) -> Structured | None:
-    """The structured way to a dense derivative; None where plain JAX is asked for, or better.
+    """The structured method for a dense derivative; None where plain JAX is asked for, or better.
 
     Raises:
         Exception: of any kind: f cannot be traced, or something failed in the engine.
@@ -165,12 +165,12 @@ def prepare_within(request: Request, kind: Query, *, with_value: bool) -> Struct
     allowed = available_bytes() if limit is None else limit
     if prepared.workspace(with_value=with_value) <= allowed:
         return prepared
-    ways = [_in_turn(prepared, allowed), *_other_direction(request, prepared, kind)]
-    fitting = [way for way in ways if way.workspace(with_value=with_value) <= allowed]
+    methods = [_in_turn(prepared, allowed), *_other_direction(request, prepared, kind)]
+    fitting = [m for m in methods if m.workspace(with_value=with_value) <= allowed]
     if fitting:
-        return min(fitting, key=lambda way: way.derivative.work)
-    ways.append(prepared)
-    least = min(ways, key=lambda way: way.workspace(with_value=with_value))
+        return min(fitting, key=lambda method: method.derivative.work)
+    methods.append(prepared)
+    least = min(methods, key=lambda method: method.workspace(with_value=with_value))
     if limit is None:
         return least
     needed = least.workspace(with_value=with_value)
@@ -186,7 +186,7 @@ def _in_turn(prepared: Structured, allowed: int) -> Structured:
 
 
 def _other_direction(request: Request, prepared: Structured, kind: Query) -> list[Structured]:
-    """The structured way in the direction that was not taken, where the choice is free."""
+    """The structured method in the direction that was not taken, where the choice is free."""
     if kind == "hessian" or request.options.mode != "auto":
         return []
     mode: Mode = "reverse" if prepared.derivative.way == "forward" else "forward"
@@ -306,7 +306,7 @@ def _choose_dense(request: Request, kind: Query, probe: Probe) -> Choice:
 
 
 def _candidates(problem: Problem) -> list[Structured]:
-    """The structured ways to a dense derivative that are worth a look; none where none is possible."""
+    """The structured methods for a dense derivative that are worth a look; none may be possible."""
     n, m = size_of(problem.leaves), size_of(problem.output)
     alike = max(n, m) <= _ALIKE * min(n, m)
     found: list[Structured] = []
@@ -355,7 +355,7 @@ def require_fitting(problem: Problem, in_other_formats: Callable[[], str]) -> No
 
 
 def prepare_diagonal(request: Request, *, with_value: bool) -> Structured | None:
-    """The structured way to a diagonal; None where products cost less, or take less memory."""
+    """The structured method for a diagonal; None where products cost less, or take less memory."""
     options = request.options
     prepared = prepare(replace(request, options=replace(options, format="structured")), "jacobian")
     require_reverse_fits(options, prepared.outputs.dtypes)
@@ -366,7 +366,7 @@ def prepare_diagonal(request: Request, *, with_value: bool) -> Structured | None
     return prepared if alone.workspace(with_value=with_value or options.has_aux) <= limit else None
 
 
-def diagonal_ways(problem: DirectProblem) -> list[Diagonal]:
+def diagonal_methods(problem: DirectProblem) -> list[Diagonal]:
     """The directions of the products that give a diagonal, in the order in which they are tried."""
     options, allowed = problem.options, problem.allowed
     if options.mode != "auto":
@@ -377,8 +377,8 @@ def diagonal_ways(problem: DirectProblem) -> list[Diagonal]:
     return [Diagonal(problem, direction) for direction in order]
 
 
-def dense_ways(problem: DirectProblem) -> list[Prepared]:
-    """The ways to a dense derivative, in the order in which they are tried: `first_possible`."""
+def dense_methods(problem: DirectProblem) -> list[Prepared]:
+    """The methods for a dense derivative, in the order in which they are tried: `first_possible`."""
     mode = problem.options.mode
     if problem.kind == "hessian":
         return _of_hessian(problem)
@@ -401,16 +401,16 @@ def dense_ways(problem: DirectProblem) -> list[Prepared]:
 
 
 def first_possible(
-    problem: DirectProblem, ways: Sequence[Prepared], act: Callable[[Prepared], Found]
+    problem: DirectProblem, methods: Sequence[Prepared], act: Callable[[Prepared], Found]
 ) -> tuple[Prepared, Found]:
-    """The first of the ways that turns out to be possible, and what `act` gives for it.
+    """The first of the methods that turns out to be possible, and what `act` gives for it.
 
     Raises:
         Exception: what `act` raises for the last one, or what is no refusal of JAX's.
     """
-    first, *others = ways
+    first, *others = methods
     if not first.is_optional:
-        return problem.failures.in_turn(act, ways)
+        return problem.failures.in_turn(act, methods)
     # while f is traced nothing runs yet, so that whatever fails of what is composed may be left
     may_fail = problem.is_traced and not isinstance(first, Dense)
     try:
@@ -421,10 +421,10 @@ def first_possible(
 
 
 def _composed(problem: DirectProblem) -> Prepared | None:
-    """The first of the composed ways that is one for this problem; None where there is none."""
+    """The first of the composed methods that is one for this problem; None where there is none."""
     if problem.options.format != "dense":
         return None
-    return next((way for compose in COMPOSED if (way := compose(problem)) is not None), None)
+    return next((method for compose in COMPOSED if (method := compose(problem)) is not None), None)
 
 
 def _of_hessian(problem: DirectProblem) -> list[Prepared]:
@@ -435,7 +435,7 @@ def _of_hessian(problem: DirectProblem) -> list[Prepared]:
     directions, replaces = hessian_directions(problem.allowed, lambda: _directions_of_gradient(problem))
     if replaces:
         return [Dense(problem, directions, replaces=True)]
-    return [Dense(problem, ways) for ways in dict.fromkeys([directions, *_HESSIANS])]
+    return [Dense(problem, directions) for directions in dict.fromkeys([directions, *_HESSIANS])]
 
 
 def _directions_of_gradient(problem: DirectProblem) -> set[Direction]:
@@ -451,15 +451,17 @@ def _directions_of_gradient(problem: DirectProblem) -> set[Direction]:
     return problem.failures.prepare(look, as_jax_does)
 
 
-def all_dense_ways(problem: DirectProblem, in_order: Sequence[Prepared]) -> list[Prepared | Impossible]:
-    """Each of the ways once, and the directions that are not tried, with what forbids them."""
+def all_dense_methods(
+    problem: DirectProblem, in_order: Sequence[Prepared]
+) -> list[Prepared | Impossible]:
+    """Each of the methods once, and the directions that are not tried, with what forbids them."""
     if problem.kind == "hessian":
         return [in_order[0]]
-    ways = {way.name: way for way in reversed(in_order)}
+    methods = {method.name: method for method in reversed(in_order)}
     found: list[Prepared | Impossible] = []
     for direction in _BOTH:
-        way = ways.pop(f"dense, {direction}", Dense(problem, (direction,)))
+        method = methods.pop(f"dense, {direction}", Dense(problem, (direction,)))
         obstacle = problem.why_not(direction)
-        is_made_possible = isinstance(way, Dense) and way.must_replace
-        found.append(Impossible(way.name, obstacle) if obstacle and not is_made_possible else way)
-    return [*found, *ways.values()]
+        is_made_possible = isinstance(method, Dense) and method.must_replace
+        found.append(Impossible(method.name, obstacle) if obstacle and not is_made_possible else method)
+    return [*found, *methods.values()]

@@ -12,7 +12,7 @@ from jaxcalc.call.symbolic import require_known_sizes
 from jaxcalc.methods.base import Outcome
 from jaxcalc.methods.failures import Failures
 from jaxcalc.methods.problem import DirectProblem
-from jaxcalc.planning.choose import diagonal_ways, prepare_diagonal
+from jaxcalc.planning.choose import diagonal_methods, prepare_diagonal
 
 
 def require_alone(options: Options, rows: Any, columns: Any) -> None:
@@ -33,8 +33,8 @@ def evaluate_diagonal(request: Request, *, with_value: bool) -> Outcome:
     failures = Failures(request.options.api)
     prepared = failures.prepare(lambda: prepare_diagonal(request, with_value=with_value), None)
     if prepared is None:
-        ways = diagonal_ways(DirectProblem(request, "jacobian", failures))
-        found = failures.in_turn(lambda way: way.run(), ways)[1]
+        methods = diagonal_methods(DirectProblem(request, "jacobian", failures))
+        found = failures.in_turn(lambda method: method.run(), methods)[1]
         failures.tell()
         return found
     need = with_value or request.options.has_aux

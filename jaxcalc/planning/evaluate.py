@@ -18,7 +18,7 @@ from jaxcalc.methods.failures import Failures
 from jaxcalc.methods.problem import DirectProblem
 from jaxcalc.methods.structured import Structured
 from jaxcalc.planning.choose import (
-    dense_ways,
+    dense_methods,
     first_possible,
     prepare,
     prepare_dense,
@@ -59,7 +59,7 @@ def evaluate(
     if found is None:
         problem = DirectProblem(request, kind, failures, require_output)
         require_fitting(problem, lambda: in_other_formats(request, kind))
-        found = first_possible(problem, dense_ways(problem), lambda way: way.run())[1]
+        found = first_possible(problem, dense_methods(problem), lambda method: method.run())[1]
     failures.tell()
     return found
 

@@ -1,12 +1,14 @@
-"""An explanation of a derivative: what it is, which way it is computed, what each source line costs."""
+"""An explanation of a derivative: what it is, by which method it goes, what each source line costs."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jaxcalc.planning import report
-from jaxcalc.planning.findings import Findings
+from jaxcalc.planning import mermaid, report
+from jaxcalc.planning.findings import Findings, Method
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,12 @@ class Explanation(Findings):
         map: what it maps, such as "float32[3] -> float32[2]".
         format: the format that was asked about.
         pattern: which entries there are; None where it is not known.
-        ways: the ways that were compared; the chosen one first, impossible ones last.
+        methods: the methods that were compared; the chosen one first, impossible ones last.
         parts: the pieces of f, in order, where it can be cut at bottlenecks.
         blocks: the derivative of each output leaf with respect to each input leaf, if several.
         lines: one for each line of the source, in the order in which they run.
-        lines_of: the name of the way that they belong to.
-        branches: what branches and loops of the chosen way hold at a time.
+        lines_of: the name of the method that they belong to.
+        branches: what branches and loops of the chosen method hold at a time.
         fallbacks: what was treated as dense, with its place.
         measured: what a run took, where that was asked for.
     """
@@ -34,7 +36,8 @@ class Explanation(Findings):
             "term": self.term,
             "map": self.map,
             "format": self.format,
-            "ways": [asdict(way) for way in self.ways],
+            "methods": (methods := [asdict(method) for method in self.methods]),
+            "ways": methods,  # what they were called; goes with the version after this one
             "parts": [asdict(part) for part in self.parts],
             "blocks": [asdict(block) | {"shape": list(block.shape)} for block in self.blocks],
             "lines": [asdict(line) | {"operations": list(line.operations)} for line in self.lines],
@@ -57,6 +60,34 @@ class Explanation(Findings):
                 "structure": str(self.pattern.structure),
             }
         return found
+
+    def to_mermaid(self) -> str:
+        """The plan as a diagram in the language of Mermaid, which notebooks and code hosts draw.
+
+        Returns:
+            The lines of f, or the parts that it is cut into, from its input to its output, with the
+            lanes and entries that go between them in the direction of the derivative; at most ten,
+            others are folded. Beside them the methods that were compared, and the fallbacks.
+
+        Cost: none beside the text.
+
+        Example:
+            >>> import jax.numpy as jnp, jaxcalc
+            >>> print(jaxcalc.explain(lambda x: x[1:] * x[:-1], jnp.ones(9)).to_mermaid()[:35])
+            flowchart TB
+            subgraph f["lines of f
+        """
+        return mermaid.as_mermaid(self)
+
+    @property
+    def ways(self) -> Sequence[Method]:
+        """Deprecated: `methods`, as they are called now."""
+        warnings.warn(
+            "jaxcalc.Explanation: ways is deprecated and goes with the next version; use methods",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.methods
 
     def __str__(self) -> str:
         return report.as_text(self)

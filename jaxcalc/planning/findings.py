@@ -1,4 +1,4 @@
-"""What is found out about a derivative: what it is, the ways to it, what each source line costs."""
+"""What is found out about a derivative: what it is, the methods for it, what each source line costs."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from jaxcalc.results.pattern import SparsityPattern
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way to the derivative.
+class Method:
+    """One method for the derivative.
 
     Attributes:
         name: what is done, such as "structured, forward".
         products: how many products with a vector, or lanes, it takes; None where that is not known.
         work: estimated nanoseconds of a run on a small CPU, beside f itself.
         workspace: estimated bytes beside the result.
-        is_chosen: whether this way is the one that is taken.
+        is_chosen: whether this method is the one that is taken.
         note: what is special about it, or why it is not possible.
         is_possible: whether it can be taken at all.
         block: how many of the products are done at a time, at the most.
@@ -112,7 +112,7 @@ class Findings:
     map: str
     format: str
     pattern: SparsityPattern | None
-    ways: Sequence[Way]
+    methods: Sequence[Method]
     parts: Sequence[Part] = ()
     blocks: Sequence[Block] = ()
     lines: Sequence[Line] = ()
@@ -122,9 +122,9 @@ class Findings:
     measured: Measured | None = None
 
     @property
-    def chosen(self) -> Way:
-        """The way that is taken."""
-        return next(way for way in self.ways if way.is_chosen)
+    def chosen(self) -> Method:
+        """The method that is taken."""
+        return next(method for method in self.methods if method.is_chosen)
 
     @property
     def peak_of_branches(self) -> int:

@@ -9,7 +9,7 @@ from jaxcalc.display import render
 from jaxcalc.display.tables import Table
 from jaxcalc.display.tables import as_html as in_html
 from jaxcalc.display.tables import as_text as in_text
-from jaxcalc.planning.findings import Findings, Way
+from jaxcalc.planning.findings import Findings, Method
 
 _LISTED = 20  # blocks of a pytree that are listed
 _NUMBERS = frozenset(
@@ -41,7 +41,7 @@ def facts(found: Findings) -> list[tuple[str, str]]:
     if found.pattern is not None:
         known.append(("entries", render.size_in_words(found.pattern)))
     known += [("format", found.format), ("plan", _plan(found.chosen))]
-    impossible = [f"{way.name}: {way.note}" for way in found.ways if not way.is_possible]
+    impossible = [f"{m.name}: {m.note}" for m in found.methods if not m.is_possible]
     known += [("not possible", text) for text in impossible]
     known.append(("fallbacks", ", ".join(found.fallbacks) or "none"))
     if found.branches:
@@ -61,12 +61,12 @@ def facts(found: Findings) -> list[tuple[str, str]]:
 
 
 def tables(found: Findings) -> list[Table]:
-    """The ways, and what there is of parts, blocks, steps and branches."""
+    """The methods, and what there is of parts, blocks, steps and branches."""
     shown = [
         Table(
-            "ways",
-            ["", "way", "products", "work (est.)", "workspace (est.)", "note"],
-            [_way_row(way) for way in found.ways if way.is_possible],
+            "methods",
+            ["", "method", "products", "work (est.)", "workspace (est.)", "note"],
+            [_method_row(method) for method in found.methods if method.is_possible],
         ),
         Table(
             "parts, to be multiplied",
@@ -101,29 +101,31 @@ def tables(found: Findings) -> list[Table]:
     return [table._replace(numbers=_NUMBERS) for table in shown if table.rows]
 
 
-def products_in_words(way: Way) -> str:
+def products_in_words(method: Method) -> str:
     """How many lanes, or products with vectors, it takes."""
-    products = way.products or 0
+    products = method.products or 0
     noun = (
-        "lane" if way.name.startswith("structured") and not way.name.endswith("in turns") else "product"
+        "lane"
+        if method.name.startswith("structured") and not method.name.endswith("in turns")
+        else "product"
     )
     return f"{products:,} {noun}{'' if products == 1 else 's'}"
 
 
-def _plan(way: Way) -> str:
-    turns = f" in {way.blocks:,} blocks of {way.block:,}" if way.blocks > 1 else ""
-    return f"{way.name}, {products_in_words(way)}{turns}"
+def _plan(method: Method) -> str:
+    turns = f" in {method.blocks:,} blocks of {method.block:,}" if method.blocks > 1 else ""
+    return f"{method.name}, {products_in_words(method)}{turns}"
 
 
-def _way_row(way: Way) -> list[str]:
-    turns = f"{way.blocks:,} blocks of {way.block:,}" if way.blocks > 1 else ""
+def _method_row(method: Method) -> list[str]:
+    turns = f"{method.blocks:,} blocks of {method.block:,}" if method.blocks > 1 else ""
     return [
-        "chosen" if way.is_chosen else "",
-        way.name,
-        "" if way.products is None else f"{way.products:,}",
-        "" if way.work is None else time_in_words(way.work),
-        "" if way.workspace is None else in_words(way.workspace),
-        "; ".join(filter(None, (turns, way.note))),
+        "chosen" if method.is_chosen else "",
+        method.name,
+        "" if method.products is None else f"{method.products:,}",
+        "" if method.work is None else time_in_words(method.work),
+        "" if method.workspace is None else in_words(method.workspace),
+        "; ".join(filter(None, (turns, method.note))),
     ]
 
 

@@ -74,7 +74,7 @@ def explain(
 
     Raises:
         TypeError: an argument or an output has no derivative, or f needs concrete values.
-        ValueError: an option is unknown, or `argnums`, `argnames` or `order` do not fit; no way is
+        ValueError: an option is unknown, or `argnums`, `argnames` or `order` do not fit; no method is
             possible, as `jacobian` or `hessian` would say.
 
     Cost: the trace of the derivative in every direction, and numpy work on its entries; no evaluation
@@ -105,13 +105,13 @@ def explain(
         raise _untraceable(request, error) from error
     described = _kind(request)
     layout = _layout(request, kind, found.known)
-    chosen = found.known if found.ways[0].name == found.lines_of else None
+    chosen = found.known if found.methods[0].name == found.lines_of else None
     return Explanation(
         term="Hessian" if order == 2 else described.name,
         map=described.map,
         format=format,
         pattern=None if layout is None else layout.pattern,
-        ways=found.ways,
+        methods=found.methods,
         parts=found.parts,
         blocks=() if layout is None else blocks_of(layout),
         lines=found.lines,

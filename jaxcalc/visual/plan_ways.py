@@ -1,4 +1,4 @@
-"""The right half of the graph of a plan: the ways that were compared, and what was treated as dense."""
+"""The right half of the graph of a plan: the methods that were compared, and the fallbacks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from jaxcalc.call.memory import in_words
 from jaxcalc.planning.explanation import Explanation
-from jaxcalc.planning.findings import Way
+from jaxcalc.planning.findings import Method
 from jaxcalc.planning.report import products_in_words, time_in_words
 from jaxcalc.visual.style import BLUE, CLEAR, GRAY, INK, ORANGE, PAPER
 
@@ -34,8 +34,8 @@ class Box(NamedTuple):
 
 
 def boxes(found: Explanation) -> list[Box]:
-    """One for each way, the one that is taken first, and one for each fallback."""
-    shown = [_of_way(way) for way in found.ways]
+    """One for each method, the one that is taken first, and one for each fallback."""
+    shown = [_of_method(method) for method in found.methods]
     style = {"facecolor": PAPER, "edgecolor": ORANGE, "hatch": "////", "linewidth": 1.6}
     fallbacks = [*found.fallbacks[:_LISTED]]
     if len(found.fallbacks) > _LISTED:
@@ -52,7 +52,7 @@ def draw_boxes(ax: Any, shown: Sequence[Box], top: float, scale: float) -> None:
     """The boxes under each other."""
     from matplotlib.patches import FancyBboxPatch
 
-    ax.text(_LEFT, top - 0.14, "ways to the derivative", fontsize=9 * scale, color=GRAY, va="center")
+    ax.text(_LEFT, top - 0.14, "methods", fontsize=9 * scale, color=GRAY, va="center")
     for box in shown:
         corner, size = (_LEFT, top), (_RIGHT - _LEFT, box.height)
         ax.add_patch(FancyBboxPatch(corner, *size, boxstyle="round,pad=0.02", **box.style))
@@ -70,20 +70,20 @@ def draw_boxes(ax: Any, shown: Sequence[Box], top: float, scale: float) -> None:
         top += box.height + _GAP
 
 
-def _of_way(way: Way) -> Box:
+def _of_method(method: Method) -> Box:
     """Its name, its cost, and what is special about it."""
-    costs = [products_in_words(way)] if way.products is not None else []
-    if way.work is not None:
-        costs.append(time_in_words(way.work))
-    if way.workspace is not None:
-        costs.append(in_words(way.workspace))
-    turns = f"in {way.blocks:,} blocks of {way.block:,}" if way.blocks > 1 else ""
-    note = way.note if way.is_possible else f"not possible: {way.note}"
+    costs = [products_in_words(method)] if method.products is not None else []
+    if method.work is not None:
+        costs.append(time_in_words(method.work))
+    if method.workspace is not None:
+        costs.append(in_words(method.workspace))
+    turns = f"in {method.blocks:,} blocks of {method.block:,}" if method.blocks > 1 else ""
+    note = method.note if method.is_possible else f"not possible: {method.note}"
     notes = [line for text in (turns, note) for line in textwrap.wrap(text, _COLUMNS)]
-    mark = "✓ " if way.is_chosen else "" if way.is_possible else "✗ "
-    texts = [f"{mark}{way.name}", *([" · ".join(costs)] if costs else []), *notes]
-    if way.is_chosen:
+    mark = "✓ " if method.is_chosen else "" if method.is_possible else "✗ "
+    texts = [f"{mark}{method.name}", *([" · ".join(costs)] if costs else []), *notes]
+    if method.is_chosen:
         return Box(texts, {"facecolor": "#e8f1f8", "edgecolor": BLUE, "linewidth": 2.2}, is_bold=True)
-    if way.is_possible:
+    if method.is_possible:
         return Box(texts, {"facecolor": PAPER, "edgecolor": GRAY, "linestyle": "--"})
     return Box(texts, {"facecolor": "#f2f2f2", "edgecolor": GRAY, "linestyle": ":"})

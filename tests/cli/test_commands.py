@@ -387,17 +387,17 @@ def test_explain(capsys: pytest.CaptureFixture[str], module: str) -> None:
     found = record(capsys, "explain", "sum(x**3)", "--args", "x=float64[5]", "--order", "2")
     assert (found["term"], found["pattern"]["structure"]) == ("Hessian", "diagonal")
     assert found["at"] == {"x": "float64[5]"}
-    assert isinstance(found["ways"][0]["is_chosen"], bool)
+    assert isinstance(found["methods"][0]["is_chosen"], bool)
 
 
 def test_explain_within_memory(capsys: pytest.CaptureFixture[str]) -> None:
     words = ("explain", "outer(x, x)", "--args", "float32[20]", "--format", "dense")
     free = record(capsys, *words)
-    assert free["ways"][0]["blocks"] == 1
+    assert free["methods"][0]["blocks"] == 1
     for limit, size in (("6000", 6000), ("7.5KiB", 7680), ("1 MiB", 2**20)):
         found = record(capsys, *words, "--memory-limit", limit)
-        assert found["ways"][0]["workspace"] <= size
-        assert (found["ways"][0]["blocks"] > 1) == (size < 10_000)
+        assert found["methods"][0]["workspace"] <= size
+        assert (found["methods"][0]["blocks"] > 1) == (size < 10_000)
     error = mistake(capsys, *words, "--memory-limit", "9")
     assert "memory_limit=9 (9 B) is less than the workspace" in error
 

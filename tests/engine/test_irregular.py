@@ -63,18 +63,18 @@ def eager(monkeypatch):
         monkeypatch.setattr(entries, name, value)
 
 
-@pytest.mark.parametrize("name", thinned(ARROWS))
+@pytest.mark.parametrize("name", thinned(ARROWS, 3))
 def test_arrows(name, x64, eager):
     check(Case(ARROWS[name], (N,), 3 * N - 2))
 
 
-@pytest.mark.parametrize("name", thinned(AFTER))
+@pytest.mark.parametrize("name", thinned(AFTER, 3))
 def test_what_follows_an_arrow(name, x64, eager):
     arrow = ARROWS["written at a place"]
     check(Case(lambda x: AFTER[name](arrow(x)), (N,), None))
 
 
-@pytest.mark.parametrize("name", thinned(GRAPHS))
+@pytest.mark.parametrize("name", thinned(GRAPHS, 3))
 def test_graphs(name, x64, eager):
     check(Case(GRAPHS[name], (40,), None))
 
@@ -91,7 +91,7 @@ HESSIANS = {
 }
 
 
-@pytest.mark.parametrize("name", thinned(HESSIANS))
+@pytest.mark.parametrize("name", thinned(HESSIANS, 3))
 def test_hessians(name, x64, eager):
     check_hessian(HESSIANS[name], normal(N), 3 * N - 2)
 

@@ -8,6 +8,7 @@ from jax.experimental import sparse
 
 import jaxcalc
 from tests.in_numpy import in_numpy
+from tests.thinned import thinned_product
 
 RNG = np.random.default_rng(0)
 A = np.where(RNG.random((6, 5)) < 0.3, RNG.normal(size=(6, 5)), 0).astype(np.float32)
@@ -113,8 +114,7 @@ CASES = {
 }  # fmt: skip
 
 
-@BOTH
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(("name", "mode"), thinned_product(CASES, ["forward", "reverse"]))
 def test_known_places_are_the_pattern(name, mode):
     f, dense, x, entries = CASES[name]
     found = jaxcalc.jacobian(f, format="structured", mode=mode, strict=True)(x)

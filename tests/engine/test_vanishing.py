@@ -60,5 +60,5 @@ def test_forward_mode_stays_where_it_is_far_cheaper() -> None:
 
 def test_explain_tells_the_same_direction() -> None:
     f = IN_REVERSE["padding"]
-    chosen = [way.name for way in jaxcalc.explain(f, X, format="dense").ways if way.is_chosen]
+    chosen = [way.name for way in jaxcalc.explain(f, X, format="dense").methods if way.is_chosen]
     assert chosen == ["dense, reverse"]

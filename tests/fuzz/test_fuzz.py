@@ -31,13 +31,13 @@ BUDGET = settings(
 )
 
 
-@settings(BUDGET, max_examples=40)
+@settings(BUDGET, max_examples=25)
 @given(programs())
 def test_random_programs(made):
     compare(made)
 
 
-@settings(BUDGET, max_examples=30)
+@settings(BUDGET, max_examples=20)
 @given(programs(tight=True, longest=5))
 def test_random_programs_whose_pattern_must_be_exact(made):
     compare(made)

@@ -81,7 +81,9 @@ def _explained(case: Case, form: str) -> Record:
     except Exception as error:  # noqa: BLE001
         return {"explain": _in_words(error)}
     result: Record = {
-        "ways": [[w.name, w.products, w.block, w.blocks, _PLACE.sub("", w.note)] for w in found.ways],
+        "ways": [
+            [w.name, w.products, w.block, w.blocks, _PLACE.sub("", w.note)] for w in found.methods
+        ],
         "chosen": found.chosen.name,
         "parts": [[p.inputs, p.outputs, p.direction] for p in found.parts],
         "fallbacks": len(found.fallbacks),

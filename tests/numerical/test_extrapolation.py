@@ -97,8 +97,8 @@ def test_true_error_is_within_the_estimate(x64, dtype):
     ("dtype", "typical", "largest"),
     [
         (jnp.float64, 1e-11, 1e-8),
-        (jnp.float32, 1e-4, 0.03),
-        (jnp.float16, 0.1, 2),
+        pytest.param(jnp.float32, 1e-4, 0.03, marks=pytest.mark.slow),
+        pytest.param(jnp.float16, 0.1, 2, marks=pytest.mark.slow),
         (jnp.bfloat16, 0.5, 5),
     ],
 )

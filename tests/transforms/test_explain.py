@@ -48,7 +48,7 @@ def test_it_counts_what_runs(name):
     assert found.pattern == derivative.layout.pattern
     assert found.chosen.name.startswith("structured")
     assert found.chosen.products == max(line.lanes for line in found.lines) if found.lines else True
-    assert [way.is_chosen for way in found.ways] == [True] + [False] * (len(found.ways) - 1)
+    assert [way.is_chosen for way in found.methods] == [True] + [False] * (len(found.methods) - 1)
     assert json.loads(json.dumps(found.to_dict()))["pattern"]["nonzeros"] == derivative.nnz
     text = str(found)
     assert text.splitlines()[0].startswith("Hessian" if order == 2 else found.term)
@@ -64,7 +64,7 @@ format     structured
 plan       structured, forward, 3 lanes
 fallbacks  none"""
     assert str(found).startswith(expected)
-    assert "ways" in str(found)
+    assert "methods" in str(found)
     assert "dense, forward" in str(found)
 
 
@@ -157,7 +157,7 @@ def test_notebooks_show_a_table_and_the_pattern():
     html = jaxcalc.explain(lambda x: x[1:] * x[:-1], jnp.ones(5))._repr_html_()
     tables = ET.fromstring(html).findall(".//table")
     captions = [table.findtext("caption") for table in tables]
-    assert captions == [None, "ways", "steps"]
+    assert captions == [None, "methods", "steps"]
     assert "structured, forward" in html
     svg = ET.fromstring(html).find(".//svg")
     assert svg.get("aria-label") == "sparsity pattern, 4 x 5"

@@ -156,7 +156,7 @@ def test_what_it_says_of_sparse_formats_is_what_runs(name, monkeypatch):
         assert found.chosen.name.endswith("in turns")
         turns = f"products in {found.chosen.blocks} blocks of {found.chosen.block}"
         assert turns in str(found) or found.chosen.products == 1
-        assert {way.note for way in found.ways if way.name.startswith("structured")} >= {
+        assert {way.note for way in found.methods if way.name.startswith("structured")} >= {
             "above memory_limit"
         }
 
@@ -182,7 +182,9 @@ def test_outputs_in_directions_of_their_own(limit, abstract, monkeypatch):
     assert found.chosen.name == seen.name == "dense, in both directions"
     assert found.chosen.products == 3
     assert found.chosen.note == "2 forward, 1 in reverse"
-    assert found.chosen.work < min(way.work for way in found.ways[1:] if way.name.startswith("dense"))
+    assert found.chosen.work < min(
+        way.work for way in found.methods[1:] if way.name.startswith("dense")
+    )
     assert ("scan", "body") in {(b.operation, b.branch) for b in found.branches}
     with pytest.raises(ValueError, match="memory_limit=50"):
         jaxcalc.explain(loss_and_curve, p, x, format="dense", memory_limit=50)
@@ -210,7 +212,7 @@ def test_every_kind_of_way_is_among_them():
 
 
 def reasons(found):
-    return {way.name: way.note for way in found.ways if not way.is_possible}
+    return {way.name: way.note for way in found.methods if not way.is_possible}
 
 
 def test_impossible_ways_say_why():
@@ -221,12 +223,12 @@ def test_impossible_ways_say_why():
         assert text.endswith(") has no reverse mode")
         assert text in str(found)
         assert text in found._repr_html_()
-    impossible = [way for way in found.to_dict()["ways"] if not way["is_possible"]]
+    impossible = [way for way in found.to_dict()["methods"] if not way["is_possible"]]
     assert [way["work"] for way in impossible] == [None, None]
 
     found = jaxcalc.explain(lambda x: reverse_rule(x), jnp.ones(3), format="dense")  # noqa: PLW0108
     assert reasons(found)["dense, forward"].startswith("custom_vjp_call (test_explain_ways.py:")
-    forward = next(way for way in found.ways if way.name == "structured, forward")
+    forward = next(way for way in found.methods if way.name == "structured, forward")
     assert forward.note.endswith("by the transpose of its rule")
 
     found = jaxcalc.explain(stencil, jnp.ones(3), mode="reverse")
@@ -264,9 +266,9 @@ def test_bottlenecks_are_shown_with_their_cuts():
         (1, 70, "forward"),
     ]
     assert found.parts[0].ends.startswith("test_explain_ways.py:")
-    way = next(way for way in found.ways if way.name == "dense, product of parts")
+    way = next(way for way in found.methods if way.name == "dense, product of parts")
     assert way.products == 2
-    assert way.work < min(other.work for other in found.ways if other is not way)
+    assert way.work < min(other.work for other in found.methods if other is not way)
     assert not jaxcalc.explain(hourglass, jnp.ones(70)).parts, "a question of dense derivatives"
 
 

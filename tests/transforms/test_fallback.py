@@ -137,7 +137,7 @@ def test_explain_shows_it(break_rule):
     break_rule(KeyError("k"))
     found = jaxcalc.explain(new_stencil(), X, format="dense")
     assert found.chosen.name == "dense, reverse"
-    for way in found.ways:
+    for way in found.methods:
         if way.name.startswith("structured"):
             assert not way.is_possible
             assert "finding the structure failed at mul (test_fallback.py:" in way.note

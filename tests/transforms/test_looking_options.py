@@ -67,8 +67,8 @@ def test_explain_knows_that_f_is_holomorphic(kind) -> None:
     z = X + 1j
     found = jaxcalc.explain(lambda z: z**2, z, holomorphic=True, format=kind)
     assert found.chosen.name == f"{kind}, forward"
-    assert all(way.is_possible for way in found.ways)
-    dense = next(way for way in found.ways if way.name == "dense, forward")
+    assert all(way.is_possible for way in found.methods)
+    dense = next(way for way in found.methods if way.name == "dense, forward")
     assert dense.products == 6  # not twice as many, as for a function of real and imaginary parts
 
 

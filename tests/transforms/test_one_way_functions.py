@@ -345,7 +345,7 @@ def forward(f, kind):
     return lambda x: dense(jaxcalc.jacobian(f, format=kind, mode="forward")(x), kind)
 
 
-@pytest.mark.parametrize("name", thinned(RULES))
+@pytest.mark.parametrize("name", thinned(RULES, 3))
 def test_forward_mode_is_the_transpose_of_the_reverse_rule(name):
     asked = variants(name)
 
@@ -455,6 +455,7 @@ def exact_curve_of_square(y):
     return 2 * exact_slope(y) ** 2 - 4 * y * decay * (1 - decay) / below**4
 
 
+@pytest.mark.slow
 def test_an_ode_solver_forward():
     """The structured one in numpy: a solver in a rule takes long to compile, and few steps to run."""
     batch = np.array([[0.2, 0.6], [0.5, 0.4]], np.float32)

@@ -76,7 +76,7 @@ def test_what_looks_at_it_goes_forward_too(name):
     for kind in ("dense", "structured"):
         found = jaxcalc.explain(total, X, format=kind)
         assert "forward" in found.chosen.name
-        (refused,) = {w.note for w in found.ways if w.name.endswith("reverse") and not w.is_possible}
+        (refused,) = {w.note for w in found.methods if w.name.endswith("reverse") and not w.is_possible}
         primitive = "custom_linear_solve" if "solve" in name else "custom_jvp_call"
         assert refused.startswith(f"{primitive} (test_other_direction.py:")
         assert refused.endswith("has no reverse mode")

@@ -17,7 +17,7 @@ from jaxcalc.methods import structured
 from jaxcalc.methods.derivative import Derivative
 from jaxcalc.planning.submatrix import evaluate_part
 from tests.in_numpy import dense, in_numpy
-from tests.thinned import thinned
+from tests.thinned import thinned, thinned_product
 
 FORMATS = ["dense", "bcoo", "structured"]
 INDICES = [None, [3, -1, 0, 3], [], np.arange(4, 0, -1, dtype=np.int8)]
@@ -76,9 +76,9 @@ def test_parts_of_a_pytree(kind, rows, x64):
             np.testing.assert_allclose(dense(f(p, 2.0)), expected, rtol=1e-12, atol=1e-15)
 
 
-@pytest.mark.parametrize("mode", ["forward", "reverse"])
-@pytest.mark.parametrize("kind", FORMATS)
-@pytest.mark.parametrize("limit", [None, 20_000])
+@pytest.mark.parametrize(
+    ("mode", "kind", "limit"), thinned_product(["forward", "reverse"], FORMATS, [None, 20_000])
+)
 def test_modes_and_limits(mode, kind, limit, x64):
     x = np.linspace(-1, 1, 6)
     f = lambda x: jnp.tanh(WEIGHTS.astype(x.dtype) @ x) * x[0]  # noqa: E731

@@ -11,6 +11,7 @@ from jax import dtypes, lax
 
 import jaxcalc
 from tests.in_numpy import in_numpy
+from tests.thinned import thinned_product
 
 MODES = ("auto", "forward", "reverse")
 
@@ -92,9 +93,7 @@ def test_vector_output_gives_a_hessian_for_each_element(mode):
     np.testing.assert_array_equal(found, [[[0.0, 1.0], [1.0, 0.0]], [[0.0, 0.0], [0.0, 18.0]]])
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("jit", [False, True])
-@pytest.mark.parametrize("size", [2, 100])
+@pytest.mark.parametrize(("mode", "jit", "size"), thinned_product(MODES, [False, True], [2, 100]))
 def test_f_is_evaluated_once(mode, jit, size):
     calls = []
 

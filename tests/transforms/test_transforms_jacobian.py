@@ -11,6 +11,7 @@ from jax import dtypes, lax
 
 import jaxcalc
 from tests.in_numpy import in_numpy
+from tests.thinned import thinned_product
 
 MODES = ("auto", "forward", "reverse")
 
@@ -86,9 +87,7 @@ def test_equals_jax_in_float64_step_by_step(rng):
     jax.tree.map(CLOSE, transformed(jaxcalc.jacobian(curve), jaxcalc.jacobian)(x), wanted)
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("jit", [False, True])
-@pytest.mark.parametrize("size", [2, 100])
+@pytest.mark.parametrize(("mode", "jit", "size"), thinned_product(MODES, [False, True], [2, 100]))
 def test_f_is_evaluated_once(mode, jit, size):
     calls = []
 

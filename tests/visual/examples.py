@@ -8,7 +8,7 @@ import numpy as np
 import jaxcalc
 from jaxcalc import descent, visual
 from jaxcalc.planning.explanation import Explanation
-from jaxcalc.planning.findings import Line, Part, Way
+from jaxcalc.planning.findings import Line, Method, Part
 from jaxcalc.results.pattern import SparsityPattern
 
 
@@ -71,10 +71,10 @@ def explanation(count=3, **changes):
         "map": "float32[100] -> float32[98]",
         "format": "structured",
         "pattern": banded(100, 0, 2, m=98),
-        "ways": [
-            Way("structured, forward", 3, 900.0, 16_000, is_chosen=True),
-            Way("dense, forward", 100, 1.6e6, 1_200_000, note="for format='dense'"),
-            Way("dense, reverse", None, None, None, note="no reverse mode", is_possible=False),
+        "methods": [
+            Method("structured, forward", 3, 900.0, 16_000, is_chosen=True),
+            Method("dense, forward", 100, 1.6e6, 1_200_000, note="for format='dense'"),
+            Method("dense, reverse", None, None, None, note="no reverse mode", is_possible=False),
         ],
         "lines": [
             Line(f"model.py:{i + 2}", ("slice", "mul"), i + 1, 100 * (i + 1), 1.0 + i)
@@ -85,7 +85,7 @@ def explanation(count=3, **changes):
     return Explanation(**{**known, **changes})
 
 
-WAYS_BY_PARTS = [Way("dense, product of parts", 4, 5e3, 3_000, is_chosen=True)]
+WAYS_BY_PARTS = [Method("dense, product of parts", 4, 5e3, 3_000, is_chosen=True)]
 PARTS = (Part("model.py:4", 64, 2, "reverse"), Part("model.py:9", 2, 64, "forward"))
 
 # by the name of the function: what is drawn

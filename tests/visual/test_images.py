@@ -27,7 +27,7 @@ VARIANTS = {
     "spy_long": lambda ax: visual.spy(examples.of_mask(np.arange(300).reshape(100, 3) % 7 < 3), ax=ax),
     "plan_graph_fold": lambda ax: visual.plan_graph(examples.explanation(30), ax=ax),
     "plan_graph_parts": lambda ax: visual.plan_graph(
-        examples.explanation(parts=examples.PARTS, ways=examples.WAYS_BY_PARTS), ax=ax
+        examples.explanation(parts=examples.PARTS, methods=examples.WAYS_BY_PARTS), ax=ax
     ),
     "shapes_tensor": lambda ax: visual.shapes(lambda x: x.sum(0), jnp.ones((5, 2, 3)), ax=ax),
 }

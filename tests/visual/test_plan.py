@@ -9,7 +9,7 @@ from matplotlib.text import Annotation
 
 import jaxcalc
 from jaxcalc import visual
-from jaxcalc.planning.findings import Line, Way
+from jaxcalc.planning.findings import Line, Method
 from tests.visual.examples import PARTS, WAYS_BY_PARTS, explanation
 
 
@@ -71,8 +71,8 @@ def test_lines_from_the_input_to_the_output():
 
 def test_in_reverse_the_arrows_point_upwards():
     lines = [Line("model.py:9", ("sin",), 2, 20, 1.0), Line("model.py:8", ("mul",), 5, 50, 1.0)]
-    ways = [Way("structured, reverse", 5, 1.0, 1, is_chosen=True)]
-    ax = visual.plan_graph(explanation(lines=lines, ways=ways, lines_of="structured, reverse"))
+    ways = [Method("structured, reverse", 5, 1.0, 1, is_chosen=True)]
+    ax = visual.plan_graph(explanation(lines=lines, methods=ways, lines_of="structured, reverse"))
     assert all(begin > end for begin, end, _ in arrows(ax))
     places = {text.get_text(): text.get_position()[1] for text in ax.texts}
     # f runs line 8 first; its cotangents have all five lanes when they leave it for the input
@@ -101,7 +101,7 @@ def test_ways_with_their_costs():
 
 
 def test_parts():
-    ax = visual.plan_graph(explanation(parts=PARTS, ways=WAYS_BY_PARTS))
+    ax = visual.plan_graph(explanation(parts=PARTS, methods=WAYS_BY_PARTS))
     shown = texts(ax)
     for expected in ("part 1: reverse", "ends at model.py:4", "2 numbers", "part 2: forward"):
         assert expected in shown
@@ -146,8 +146,8 @@ def test_fallbacks_are_hatched():
 
 
 def test_lines_of_another_way_are_told():
-    ways = [Way("dense, forward", 9, 1.0, 1, is_chosen=True, block=3, blocks=3)]
-    ax = visual.plan_graph(explanation(ways=ways, lines_of="structured, forward"))
+    ways = [Method("dense, forward", 9, 1.0, 1, is_chosen=True, block=3, blocks=3)]
+    ax = visual.plan_graph(explanation(methods=ways, lines_of="structured, forward"))
     assert "lines of f, if it were structured, forward" in texts(ax)
     assert "in 3 blocks of 3" in texts(ax)
 
@@ -189,7 +189,7 @@ def test_what_explain_says_of_a_real_function():
     assert np.isfinite(ax.get_xlim()).all()
 
 
-@pytest.mark.parametrize("given", [None, "text", {"ways": []}])
+@pytest.mark.parametrize("given", [None, "text", {"methods": []}])
 def test_bad_requests(given):
     message = rf"^jaxcalc\.visual\.plan_graph: expected an Explanation, got {type(given).__name__};"
     with pytest.raises(TypeError, match=message):

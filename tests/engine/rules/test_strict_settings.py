@@ -9,6 +9,7 @@ import pytest
 from jax import lax
 
 import jaxcalc
+from tests.thinned import thinned_product
 
 IMAGE = (2, 6, 6, 1)
 K = np.random.default_rng(0).normal(size=(3, 3, 1, 2)).astype(np.float32)
@@ -71,17 +72,7 @@ def references():
     return jax.jit(lambda xs: {name: jax.jacrev(CASES[name][0])(x) for name, x in xs.items()})(points)
 
 
-MODES = ("forward", "reverse")
-
-
-@pytest.mark.parametrize(
-    ("name", "mode"),
-    [
-        pytest.param(name, mode, marks=[] if number % 2 == at else pytest.mark.slow)
-        for number, name in enumerate(CASES)
-        for at, mode in enumerate(MODES)
-    ],
-)
+@pytest.mark.parametrize(("name", "mode"), thinned_product(CASES, ["forward", "reverse"]))
 def test_under_the_strictest_settings(name, mode):
     f, shape = CASES[name]
     with (
