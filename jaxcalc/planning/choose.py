@@ -435,7 +435,7 @@ def _of_hessian(problem: DirectProblem) -> list[Prepared]:
     directions, replaces = hessian_directions(problem.allowed, lambda: _directions_of_gradient(problem))
     if replaces:
         return [Dense(problem, directions, replaces=True)]
-    return [Dense(problem, directions) for directions in dict.fromkeys([directions, *_HESSIANS])]
+    return [Dense(problem, pair) for pair in dict.fromkeys([directions, *_HESSIANS])]
 
 
 def _directions_of_gradient(problem: DirectProblem) -> set[Direction]:
