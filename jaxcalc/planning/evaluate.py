@@ -27,7 +27,7 @@ from jaxcalc.planning.choose import (
 )
 from jaxcalc.results.formats import SPARSE
 from jaxcalc.results.jacobian import Jacobian
-from jaxcalc.results.layout import Layout
+from jaxcalc.space import as_dtype
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _sparse(request: Request, kind: Query, *, with_value: bool) -> FromStructure
     prepared = prepare_within(request, kind, with_value=with_value or request.options.has_aux)
     (values,), result = _run(request, prepared, with_value=with_value)
     layout = prepared.layout
-    derivative = SPARSE[request.options.format](Jacobian(_in_dtype_of(layout, values), layout))
+    derivative = SPARSE[request.options.format](Jacobian(as_dtype(values, layout.dtype), layout))
     again = prepared if prepared.is_kept else None
     return FromStructure(result.value, result.gradient, result.aux, derivative, again)
 
@@ -133,7 +133,7 @@ def pack_again(
     as_asked, dtype = SPARSE[options.format], layout.dtype
 
     def pack(results: list[Any]) -> Any:
-        values = results[0] if results[0].dtype == dtype else results[0].astype(dtype)
+        values = as_dtype(results[0], dtype)  # those of reverse mode have the inputs' dtype
         jacobian = Jacobian.tree_unflatten(layout, (values,))  # known to fit, so not checked
         value = jax.tree.unflatten(treedef, results[1:]) if with_value else None
         return outcome(Outcome(value, None, None, as_asked(jacobian)))
@@ -151,8 +151,3 @@ def _run(request: Request, prepared: Structured, *, with_value: bool) -> tuple[l
     if prepared.derivative.way == "hessian":
         gradient = request.flat(request.call.traced).inputs(run.gradient)
     return run.values, Outcome(value, gradient, run.aux, None)
-
-
-def _in_dtype_of(layout: Layout, values: Any) -> Any:
-    """Values of reverse mode have the inputs' dtype, which may be another one."""
-    return values if values.dtype == layout.dtype else values.astype(layout.dtype)

@@ -70,7 +70,7 @@ def is_cut(found: Findings) -> bool:
 
 def is_reverse(found: Findings) -> bool:
     """Whether the lines are gone through from the output to the input."""
-    return found.lines_of.startswith("structured, reverse")
+    return found.lines_of.startswith("structured, reverse") and not is_cut(found)
 
 
 def heading(found: Findings) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from jaxcalc.call.memory import in_words
 from jaxcalc.planning.findings import Findings, Method
-from jaxcalc.planning.flow import Station, heading, is_cut, is_reverse, stations
-from jaxcalc.planning.report import products_in_words, time_in_words
+from jaxcalc.planning.flow import Station, heading, is_reverse, stations
+from jaxcalc.planning.report import costs_in_words, notes_on
 
 _LINES = 10  # of the source; the rest is folded
 _CLASSES = (
@@ -21,7 +20,7 @@ _ESCAPED = str.maketrans({"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;"})
 def as_mermaid(found: Findings) -> str:
     """The lines of f, or its parts, what is carried between them, and the methods with their costs."""
     shown = stations(found, _LINES)
-    upwards = is_reverse(found) and not is_cut(found)
+    upwards = is_reverse(found)
     lines = [
         "flowchart TB",
         f"subgraph f[{_quoted([heading(found)])}]",
@@ -29,7 +28,7 @@ def as_mermaid(found: Findings) -> str:
         *_flow(shown, upwards=upwards),
         "end",
         'subgraph methods["methods"]',
-        *(f"m{i}[{_quoted(_described(method))}]" for i, method in enumerate(found.methods)),
+        *(f"m{i}[{_of_method(method)}]" for i, method in enumerate(found.methods)),
         *(f"fallback{i}[{_quoted(['fallback', text])}]" for i, text in enumerate(found.fallbacks)),
         "end",
         *_CLASSES,
@@ -54,14 +53,8 @@ def _flow(shown: Sequence[Station], *, upwards: bool) -> Iterator[str]:
         yield f"s{start} -->|{_quoted([shown[start].leaving])}| s{stop}"
 
 
-def _described(method: Method) -> list[str]:
-    """Its name, its costs, and what is special about it."""
-    costs = [products_in_words(method)] if method.products is not None else []
-    costs += [time_in_words(method.work)] if method.work is not None else []
-    costs += [in_words(method.workspace)] if method.workspace is not None else []
-    turns = f"in {method.blocks:,} blocks of {method.block:,}" if method.blocks > 1 else ""
-    note = method.note if method.is_possible else f"not possible: {method.note}"
-    return [method.name, ", ".join(costs), turns, note]
+def _of_method(method: Method) -> str:
+    return _quoted([method.name, ", ".join(costs_in_words(method)), *notes_on(method)])
 
 
 def _quoted(texts: Sequence[str]) -> str:

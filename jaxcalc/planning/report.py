@@ -112,20 +112,37 @@ def products_in_words(method: Method) -> str:
     return f"{products:,} {noun}{'' if products == 1 else 's'}"
 
 
+def costs_in_words(method: Method) -> list[str]:
+    """What is known of its products, its time and its memory."""
+    costs = [products_in_words(method)] if method.products is not None else []
+    costs += [time_in_words(method.work)] if method.work is not None else []
+    return [*costs, in_words(method.workspace)] if method.workspace is not None else costs
+
+
+def notes_on(method: Method) -> list[str]:
+    """In how many turns it goes, what is special about it, or why it is not possible."""
+    turns = [f"in {_turns(method)}"] if method.blocks > 1 else []
+    note = method.note if method.is_possible else f"not possible: {method.note}"
+    return [*turns, note] if note else turns
+
+
+def _turns(method: Method) -> str:
+    return f"{method.blocks:,} blocks of {method.block:,}" if method.blocks > 1 else ""
+
+
 def _plan(method: Method) -> str:
-    turns = f" in {method.blocks:,} blocks of {method.block:,}" if method.blocks > 1 else ""
+    turns = f" in {_turns(method)}" if method.blocks > 1 else ""
     return f"{method.name}, {products_in_words(method)}{turns}"
 
 
 def _method_row(method: Method) -> list[str]:
-    turns = f"{method.blocks:,} blocks of {method.block:,}" if method.blocks > 1 else ""
     return [
         "chosen" if method.is_chosen else "",
         method.name,
         "" if method.products is None else f"{method.products:,}",
         "" if method.work is None else time_in_words(method.work),
         "" if method.workspace is None else in_words(method.workspace),
-        "; ".join(filter(None, (turns, method.note))),
+        "; ".join(filter(None, (_turns(method), method.note))),
     ]
 
 

@@ -7,7 +7,7 @@ from math import log10
 from typing import Any
 
 from jaxcalc.planning.explanation import Explanation
-from jaxcalc.planning.flow import Station, heading, is_cut, is_reverse
+from jaxcalc.planning.flow import Station, heading, is_reverse
 from jaxcalc.visual.style import CLEAR, GRAY, INK, ORANGE, PAPER
 
 PITCH = 0.68  # from one box to the next, in inches
@@ -19,7 +19,7 @@ _WIDEST = 9.0  # points, of an arrow
 def draw_flow(ax: Any, found: Explanation, shown: Sequence[Station], top: float, scale: float) -> None:
     """Boxes under each other, and arrows between them."""
     ax.text(_MIDDLE - _HALF, top - 0.14, heading(found), fontsize=9 * scale, color=GRAY, va="center")
-    upwards = is_reverse(found) and not is_cut(found)
+    upwards = is_reverse(found)
     for i, station in enumerate(shown):
         _draw_station(ax, station, top + PITCH * i, scale)
         if i + 1 < len(shown):

@@ -6,10 +6,9 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from jaxcalc.call.memory import in_words
 from jaxcalc.planning.explanation import Explanation
 from jaxcalc.planning.findings import Method
-from jaxcalc.planning.report import products_in_words, time_in_words
+from jaxcalc.planning.report import costs_in_words, notes_on
 from jaxcalc.visual.style import BLUE, CLEAR, GRAY, INK, ORANGE, PAPER
 
 _LEFT, _RIGHT = 5.1, 7.95
@@ -72,14 +71,8 @@ def draw_boxes(ax: Any, shown: Sequence[Box], top: float, scale: float) -> None:
 
 def _of_method(method: Method) -> Box:
     """Its name, its cost, and what is special about it."""
-    costs = [products_in_words(method)] if method.products is not None else []
-    if method.work is not None:
-        costs.append(time_in_words(method.work))
-    if method.workspace is not None:
-        costs.append(in_words(method.workspace))
-    turns = f"in {method.blocks:,} blocks of {method.block:,}" if method.blocks > 1 else ""
-    note = method.note if method.is_possible else f"not possible: {method.note}"
-    notes = [line for text in (turns, note) for line in textwrap.wrap(text, _COLUMNS)]
+    costs = costs_in_words(method)
+    notes = [line for text in notes_on(method) for line in textwrap.wrap(text, _COLUMNS)]
     mark = "✓ " if method.is_chosen else "" if method.is_possible else "✗ "
     texts = [f"{mark}{method.name}", *([" · ".join(costs)] if costs else []), *notes]
     if method.is_chosen:

@@ -48,10 +48,6 @@ def test_a_mark_of_any_branch_counts():
     assert leads(program, [False, True, False]) == [True, True]
 
 
-def everything_of(eqn, _):
-    return [True] * len(eqn.outvars)
-
-
 def test_an_effect_is_asked_about_where_that_is_wanted():
     def run(x):
         jax.debug.callback(lambda: None)
@@ -60,8 +56,8 @@ def test_an_effect_is_asked_about_where_that_is_wanted():
 
     program = jax.make_jaxpr(run)(X).jaxpr
     assert any(eqn.effects for eqn in program.eqns)
-    assert dataflow.forward(program, [False], everything_of) == [False]
-    assert dataflow.forward(program, [False], everything_of, with_effects=True) == [True]
+    assert dataflow.forward(program, [False], dataflow.all_results) == [False]
+    assert dataflow.forward(program, [False], dataflow.all_results, with_effects=True) == [True]
 
 
 def test_marks_go_back_from_results_to_operands():
@@ -70,10 +66,9 @@ def test_marks_go_back_from_results_to_operands():
         return a * 2, a + b, 3.0
 
     program = jax.make_jaxpr(run)(X, X).jaxpr
-    operands = lambda eqn, _: [True] * len(eqn.invars)  # noqa: E731
 
     def needed(outputs, **options):
-        found = dataflow.backward(program, outputs, operands, **options)
+        found = dataflow.backward(program, outputs, dataflow.all_operands, **options)
         return {
             eqn.primitive.name for eqn, flags in zip(program.eqns, found, strict=True) if any(flags)
         }

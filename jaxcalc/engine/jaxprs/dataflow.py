@@ -10,6 +10,16 @@ from jax.extend.core import Jaxpr, JaxprEqn, Literal
 Marks = Sequence[bool]
 
 
+def all_results(eqn: JaxprEqn, _: Marks) -> Marks:
+    """For `forward`: a marked operand leads to every result."""
+    return [True] * len(eqn.outvars)
+
+
+def all_operands(eqn: JaxprEqn, _: Marks) -> Marks:
+    """For `backward`: a marked result leads back to every operand."""
+    return [True] * len(eqn.invars)
+
+
 def forward(
     jaxpr: Jaxpr,
     inputs: Marks,

@@ -60,10 +60,7 @@ def _known(parts: equations.Scan, known: list[bool]) -> tuple[list[bool], list[b
     start, stop = parts.consts, parts.consts + parts.carry
 
     def unknown_outputs(unknown: list[bool]) -> list[bool]:
-        def all_of(eqn: JaxprEqn, _: list[bool]) -> list[bool]:
-            return [True] * len(eqn.outvars)
-
-        return dataflow.forward(parts.body.jaxpr, unknown, all_of, with_effects=True)
+        return dataflow.forward(parts.body.jaxpr, unknown, dataflow.all_results, with_effects=True)
 
     unknown = [not on for on in known]
     outputs = [not on for on in dataflow.repeated(unknown_outputs, unknown, slice(start, stop))]
@@ -109,7 +106,7 @@ def _evaluate(closed: ClosedJaxpr, given: dict[int, Any], wanted: Sequence[int])
     """Some outputs of a program, by the equations that they need; `given` holds inputs by number."""
     jaxpr = closed.jaxpr
     marks = [i in wanted for i in range(len(jaxpr.outvars))]
-    needed = dataflow.backward(jaxpr, marks, lambda eqn, _: [True] * len(eqn.invars))
+    needed = dataflow.backward(jaxpr, marks, dataflow.all_operands)
     live = [eqn for eqn, flags in zip(jaxpr.eqns, needed, strict=True) if any(flags)]
     outputs = [jaxpr.outvars[i] for i in wanted]
     pruned = ClosedJaxpr(jaxpr.replace(eqns=live, outvars=outputs), closed.consts)

@@ -33,7 +33,7 @@ def demanded(jaxpr: Jaxpr, moving: Sequence[bool]) -> list[Demand]:
         return [equations.is_inexact(v.aval) for v in variables]
 
     every = [True] * len(jaxpr.outvars)
-    valued = dataflow.backward(jaxpr, every, lambda eqn, _: [True] * len(eqn.invars), with_effects=True)
+    valued = dataflow.backward(jaxpr, every, dataflow.all_operands, with_effects=True)
     starts = [on and able for on, able in zip(moving, inexact(jaxpr.outvars), strict=True)]
     series = dataflow.backward(jaxpr, starts, lambda eqn, _: inexact(eqn.invars))
     each = zip(jaxpr.eqns, valued, series, strict=True)
@@ -43,4 +43,4 @@ def demanded(jaxpr: Jaxpr, moving: Sequence[bool]) -> list[Demand]:
 def reached(jaxpr: Jaxpr) -> list[bool]:
     """For each output, whether an input leads to it."""
     every = [True] * len(jaxpr.invars)
-    return dataflow.forward(jaxpr, every, lambda eqn, _: [True] * len(eqn.outvars))
+    return dataflow.forward(jaxpr, every, dataflow.all_results)
