@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from jax.extend.core import Jaxpr, JaxprEqn, Literal
 
 Marks = Sequence[bool]
+Mark = TypeVar("Mark")
 
 
 def all_results(eqn: JaxprEqn, _: Marks) -> Marks:
@@ -22,31 +23,36 @@ def all_operands(eqn: JaxprEqn, _: Marks) -> Marks:
 
 def forward(
     jaxpr: Jaxpr,
-    inputs: Marks,
-    of_equation: Callable[[JaxprEqn, list[bool]], Marks],
+    inputs: Sequence[Mark],
+    of_equation: Callable[[JaxprEqn, list[Mark]], Sequence[Mark]],
     *,
+    unmarked: Mark = False,  # type: ignore[assignment]
+    of_literal: Callable[[Literal], Mark] | None = None,
     with_effects: bool = False,
-) -> list[bool]:
-    """Which outputs of a program are marked.
+) -> list[Mark]:
+    """The marks of a program's outputs: what is known of each, most often whether it is reached.
 
     Args:
         jaxpr: the program.
-        inputs: for each input, whether it is marked.
-        of_equation: says which outputs of an equation are marked, given its operands; it is asked where
-            one of these is.
-        with_effects: it is asked of every equation that has an effect as well.
+        inputs: the mark of each input.
+        of_equation: gives the marks of an equation's outputs, given those of its operands; it is asked
+            where one of these is marked.
+        unmarked: the mark of all other values.
+        of_literal: the mark of a number in the program, if it has one.
+        with_effects: `of_equation` is asked of every equation that has an effect as well.
     """
-    marked = {v for v, on in zip(jaxpr.invars, inputs, strict=True) if on}
+    known: dict[Any, Mark] = dict(zip(jaxpr.invars, inputs, strict=True))
 
-    def is_marked(v: Any) -> bool:
-        return not isinstance(v, Literal) and v in marked
+    def read(v: Any) -> Mark:
+        if isinstance(v, Literal):
+            return unmarked if of_literal is None else of_literal(v)
+        return known.get(v, unmarked)
 
     for eqn in jaxpr.eqns:
-        flags = [is_marked(v) for v in eqn.invars]
-        if any(flags) or (with_effects and eqn.effects):
-            results = of_equation(eqn, flags)
-            marked.update(v for v, on in zip(eqn.outvars, results, strict=True) if on)
-    return [is_marked(v) for v in jaxpr.outvars]
+        marks = [read(v) for v in eqn.invars]
+        if any(mark != unmarked for mark in marks) or (with_effects and eqn.effects):
+            known.update(zip(eqn.outvars, of_equation(eqn, marks), strict=True))
+    return [read(v) for v in jaxpr.outvars]
 
 
 def backward(

@@ -6,7 +6,6 @@ what it allocates is less as a rule.
 
 from __future__ import annotations
 
-from collections import Counter
 from math import prod
 from typing import Any
 
@@ -33,25 +32,20 @@ def peak_bytes(jaxpr: Jaxpr, *, with_results: bool = False) -> int:
     Inputs are not counted, nor are the outputs, which belong to the caller, unless `with_results` is
     set; branches count as the largest of them, a loop as one step.
     """
-    uses = Counter(v for eqn in jaxpr.eqns for v in eqn.invars if not isinstance(v, Literal))
-    kept = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
-    live = peak = 0
-    held: set[Any] = set()
-    for eqn in jaxpr.eqns:
-        inner = max((peak_bytes(program) for program in equations.programs(eqn)), default=0)
-        if eqn.primitive.name not in _FREE:
-            for v in eqn.outvars:
-                if v in kept:
-                    live += with_results * size_in_bytes(v.aval)
-                elif uses[v]:
-                    held.add(v)
-                    live += size_in_bytes(v.aval)
-        peak = max(peak, live + inner)
-        for used in eqn.invars:
-            if isinstance(used, Literal):
-                continue
-            uses[used] -= 1
-            if not uses[used] and used in held:
-                held.remove(used)
-                live -= size_in_bytes(used.aval)
-    return peak
+    eqns, results = jaxpr.eqns, {v for v in jaxpr.outvars if not isinstance(v, Literal)}
+    last = {v: i for i, eqn in enumerate(eqns) for v in eqn.invars if not isinstance(v, Literal)}
+    ends = {v: i for v, i in last.items() if v not in results}
+    ends |= dict.fromkeys(results if with_results else (), len(eqns))
+    lives = [
+        (i, ends[v] + 1, size_in_bytes(v.aval))
+        for i, eqn in enumerate(eqns)
+        if eqn.primitive.name not in _FREE
+        for v in eqn.outvars
+        if v in ends
+    ]
+    begin, end, size = np.asarray(lives, np.int64).reshape(-1, 3).T
+    changes = np.zeros(len(eqns) + 2, np.int64)
+    np.add.at(changes, begin, size)
+    np.subtract.at(changes, end, size)
+    inner = [max(map(peak_bytes, equations.programs(eqn)), default=0) for eqn in eqns]
+    return int((np.cumsum(changes)[: len(eqns)] + np.asarray(inner, np.int64)).max(initial=0))

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
+from jax.extend.core import Jaxpr, JaxprEqn, Var
 
-from jaxcalc.engine.jaxprs import equations
+from jaxcalc.engine.jaxprs import dataflow, equations
 from jaxcalc.engine.jaxprs.traits import having
 
 # at zero these have a value, and no finite derivative
@@ -53,29 +53,27 @@ def is_finite_in_reverse_alone(jaxpr: Jaxpr, differentiated: Sequence[Var]) -> b
 
 
 def _walk(jaxpr: Jaxpr, inputs: Sequence[_Facts], found: list[JaxprEqn]) -> list[_Facts]:
-    known: dict[Any, _Facts] = dict(zip(jaxpr.invars, inputs, strict=True))
+    def of_equation(eqn: JaxprEqn, operands: list[_Facts]) -> list[_Facts]:
+        name = eqn.primitive.name
+        if name in {"convert_element_type", "broadcast_in_dim"}:
+            facts = operands[0]
+        elif name == "stop_gradient" or not any(x.moves for x in operands):
+            facts = _Facts()
+        elif (program := equations.called(eqn)) is not None:
+            return _walk(program.jaxpr, operands, found)
+        else:
+            facts = _of_equation(eqn, operands)
+            if name in _ROOTS and operands[0].has_still:
+                found.append(eqn)
+        return [facts if equations.is_inexact(v.aval) else _Facts() for v in eqn.outvars]
 
-    def read(v: Any) -> _Facts:
-        return _Facts(is_nonzero=bool(v.val != 0)) if isinstance(v, Literal) else known.get(v, _Facts())
-
-    for eqn in jaxpr.eqns:
-        operands = [read(v) for v in eqn.invars]
-        if eqn.primitive.name in {"convert_element_type", "broadcast_in_dim"}:
-            known[eqn.outvars[0]] = (
-                operands[0] if equations.is_inexact(eqn.outvars[0].aval) else _Facts()
-            )
-            continue
-        if not any(x.moves for x in operands) or eqn.primitive.name == "stop_gradient":
-            continue
-        program = equations.called(eqn)
-        if program is not None:
-            known.update(zip(eqn.outvars, _walk(program.jaxpr, operands, found), strict=True))
-            continue
-        facts = _of_equation(eqn, operands)
-        if eqn.primitive.name in _ROOTS and operands[0].has_still:
-            found.append(eqn)
-        known.update((v, facts) for v in eqn.outvars if equations.is_inexact(v.aval))
-    return [read(v) for v in jaxpr.outvars]
+    return dataflow.forward(
+        jaxpr,
+        inputs,
+        of_equation,
+        unmarked=_Facts(),
+        of_literal=lambda literal: _Facts(is_nonzero=bool(literal.val != 0)),
+    )
 
 
 def _of_equation(eqn: JaxprEqn, operands: Sequence[_Facts]) -> _Facts:
