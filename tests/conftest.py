@@ -1,6 +1,6 @@
 """What all tests share: float64 on request, the same random numbers in every run, compiled programs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,18 +49,34 @@ def compilations() -> Iterator[list[str]]:
     jax.monitoring.unregister_event_duration_listener(listen)
 
 
+Look = Callable[[tuple[Any, ...], dict[str, Any]], Any]
+CallsOf = Callable[..., list[Any]]
+
+
 @pytest.fixture
-def staged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def calls_of(monkeypatch: pytest.MonkeyPatch) -> CallsOf:
+    """Watches a function of a module or class: a list of what `look` makes of each call of it."""
+
+    def watch(owner: Any, name: str, look: Look = lambda args, kwargs: 1) -> list[Any]:
+        calls: list[Any] = []
+        original = getattr(owner, name)
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return original(*args, **kwargs)
+            finally:  # a call that raises counts as well
+                calls.append(look(args, kwargs))
+
+        monkeypatch.setattr(owner, name, watched)
+        return calls
+
+    return watch
+
+
+@pytest.fixture
+def staged(calls_of: CallsOf) -> list[int]:
     """Counts the programs that are staged, each of which is compiled when it is called."""
-    made: list[int] = []
-    init = Staged.__init__
-
-    def counted(self: Staged, *args: Any) -> None:
-        made.append(1)
-        init(self, *args)
-
-    monkeypatch.setattr(Staged, "__init__", counted)
-    return made
+    return calls_of(Staged, "__init__")
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -16,12 +16,8 @@ from jaxcalc.call.digests import digest
 from jaxcalc.call.notes import note
 from jaxcalc.call.request import Request
 from jaxcalc.engine.jaxprs.source import user_line
+from jaxcalc.heuristics import heuristics
 from jaxcalc.results.layout import Layout
-
-_MOST_ENTRIES = 4  # times the entries of the derivative, that a value may have with arrays traced
-_FEWEST_ENTRIES = 1 << 20
-_REMEMBERED = 8  # layouts of the first calls
-_TOLD_AFTER = 3  # arrays that each had a derivative of their own
 
 _CACHE = FunctionCache()
 
@@ -62,7 +58,7 @@ class ChangingArrays:
 
     def remember(self, request: Request, layout: Layout) -> None:
         """Note the layout that a call led to, for later calls with arrays traced."""
-        if len(self._layouts) < _REMEMBERED and not self._traced:
+        if len(self._layouts) < heuristics().remembered_layouts and not self._traced:
             self._layouts.append((_digests(request), layout))
 
     def _tracing(self, request: Request, places: Collection[int]) -> Request:
@@ -77,13 +73,13 @@ class ChangingArrays:
     def _changed(self, request: Request) -> frozenset[int]:
         for place, array in request.call.known_arrays.items():
             seen = self._seen.setdefault(place, set())
-            if place not in self._traced and len(seen) < _TOLD_AFTER:
+            if place not in self._traced and len(seen) < heuristics().told_after:
                 seen.add(digest(array))
         return frozenset(place for place, seen in self._seen.items() if len(seen) > 1)
 
     def _tell(self, request: Request) -> None:
         """Say once that each new array costs a trace and a compilation, and how to avoid that."""
-        slow = [place for place in self._known if len(self._seen[place]) >= _TOLD_AFTER]
+        slow = [place for place in self._known if len(self._seen[place]) >= heuristics().told_after]
         if not slow or self._is_told or request.options.format == "dense":
             return
         self._is_told = True
@@ -105,4 +101,9 @@ def _digests(request: Request) -> dict[int, bytes]:
 
 def limited(request: Request, layout: Layout) -> Request:
     """The same request, given up where a value has many more entries than `layout`."""
-    return replace(request, entry_limit=max(_FEWEST_ENTRIES, _MOST_ENTRIES * layout.nnz))
+    return replace(
+        request,
+        entry_limit=max(
+            heuristics().fewest_entries_limited, heuristics().most_entries_traced * layout.nnz
+        ),
+    )

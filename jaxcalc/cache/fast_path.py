@@ -20,8 +20,8 @@ from jaxcalc.call.request import settings
 from jaxcalc.call.signature import Call
 from jaxcalc.engine.jaxprs.staged import Staged
 from jaxcalc.engine.rules import registry
+from jaxcalc.heuristics import heuristics
 
-_KEPT = 4  # calls of one transformed function
 Fits = Callable[[Any], bool]
 
 
@@ -71,7 +71,7 @@ class Recall:
 
     def remember(self, seen: Sighting, compiled: Staged, pack: Callable[[list[Any]], Any]) -> None:
         """Keep a call and where it led, in the place of the oldest one if need be."""
-        self._calls = (_Call(seen, compiled, pack), *self._calls[: _KEPT - 1])
+        self._calls = (_Call(seen, compiled, pack), *self._calls[: heuristics().kept_calls - 1])
 
 
 def sight(probe: Probe, call: Call) -> Sighting | None:

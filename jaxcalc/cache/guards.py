@@ -14,9 +14,8 @@ from typing import Any
 import jax
 import numpy as np
 
-_VISITED = 256  # captured objects that are looked at
-_WATCHED_BYTES = 4096  # of a container, whose inside may change
-_COPIED_BYTES = 4 << 20  # of all numpy arrays together: comparing more takes as long as a trace
+from jaxcalc.heuristics import heuristics
+
 _FOREIGN = frozenset({"jax", "jaxlib", "numpy", "optax", "scipy", "chex", "jaxcalc"})
 _RESTLESS = frozenset(  # modules that never repeat, or read what is outside of the program
     {"random", "time", "datetime", "secrets", "uuid", "os", "sys", "importlib"}
@@ -58,7 +57,7 @@ class Probe:
             if id(value) in seen:
                 continue
             seen[id(value)] = value  # kept, so that no other object takes its place
-            if len(seen) > _VISITED:
+            if len(seen) > heuristics().visited_objects:
                 self.is_complete = False
                 return
             waiting.extend(self._look_at(value))
@@ -74,13 +73,13 @@ class Probe:
         """Watch a value, and say what it leads to."""
         if isinstance(value, types.FunctionType):
             return self._look_at_function(value)
-        if type(value) in (dict, list) and sys.getsizeof(value) <= _WATCHED_BYTES:
+        if type(value) in (dict, list) and sys.getsizeof(value) <= heuristics().watched_bytes:
             return self._watched(value, _read_container)
         if isinstance(value, type) and _is_unchanging(value):
             return [v for v in map(_code_of, self._watched(value, _read_class)) if v is not None]
         if type(value) is np.ndarray and value.dtype != object:
             self._copied += value.nbytes
-            if self._copied <= _COPIED_BYTES:
+            if self._copied <= heuristics().copied_bytes:
                 self._watches.append(_ArrayWatch(value))
                 return []
         parts = _parts(value)

@@ -17,9 +17,9 @@ from jaxcalc.cache.store import FunctionCache
 from jaxcalc.call.request import Request
 from jaxcalc.engine.jaxprs.signatures import IncomparableError
 from jaxcalc.engine.rules import registry
+from jaxcalc.heuristics import heuristics
 
 _CACHE = FunctionCache()
-_VARIANTS = 4  # derivatives, and so executables, of one function for calls of one kind
 
 
 class Ready(Protocol):
@@ -129,4 +129,4 @@ class _Known:
 
     def _put_first(self, variant: _Variant) -> None:
         others = [v for v in self._variants if v.signature != variant.signature]
-        self._variants = (variant, *others[: _VARIANTS - 1])
+        self._variants = (variant, *others[: heuristics().kept_variants - 1])

@@ -10,9 +10,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 from jaxcalc.cache.guards import Probe
-
-_KEPT_FOR_EACH = 64  # shapes and options of one function
-_KEPT_ALIKE = 4  # of one family: executables that differ in the values of arrays alone
+from jaxcalc.heuristics import heuristics
 
 
 class _Entry(NamedTuple):
@@ -65,9 +63,9 @@ class FunctionCache:
                 known[key] = _Entry(value, watch, family)
                 known.move_to_end(key)
                 alike = [k for k, entry in known.items() if family and entry.family == family]
-                for old in alike[:-_KEPT_ALIKE]:
+                for old in alike[: -heuristics().kept_alike]:
                     del known[old]
-                while len(known) > _KEPT_FOR_EACH:
+                while len(known) > heuristics().kept_of_a_function:
                     known.popitem(last=False)
         return value
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import jax
 
-_SHARE = 0.25  # of the memory, for workspace
+from jaxcalc.heuristics import heuristics
+
 _CGROUP = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-_UNKNOWN = 4 << 30  # where neither the device nor the system says
 _UNITS = {"": 1, **{f"{p}iB": 1 << 10 * (i + 1) for i, p in enumerate("KMGT")}}
 _UNITS |= {"B": 1, **{f"{p}B": 10 ** (3 * (i + 1)) for i, p in enumerate("KMGT")}}
 _IN_BYTES = {unit.lower(): size for unit, size in _UNITS.items()}
@@ -20,6 +20,9 @@ _IN_BYTES = {unit.lower(): size for unit, size in _UNITS.items()}
 
 def available_bytes() -> int:
     """The memory of the device that results are made on; of the machine, where that is a CPU."""
+    told = heuristics().memory_bytes
+    if told is not None:
+        return told
     device = jax.local_devices()[0]
     stats: dict[str, Any] = device.memory_stats() or {}
     if "bytes_limit" in stats:
@@ -29,7 +32,7 @@ def available_bytes() -> int:
 
 def default_limit() -> int:
     """The workspace that is allowed when nobody says: a quarter of the memory."""
-    return int(_SHARE * available_bytes())
+    return int(heuristics().share_of_memory * available_bytes())
 
 
 def limit_in_bytes(api: str, memory_limit: int | str | None) -> int | None:
@@ -67,7 +70,7 @@ def _physical_bytes() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not a system of the Unix family
-        return _UNKNOWN
+        return heuristics().unknown_memory
 
 
 def _allowed_bytes() -> int:

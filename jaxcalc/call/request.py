@@ -16,7 +16,7 @@ from jaxcalc.call.flatten import FlatMap, require_differentiable_output
 from jaxcalc.call.options import Options
 from jaxcalc.call.signature import Call, take_apart
 from jaxcalc.call.symbolic import require_known_sizes
-from jaxcalc.heuristics import ENTRY_LIMIT
+from jaxcalc.heuristics import heuristics
 
 Query = Literal["jacobian", "hessian"]  # what is asked of f
 
@@ -62,7 +62,7 @@ class Request:
     argnames: Argnames | None
     call: Call
     like: Hashable | None = field(default=None, kw_only=True)
-    entry_limit: int = field(default=ENTRY_LIMIT, kw_only=True)
+    entry_limit: int = field(default_factory=lambda: heuristics().entry_limit, kw_only=True)
     recorded: Callable[..., Any] | None = field(default=None, kw_only=True, repr=False)
 
     @classmethod

@@ -32,6 +32,7 @@ from jaxcalc.engine.jaxprs.directions import directions_allowed
 from jaxcalc.engine.jaxprs.signatures import IncomparableError, signature
 from jaxcalc.engine.rules.registry import Context, revision
 from jaxcalc.engine.walk.linearity import calls_rules
+from jaxcalc.heuristics import heuristics
 from jaxcalc.methods.failures import Failures
 from jaxcalc.numerical.columns import Slope
 from jaxcalc.numerical.directional import Lines, slopes, slopes_of
@@ -43,8 +44,6 @@ Dtypes = tuple[Any, ...]
 Structured = Callable[[Leaves], Any]  # the derivative at x, as a `Jacobian`
 
 _AT_ONCE = 2**21  # numbers: products of larger functions are made one after another
-_KEPT = 32  # programs
-_KEPT_BYTES = 2**24  # of constants and patterns; larger programs are not kept
 
 
 class Entries(NamedTuple):
@@ -285,7 +284,7 @@ def _keep(compiled: Compiled) -> None:
     """Keep it for the next check of such a function."""
     with _lock:
         _kept[compiled.kept_as] = compiled
-        while len(_kept) > _KEPT:
+        while len(_kept) > heuristics().kept_checks:
             _kept.popitem(last=False)
 
 
@@ -298,7 +297,7 @@ def _known(key: Hashable) -> Compiled | None:
 
 
 def _drop_if_large(key: Hashable, size: int) -> None:
-    if size > _KEPT_BYTES:
+    if size > heuristics().kept_check_bytes:
         with _lock:
             _kept.pop(key, None)
 
@@ -364,7 +363,10 @@ def products_of(
         sum(prod(jnp.shape(x)) for x in (*leaves, *outputs)),
     )
     compiled = Compiled(products, key)
-    if key is not None and sum(getattr(c, "nbytes", 0) for c in closed.consts) <= _KEPT_BYTES:
+    if (
+        key is not None
+        and sum(getattr(c, "nbytes", 0) for c in closed.consts) <= heuristics().kept_check_bytes
+    ):
         _keep(compiled)
     return compiled
 

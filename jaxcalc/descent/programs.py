@@ -18,9 +18,9 @@ from jaxcalc.descent.batches import Access
 from jaxcalc.descent.keys import keys_of_step
 from jaxcalc.descent.optimizers import Optimizer, changed, initial_state
 from jaxcalc.descent.step import strong
+from jaxcalc.heuristics import heuristics
 
 _API = "jaxcalc.descent.minimize"
-_KEPT = 64  # programs; the least recently used is dropped
 
 Getter = Callable[[], Any]  # gives what a weak reference refers to
 
@@ -66,7 +66,7 @@ def program_of(loss: Callable[..., Any], optimizer: Optimizer, access: Access, l
         return _build(tuple(_strong(f) for f in functions), optimizer.make, access, length)
     program = _build(getters, optimizer.make, access, length)
     _programs[key] = (program, getters)
-    while len(_programs) > _KEPT:
+    while len(_programs) > heuristics().kept_descents:
         _programs.popitem(last=False)
     return program
 

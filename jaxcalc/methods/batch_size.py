@@ -14,9 +14,9 @@ from jax.extend.core import Jaxpr
 from jaxcalc.call.memory import available_bytes, default_limit, in_words
 from jaxcalc.call.symbolic import is_symbolic, is_symbolic_program
 from jaxcalc.engine.jaxprs.liveness import peak_bytes, size_in_bytes
+from jaxcalc.heuristics import heuristics
 
 _WIDEST = 16  # bytes of a number
-_SURELY_SMALL = 64 << 20  # bytes for all products at once, below which nobody need count
 
 
 def block_within(api: str, limit: int | None) -> Callable[[Jaxpr], int]:
@@ -54,7 +54,7 @@ def block_beside(allowed: int) -> Callable[[Jaxpr, int], int]:
 
 def surely_fits(entries: int) -> bool:
     """Whether so few entries that nobody need count what they take."""
-    return entries * _WIDEST <= _SURELY_SMALL
+    return entries * _WIDEST <= heuristics().surely_small_bytes
 
 
 def needs_blocks(seeds: int, sides: Sequence[Any], limit: int | None) -> bool:
@@ -64,7 +64,7 @@ def needs_blocks(seeds: int, sides: Sequence[Any], limit: int | None) -> bool:
     """
     if is_symbolic(sides):
         return False
-    return limit is not None or seeds * sum(map(size_in_bytes, sides)) > _SURELY_SMALL
+    return limit is not None or seeds * sum(map(size_in_bytes, sides)) > heuristics().surely_small_bytes
 
 
 def require_fitting_result(
@@ -83,7 +83,7 @@ def require_fitting_result(
     if is_symbolic([*outputs, *inputs]):
         return
     m, n = (sum(prod(jnp.shape(x)) for x in side) for side in (outputs, inputs))
-    if m * n * _WIDEST <= _SURELY_SMALL:
+    if m * n * _WIDEST <= heuristics().surely_small_bytes:
         return
     dtype = np.dtype(jnp.result_type(*outputs))
     needed, there = m * n * dtype.itemsize, available_bytes()

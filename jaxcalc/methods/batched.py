@@ -19,13 +19,13 @@ from jaxcalc.call.flatten import FlatCall, Leaves, column_blocks, row_blocks
 from jaxcalc.call.options import Direction
 from jaxcalc.call.static_leaves import Aside, set_aside
 from jaxcalc.engine.jaxprs.varying import as_typed, shape_of, type_of
+from jaxcalc.heuristics import heuristics
 from jaxcalc.space import promoted
 
 Push = Callable[[list[Any]], list[Any]]
 BlockOf = Callable[[Jaxpr], int]
 Watch = Callable[[Sequence[Any], int, int], None]
 _TURNS = 50  # in which a bar moves at least
-_MOST_FOR_ONE_ENTRY = 256  # products at a time, of each of which a single number is kept
 _LEAST_SHOWN = 16  # products between two moves of a bar
 
 
@@ -76,7 +76,7 @@ def diagonal_in_turn(
         dtype = promoted([x.dtype for x in results])
         return jnp.concatenate([jnp.ravel(x).astype(dtype) for x in results])[number]
 
-    block = min(_block(linear, like, block_of), _MOST_FOR_ONE_ENTRY)
+    block = min(_block(linear, like, block_of), heuristics().most_for_one_entry)
     return lax.map(entry, jnp.arange(length), batch_size=block), output, aux
 
 

@@ -15,10 +15,7 @@ from typing import Any
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal, Var
 
 from jaxcalc.engine.jaxprs import cost, equations
-
-_PRODUCT = 0.0125  # nanoseconds for a multiply-add inside a matrix product
-_MANY = 64  # products at once, of which the estimate for one is taken
-_MUST_SAVE = 0.5  # of the work, at the least
+from jaxcalc.heuristics import heuristics, prices
 
 
 @dataclass(frozen=True)
@@ -70,17 +67,17 @@ def work_of_product(parts: Sequence[Part]) -> float:
     """The estimated nanoseconds of the parts' Jacobians and of their product from left to right."""
     n = size_of(parts[0].inputs)
     sizes = [(size_of(part.inputs), size_of(part.outputs)) for part in parts[1:]]
-    return sum(map(work, parts)) + _PRODUCT * n * sum(k * m for k, m in sizes)
+    return sum(map(work, parts)) + prices().multiply_add * n * sum(k * m for k, m in sizes)
 
 
 def _work_of_one(eqn: JaxprEqn) -> float:
     """The estimated nanoseconds of an equation for one of many tangents."""
-    return cost.equation_work(eqn, _MANY) / _MANY
+    return cost.equation_work(eqn, heuristics().products_at_once) / heuristics().products_at_once
 
 
 def _best_cut(whole: Part) -> tuple[Part, Part] | None:
     n, m = size_of(whole.inputs), size_of(whole.outputs)
-    total, best = _MUST_SAVE * work(whole), None
+    total, best = heuristics().cut_must_save * work(whole), None
     times = [_work_of_one(eqn) for eqn in whole.equations]
     done, everything = 0.0, sum(times)
     for place, passing in _passing(whole):
@@ -88,7 +85,8 @@ def _best_cut(whole: Part) -> tuple[Part, Part] | None:
         width = size_of(passing)
         if not width or width >= min(n, m):
             continue
-        split = min(n, width) * done + min(width, m) * (everything - done) + _PRODUCT * n * width * m
+        product = prices().multiply_add * n * width * m
+        split = min(n, width) * done + min(width, m) * (everything - done) + product
         if split < total:
             total, best = split, (place, passing)
     if best is None:

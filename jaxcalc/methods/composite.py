@@ -21,14 +21,12 @@ from jaxcalc.engine.jaxprs.bounds import without_promises
 from jaxcalc.engine.jaxprs.branches import Branch, branches
 from jaxcalc.engine.jaxprs.liveness import peak_bytes, size_in_bytes
 from jaxcalc.engine.jaxprs.source import source_line
+from jaxcalc.heuristics import heuristics
 from jaxcalc.methods import bottleneck
 from jaxcalc.methods.base import Figures, Outcome, Part
 from jaxcalc.methods.bottleneck import cut
 from jaxcalc.methods.chain import Chain, multiplied, one_dtype
 from jaxcalc.methods.problem import DirectProblem
-
-_FEWEST = 16  # products that a Jacobian takes at the least, to look for a bottleneck
-_LARGEST_BLOCK = 4096  # products of a part that are done at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +58,7 @@ class Product:
     def run(self) -> Outcome:
         """The Jacobian, with value and aux."""
         flat, count = self.flat, len(self.output)
-        values, matrix = self.chain([jnp.asarray(x) for x in flat.leaves], _LARGEST_BLOCK)
+        values, matrix = self.chain([jnp.asarray(x) for x in flat.leaves], heuristics().largest_block)
         shapes = [jnp.shape(y) for y in self.output]
         blocks = row_blocks(column_blocks(matrix, flat.shapes), shapes)
         value, aux = flat.value(values[:count]), self.aside.restored(values[count:])
@@ -76,7 +74,7 @@ class Product:
         ]
         product = jax.make_jaxpr(multiplied)(shapes[::-1]).jaxpr
         held = max(
-            min(_passes(part), _LARGEST_BLOCK)
+            min(_passes(part), heuristics().largest_block)
             * sum(size_in_bytes(v.aval) for eqn in part.equations for v in eqn.outvars)
             for part in parts
         )
@@ -90,7 +88,7 @@ class Product:
         return [
             branch
             for part in self.chain.parts
-            for branch in branches(part.equations, times=min(_passes(part), _LARGEST_BLOCK))
+            for branch in branches(part.equations, times=min(_passes(part), heuristics().largest_block))
         ]
 
 
@@ -121,7 +119,7 @@ def _chain_of(call: Callable[..., Any], leaves: Leaves, output: Sequence[Any]) -
         return None
     n, m = (sum(prod(jnp.shape(x)) for x in side) for side in (leaves, output))
     dtype = one_dtype(leaves)
-    if min(n, m) < _FEWEST or dtype is None or one_dtype(output) != dtype:
+    if min(n, m) < heuristics().fewest_cut_products or dtype is None or one_dtype(output) != dtype:
         return None
     try:
         closed = jax.make_jaxpr(call)(*leaves)

@@ -13,8 +13,7 @@ from jax.extend.core import ClosedJaxpr
 from jaxcalc.call.flatten import Leaves
 from jaxcalc.call.options import Direction, Options
 from jaxcalc.call.symbolic import is_symbolic
-
-_FAR_CHEAPER = 4  # times fewer inputs than outputs
+from jaxcalc.heuristics import heuristics
 
 
 def trace(function: Callable[[Leaves], Any], leaves: Leaves) -> tuple[ClosedJaxpr, list[Any]]:
@@ -33,7 +32,7 @@ def is_far_cheaper_forward(leaves: Leaves, output: Leaves, options: Options) -> 
     if is_symbolic([*leaves, *output]):
         return False
     inputs, outputs = (sum(prod(jnp.shape(x)) for x in xs) for xs in (leaves, output))
-    return _FAR_CHEAPER * inputs <= outputs
+    return heuristics().far_cheaper * inputs <= outputs
 
 
 def hessian_directions(

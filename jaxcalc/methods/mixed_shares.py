@@ -15,10 +15,7 @@ from jax.extend.core import Jaxpr, Var
 
 from jaxcalc.call.options import Direction
 from jaxcalc.engine.jaxprs.directions import depends
-
-_FEWEST = 64  # products that one direction takes, to look for a better way
-_GAIN = 4  # times fewer products, to evaluate f once for each direction
-_MOST_LEAVES = 32
+from jaxcalc.heuristics import heuristics
 
 
 class Share(NamedTuple):
@@ -33,10 +30,12 @@ class Share(NamedTuple):
 def may_share(leaves: Sequence[Any], outputs: Sequence[Any]) -> bool:
     """Whether it is worth a look at what depends on what."""
     rows, columns = _sizes(outputs), _sizes(leaves)
-    if not (2 <= len(rows) <= _MOST_LEAVES and 2 <= len(columns) <= _MOST_LEAVES):
+    most = heuristics().most_mixed_leaves
+    if not (2 <= len(rows) <= most and 2 <= len(columns) <= most):
         return False
     at_best = sum(min(row, *columns) for row in rows)
-    return _GAIN * at_best <= min(sum(rows), sum(columns)) >= _FEWEST
+    h = heuristics()
+    return h.mixed_gain * at_best <= min(sum(rows), sum(columns)) >= h.fewest_mixed_products
 
 
 def shares(program: Jaxpr, variables: Sequence[Var], outputs: int) -> list[Share]:
@@ -62,7 +61,8 @@ def shares(program: Jaxpr, variables: Sequence[Var], outputs: int) -> list[Share
         sizes = [columns[i] for i in inputs] if direction == "forward" else [rows[o] for o in members]
         found.append(Share(direction, members, inputs, sum(sizes)))
     products = sum(share.products for share in found)
-    is_better = _GAIN * products <= min(sum(rows), sum(columns)) and all(s.outputs for s in found)
+    is_better = heuristics().mixed_gain * products <= min(sum(rows), sum(columns))
+    is_better = is_better and all(s.outputs for s in found)
     return found if is_better else []
 
 

@@ -19,13 +19,13 @@ from jaxcalc.engine.jaxprs.liveness import peak_bytes
 from jaxcalc.engine.jaxprs.signatures import IncomparableError
 from jaxcalc.engine.linearize.trace import Build, Way, linearize
 from jaxcalc.engine.rules.registry import Context
+from jaxcalc.heuristics import heuristics
 from jaxcalc.methods.derivative import Derivative
 from jaxcalc.methods.problem import any_complex, size_of
 from jaxcalc.results.layout import DtypeFrom, Layout
 from jaxcalc.space import Side
 
 _DTYPE_FROM: dict[Way, DtypeFrom] = {"forward": "output", "reverse": "input", "hessian": "output"}
-_SPARED = 40  # operations that nobody counts
 
 
 class Attempt(NamedTuple):
@@ -101,7 +101,7 @@ class Structured:
         """How many operations the compiler has more than for dense JAX."""
         d = self.derivative
         dense = sum(1 + sum(map(cost.operations, programs(step.eqn))) for step in d.tangent_program)
-        return max(0, cost.operations(d.program) - 3 * dense - _SPARED)
+        return max(0, cost.operations(d.program) - 3 * dense - heuristics().uncounted_operations)
 
     def workspace(self, *, with_value: bool) -> int:
         """The estimated bytes that a run holds at a time, besides its results."""

@@ -17,10 +17,8 @@ from jax import lax
 from jaxcalc.call.arguments import dtype_of
 from jaxcalc.call.concretization import PERHAPS_UNTRACEABLE
 from jaxcalc.call.flatten import FlatMap, require_differentiable_output
+from jaxcalc.heuristics import heuristics
 from jaxcalc.numerical.columns import Column, Kernel, Row, limits_of_samples
-
-_WORKSPACE = 2**26  # bytes of sampled inputs and outputs that are held at a time
-_TURNS = 16  # that run step by step; a loop for more of them is compiled for each call
 
 
 @dataclass(frozen=True)
@@ -151,7 +149,7 @@ class Samples:
 
         everything = tuple(jnp.asarray(place) for place in places), row
         turns = -(-count // batch)
-        if turns > (1 if self._is_traced else _TURNS):
+        if turns > (1 if self._is_traced else heuristics().sampled_turns):
             try:
                 return lax.map(limit, everything, batch_size=batch)
             except (*PERHAPS_UNTRACEABLE, NotImplementedError):  # or a primitive has no batching rule
@@ -188,7 +186,7 @@ class Samples:
     def _at_once(self) -> int:
         """How many points the workspace holds."""
         values = sum(leaf.size for leaf in self.leaves) + 20 * self.center.size
-        return max(1, _WORKSPACE // (self.dtype.itemsize * values + 1))
+        return max(1, heuristics().sampled_bytes // (self.dtype.itemsize * values + 1))
 
     @property
     def _is_traced(self) -> bool:

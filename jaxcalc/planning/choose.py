@@ -30,6 +30,7 @@ from jaxcalc.engine.jaxprs.directions import directions_allowed
 from jaxcalc.engine.jaxprs.liveness import peak_bytes
 from jaxcalc.engine.rules.registry import NoStructureError
 from jaxcalc.engine.walk.interpret import TooDenseError
+from jaxcalc.heuristics import heuristics, prices
 from jaxcalc.methods.base import Impossible, Prepared
 from jaxcalc.methods.batch_size import block_beside, require_fitting_result, surely_fits
 from jaxcalc.methods.composite import product_of_parts
@@ -56,13 +57,6 @@ _HESSIANS: tuple[tuple[Direction, Direction], ...] = (
     ("forward", "forward"),
     ("reverse", "reverse"),
 )
-_FORWARD_ADVANTAGE = 1.5  # a product forward takes less than one in reverse
-_FEWEST = 4  # inputs, below which dense JAX has no rival
-_WORTH_IT = 2_500.0  # nanoseconds that each operation, compiled beside dense JAX's own, must save
-_MUST_SAVE = 0.2  # of the time of any other method, at the least
-_CHEAP = 0.35  # of the work of all products of a diagonal; more is not worth all entries' memory
-_SETTLED = 0.3  # of dense JAX's time, where the other direction is not looked at
-_ALIKE = 2  # times as many inputs as outputs, or the reverse, up to which it always is
 
 
 @dataclass(frozen=True)
@@ -135,7 +129,7 @@ def attempts_for(problem: Problem) -> list[Attempt]:
         forward = forward._replace(transposed_only=True)
         is_first = is_far_cheaper_forward(flat.leaves, output, options)
     else:
-        is_first = size_of(flat.leaves) <= _FORWARD_ADVANTAGE * size_of(output)
+        is_first = size_of(flat.leaves) <= heuristics().forward_advantage * size_of(output)
     return [forward, reverse] if is_first else [reverse, forward]
 
 
@@ -289,33 +283,34 @@ def _prepare_hessian(request: Request) -> Structured:
 def _choose_dense(request: Request, kind: Query, probe: Probe) -> Choice:
     leaves = request.flat(request.call.traced).leaves
     is_refused = kind == "hessian" and not request.options.holomorphic and any_complex(leaves)
-    if is_refused or is_symbolic(leaves) or size_of(leaves) < _FEWEST:
+    if is_refused or is_symbolic(leaves) or size_of(leaves) < heuristics().fewest_inputs:
         return Choice(None)
     problem = Problem(request, kind)
-    if not worth.may_pay(problem, _WORTH_IT):
+    if not worth.may_pay(problem, prices().compiling):
         return Choice(None)
     candidates = _candidates(problem)
     if not candidates:
         return Choice(None)
     best = min(candidates, key=lambda candidate: candidate.work)
     work, rival = best.work, _as_jax_does(candidates, problem).dense_work
-    is_worth_it = rival - work >= max(_MUST_SAVE * rival, _WORTH_IT * best.more_operations)
+    must_save = heuristics().must_save
+    is_worth_it = rival - work >= max(must_save * rival, prices().compiling * best.more_operations)
     if is_worth_it and kind == "jacobian":
-        is_worth_it = work <= (1 - _MUST_SAVE) * worth.composed_work(problem, best.work_of)
+        is_worth_it = work <= (1 - must_save) * worth.composed_work(problem, best.work_of)
     return Choice(best if is_worth_it else None, probe.is_complete and probe.is_unchanged())
 
 
 def _candidates(problem: Problem) -> list[Structured]:
     """The structured methods for a dense derivative that are worth a look; none may be possible."""
     n, m = size_of(problem.leaves), size_of(problem.output)
-    alike = max(n, m) <= _ALIKE * min(n, m)
+    alike = max(n, m) <= heuristics().alike * min(n, m)
     found: list[Structured] = []
     for attempt in attempts_for(problem):
         candidate = attempted(problem, attempt, is_dense=True)
         if isinstance(candidate, Impossible):
             continue
         found.append(candidate)
-        if not alike and candidate.derivative.work < _SETTLED * candidate.dense_work:
+        if not alike and candidate.derivative.work < heuristics().settled * candidate.dense_work:
             break
     return found
 
@@ -359,7 +354,7 @@ def prepare_diagonal(request: Request, *, with_value: bool) -> Structured | None
     options = request.options
     prepared = prepare(replace(request, options=replace(options, format="structured")), "jacobian")
     require_reverse_fits(options, prepared.outputs.dtypes)
-    if prepared.derivative.work > _CHEAP * prepared.dense_work:
+    if prepared.derivative.work > heuristics().cheap_diagonal * prepared.dense_work:
         return None
     limit = default_limit() if options.memory_limit is None else options.memory_limit
     alone = replace(prepared, derivative=prepared.derivative.diagonal)

@@ -10,14 +10,11 @@ from jax.extend.core import Jaxpr
 
 from jaxcalc.call.request import Query
 from jaxcalc.engine.jaxprs import cost, equations
+from jaxcalc.heuristics import heuristics
 from jaxcalc.methods.bottleneck import size_of, work_of_product
 from jaxcalc.methods.chain import one_dtype, parts_of
 from jaxcalc.methods.mixed_shares import may_share, shares
 from jaxcalc.methods.problem import Problem
-
-_FOLLOWED = 1000  # equations of a loop, all steps together, up to which its steps are looked at
-_FIRST_ORDER = 2  # evaluations of f that one product with a vector takes
-_SECOND_ORDER = 4  # and one of the Hessian
 
 
 def may_pay(problem: Problem, least: float) -> bool:
@@ -48,7 +45,9 @@ def _dense_work(jaxpr: Jaxpr, inputs: Sequence[Any], kind: Query) -> float:
     """Roughly the nanoseconds of the dense derivative of a program, by one vector after another."""
     n = size_of(inputs)
     is_second = kind == "hessian"
-    products, each = (n, _SECOND_ORDER) if is_second else (min(n, size_of(jaxpr.outvars)), _FIRST_ORDER)
+    h = heuristics()
+    each = h.evaluations_of_a_second_product if is_second else h.evaluations_of_a_product
+    products = n if is_second else min(n, size_of(jaxpr.outvars))
     return each * cost.work(jaxpr, products)
 
 
@@ -63,7 +62,7 @@ def _inside(eqn: Any) -> int:
         return once
     every = once * equations.scan(eqn).options["length"]
     # followed, its steps are written out as well; else until the pattern of its carry is found
-    return 2 * every if every <= _FOLLOWED else 3 * once
+    return 2 * every if every <= heuristics().followed_equations else 3 * once
 
 
 def operations(jaxpr: Jaxpr) -> int:

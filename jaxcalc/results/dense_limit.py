@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-_LARGEST = 4 << 30  # bytes
+from jaxcalc.heuristics import heuristics
 
 
 def require_small(call: str, shape: tuple[int, int], dtype: Any, nnz: int) -> None:
@@ -17,7 +17,7 @@ def require_small(call: str, shape: tuple[int, int], dtype: Any, nnz: int) -> No
     """
     m, n = shape
     needed = m * n * np.dtype(dtype).itemsize
-    if needed > _LARGEST:
+    if needed > heuristics().largest_dense_bytes:
         of_jacobian = ", or multiply by it as it is: J @ v, v @ J" if "Jacobian" in call else ""
         made = "J.to_scipy() or J.to_bcoo()" if "Jacobian" in call else "its rows and cols"
         raise MemoryError(

@@ -23,15 +23,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcalc.engine.patterns.structure import diagonal_offsets
+from jaxcalc.heuristics import heuristics
 from jaxcalc.results.compiled import Kernel, gather, gather_or_zero
 from jaxcalc.results.grids import grid_of, tiling
 from jaxcalc.results.layout import Layout
 
 Plan = tuple[Kernel, list[np.ndarray]]
-_MOST_LANES = 32  # every lane is unrolled into the program
-_MOST_SUMMED = 64  # so is a regular axis that is summed, which takes no index arrays
-_FEWEST_ENTRIES = 512  # below, a scatter is fast, and compiles faster than many lanes
-_MOST_PADDING = 2  # lanes may touch this many times as many elements as there are entries
 
 
 def product_plan(layout: Layout) -> Plan:
@@ -66,7 +63,7 @@ def _grid_plan(layout: Layout) -> Plan | None:
     letters = ascii_lowercase[: len(grid.lengths)]
     rows, cols = ("".join(letters[a] for a in axes) for axes in (row_axes, col_axes))
     summed = [a for a in range(len(grid.lengths)) if a not in row_axes]
-    unrolled = summed == [0] and grid.lengths[0] <= _MOST_SUMMED
+    unrolled = summed == [0] and grid.lengths[0] <= heuristics().most_summed
     m = layout.shape[0]
 
     def kernel(values: Any, operand: Any) -> Any:
@@ -109,11 +106,11 @@ class _Lane:
 
 def _lane_plan(layout: Layout) -> Plan | None:
     """Entries dealt out to lanes with one entry a row: diagonals, else the n-th entry of each row."""
-    if layout.nnz < _FEWEST_ENTRIES:
+    if layout.nnz < heuristics().fewest_planned_entries:
         return None
     for number in (_by_diagonal(layout), _by_rank(layout)):
         lanes, arrays = _lanes(layout, number) if number is not None else ([], [])
-        if lanes and sum(lane.length for lane in lanes) <= _MOST_PADDING * layout.nnz:
+        if lanes and sum(lane.length for lane in lanes) <= heuristics().most_padding * layout.nnz:
             return _lane_kernel(lanes, layout.shape[0]), arrays
     return None
 
@@ -150,7 +147,7 @@ def _lanes(layout: Layout, number: np.ndarray) -> tuple[list[_Lane], list[np.nda
 def _by_diagonal(layout: Layout) -> np.ndarray | None:
     """One lane for each diagonal; None when there would be too many."""
     offsets = diagonal_offsets(layout.pattern)
-    if offsets.size > _MOST_LANES:
+    if offsets.size > heuristics().most_unrolled_lanes:
         return None
     return np.searchsorted(offsets, layout.sorted.cols.astype(np.int64) - layout.sorted.rows)
 
@@ -159,7 +156,7 @@ def _by_rank(layout: Layout) -> np.ndarray | None:
     """The n-th entry of each row goes to lane n; None when there would be too many."""
     begins = np.flatnonzero(np.diff(layout.sorted.rows, prepend=-1))
     lengths = np.diff(begins, append=layout.nnz)
-    if lengths.max() > _MOST_LANES:
+    if lengths.max() > heuristics().most_unrolled_lanes:
         return None
     return np.arange(layout.nnz) - np.repeat(begins, lengths)
 

@@ -30,6 +30,7 @@ from jaxcalc.call.signature import is_input, take_apart
 from jaxcalc.call.static_leaves import Aside, set_aside
 from jaxcalc.engine.jaxprs.staged import Staged
 from jaxcalc.engine.rules import registry
+from jaxcalc.heuristics import heuristics
 from jaxcalc.methods.base import Outcome
 from jaxcalc.methods.failures import Failures
 from jaxcalc.methods.once import for_this_call, is_tracer, recording
@@ -37,8 +38,6 @@ from jaxcalc.planning.choose import prepare
 from jaxcalc.planning.evaluate import FromStructure, pack_again
 from jaxcalc.planning.submatrix import EvaluatePart
 from jaxcalc.results.layout import Layout
-
-_LARGEST = 2_000  # equations; compiling more takes many times longer than running them one by one
 
 _CACHE = FunctionCache()
 _met: weakref.WeakKeyDictionary[types.CodeType, set[str]] = weakref.WeakKeyDictionary()
@@ -223,7 +222,9 @@ class Direct:
             if fresh is not None:
                 fresh.append(compiled)
             return _Tried(None)
-        return _Tried(None if len(staged.jaxpr.eqns) > _LARGEST else compiled)
+        return _Tried(
+            None if len(staged.jaxpr.eqns) > heuristics().most_compiled_equations else compiled
+        )
 
 
 def transformed(

@@ -1,6 +1,7 @@
 """The doctor's machinery: what it evaluates is what JAX does, and how a diagnosis reads."""
 
 import json
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -8,10 +9,10 @@ import numpy as np
 import pytest
 
 import jaxcalc
-from jaxcalc.checking.doctor import runner
 from jaxcalc.checking.doctor.pullback import pull_back, push_forward
 from jaxcalc.checking.doctor.runner import Runner
 from jaxcalc.checking.doctor.tape import Tape
+from jaxcalc.heuristics import tuned
 from tests.checking import faults_in_one_direction
 from tests.checking.faults import Fault
 
@@ -146,8 +147,14 @@ def test_random_keys_go_through_loops() -> None:
     assert not jaxcalc.diagnose(f, jnp.ones(2), jax.random.key(0)).findings
 
 
-def test_a_loop_that_is_too_long_is_a_note_and_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "_LONGEST", 60)
+@pytest.fixture
+def few_equations() -> Iterator[None]:
+    """Too few for a loop of 99 steps to be run one by one."""
+    with tuned(most_diagnosed_equations=60):
+        yield
+
+
+def test_a_loop_that_is_too_long_is_a_note_and_no_fault(few_equations: None) -> None:
     scan = lambda x: jax.lax.scan(lambda c, t: (jnp.tanh(c + t), None), x, jnp.ones(99))[0]  # noqa: E731
     found = jaxcalc.diagnose(scan, 0.1)
     assert [f.kind for f in found.findings if f.kind == "limit"] == ["limit"]

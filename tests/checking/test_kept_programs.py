@@ -10,6 +10,7 @@ import pytest
 
 import jaxcalc
 from jaxcalc.checking import programs
+from jaxcalc.heuristics import tuned
 
 x = jnp.array([0.5, 1.0, 1.5])
 
@@ -120,7 +121,7 @@ def test_a_rule_that_reads_what_f_computed() -> None:
 
 
 def test_few_programs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "_KEPT", 3)
-    for power in range(5):
-        jaxcalc.check(lambda x, power=power: x**power, 1.5)
+    with tuned(kept_checks=3):
+        for power in range(5):
+            jaxcalc.check(lambda x, power=power: x**power, 1.5)
     assert len(programs._kept) == 3

@@ -10,6 +10,7 @@ import pytest
 
 from jaxcalc import descent
 from jaxcalc.descent import programs
+from jaxcalc.heuristics import tuned
 
 
 class Model:
@@ -101,12 +102,11 @@ def test_the_cache_keeps_neither_loss_nor_optimizer_nor_data_alive():
     assert watched[1]() is None
 
 
-def test_the_cache_is_bounded(monkeypatch):
-    monkeypatch.setattr(programs, "_programs", type(programs._programs)())
-    monkeypatch.setattr(programs, "_KEPT", 3)
+def test_the_cache_is_bounded():
     losses = [counting() for _ in range(5)]
-    for loss, _ in losses:
-        run(loss, 0.1, steps=1)
+    with tuned(kept_descents=3):
+        for loss, _ in losses:
+            run(loss, 0.1, steps=1)
     assert len(programs._programs) == 3
     traces = losses[-1][1]
     before = len(traces)

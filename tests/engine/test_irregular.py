@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 import jaxcalc
-from jaxcalc.engine.walk import entries
+from jaxcalc.heuristics import tuned
 from tests.dense_reference import Case, check, check_hessian, normal
 from tests.jaxpr_sizes import largest_value
 from tests.thinned import thinned
@@ -57,10 +57,10 @@ GRAPHS = {
 
 
 @pytest.fixture
-def eager(monkeypatch):
+def eager():
     """Leave lanes as soon as there is any waste, so that small cases take the irregular path."""
-    for name, value in {"_FEW_LANES": 2, "_WORTH_IT": -1, "_WASTE": 1, "_WASTE_OF_SUMS": 0}.items():
-        monkeypatch.setattr(entries, name, value)
+    with tuned(few_lanes=2, worth_entries=-1, waste=1, waste_of_sums=0):
+        yield
 
 
 @pytest.mark.parametrize("name", thinned(ARROWS, 3))

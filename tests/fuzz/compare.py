@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +14,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 import jaxcalc
-from jaxcalc.engine.jaxprs import boundary
-from jaxcalc.planning import choose
+from jaxcalc.heuristics import heuristics, tuned
 from tests.fuzz.evaluate import evaluate
 from tests.fuzz.programs import Program
 from tests.fuzz.staged import in_numpy
@@ -116,21 +114,18 @@ def _compared(
     return report
 
 
-def _can_be_apart(_: Any, apart: Callable[[], Any]) -> bool:
-    """In the place of `boundary.saves_time`: wherever a branch can be, whatever it costs."""
-    return not apart().effects
-
-
 @contextmanager
 def _all_paths(program: Program) -> Iterator[None]:
     """Ways for large derivatives are taken by small ones too, and none may be left for plain JAX."""
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("error", jaxcalc.JaxcalcWarning)
-        stack.enter_context(mock.patch.object(choose, "_FEWEST", 0))
-        stack.enter_context(mock.patch.object(choose, "_WORTH_IT", 0.0))
-        if len(program.source) % 8 > 5:
-            stack.enter_context(mock.patch.object(boundary, "saves_time", _can_be_apart))
+        prices = replace(heuristics().prices, compiling=0.0)
+        if (
+            len(program.source) % 8 > 5
+        ):  # coefficients are computed behind a branch wherever that can be
+            prices = replace(prices, branch=-1e18)
+        stack.enter_context(tuned(fewest_inputs=0, prices=prices))
         yield
 
 

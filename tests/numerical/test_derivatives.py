@@ -13,7 +13,7 @@ import pytest
 
 import jaxcalc
 from jaxcalc import numerical
-from jaxcalc.numerical import sampling
+from jaxcalc.heuristics import tuned
 from tests.in_numpy import in_numpy
 
 
@@ -254,7 +254,7 @@ def test_evaluations_are_those_that_the_docstring_states():
         assert count(numerical.derivative, np.float64(1.0)) == 41
 
 
-def test_many_inputs_go_through_in_batches(monkeypatch, caplog):
+def test_many_inputs_go_through_in_batches(caplog):
     """Step by step, which compiles nothing anew in the next call, and in a loop, compiled each time."""
     x = np.linspace(0.1, 1.0, 5, dtype=np.float32)
 
@@ -270,18 +270,17 @@ def test_many_inputs_go_through_in_batches(monkeypatch, caplog):
     moved = x + np.float32(0.5)
     at_once = jax.jit(numerical.jacobian(f))
     wholes = [at_once(x), at_once(moved)]
-    monkeypatch.setattr(sampling, "_WORKSPACE", 25_000)
     derivative = numerical.jacobian(f)
-    program = str(jax.make_jaxpr(derivative)(x))
-    assert "length=2" in program  # 5 inputs, two at a time and one left over
-    assert "length=2" not in str(jax.make_jaxpr(at_once)(x))
-    require_right(derivative(x), x, wholes[0])
-    with jax.log_compiles():
-        found = derivative(moved)
+    with tuned(sampled_bytes=25_000):
+        program = str(jax.make_jaxpr(derivative)(x))
+        assert "length=2" in program  # 5 inputs, two at a time and one left over
+        assert "length=2" not in str(jax.make_jaxpr(at_once)(x))
+        require_right(derivative(x), x, wholes[0])
+        with jax.log_compiles():
+            found = derivative(moved)
     assert "compil" not in caplog.text.lower()
     require_right(found, moved, wholes[1])
-    monkeypatch.setattr(sampling, "_TURNS", 0)
-    with jax.log_compiles():
+    with tuned(sampled_bytes=25_000, sampled_turns=0), jax.log_compiles():
         found = derivative(moved)
     assert "compil" in caplog.text.lower()
     require_right(found, moved, wholes[1])

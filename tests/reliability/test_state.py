@@ -36,15 +36,8 @@ WRAPS = {"direct": lambda f: f, "jit": jax.jit, "jit of vmap": lambda f: jax.jit
 @pytest.mark.parametrize("wrap", WRAPS)
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("name", TRANSFORMS)
-def test_a_call_that_comes_again_does_not_look_at_f(name, kind, wrap, monkeypatch):
-    looks = []
-    chosen = Request.chosen  # all that traces or runs f goes through it
-
-    def counted(self, traced):
-        looks.append(1)
-        return chosen(self, traced)
-
-    monkeypatch.setattr(Request, "chosen", counted)
+def test_a_call_that_comes_again_does_not_look_at_f(name, kind, wrap, calls_of):
+    looks = calls_of(Request, "chosen")  # all that traces or runs f goes through it
     transformed = WRAPS[wrap](TRANSFORMS[name](lambda x: jnp.sin(x) * x, kind))
     x = X[None] if wrap == "jit of vmap" else X
     for _ in range(2):  # of functions with the same code, all but the first are compiled at this one

@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 import jaxcalc
-from jaxcalc.results import dense_limit
+from jaxcalc.heuristics import tuned
 
 BIG = 100_000  # a dense matrix of so many rows and columns is above every limit
 
@@ -61,10 +61,10 @@ def test_too_large_a_matrix_is_refused_with_the_sparse_ways(monkeypatch):
             convert(J)
     with pytest.raises(MemoryError, match=r"SparsityPattern.todense: .* take its rows and cols\.$"):
         np.asarray(J.pattern)
-    monkeypatch.setattr(dense_limit, "_LARGEST", 3 * 4 * 4)
-    structured(jnp.ones(4)).toarray()
-    with pytest.raises(MemoryError):
-        structured(jnp.ones(5)).toarray()
+    with tuned(largest_dense_bytes=3 * 4 * 4):
+        structured(jnp.ones(4)).toarray()
+        with pytest.raises(MemoryError):
+            structured(jnp.ones(5)).toarray()
 
 
 def test_an_array_on_the_left_keeps_the_matrix_sparse():

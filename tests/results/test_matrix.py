@@ -9,6 +9,7 @@ from jax import dtypes
 from jax.flatten_util import ravel_pytree
 
 import jaxcalc
+from jaxcalc.heuristics import tuned
 from jaxcalc.results import product_plans, products
 from jaxcalc.results.jacobian import Jacobian, Layout, Side
 
@@ -77,8 +78,9 @@ MATRICES = {
 
 
 @pytest.fixture(autouse=True)
-def small_matrices_use_every_plan(monkeypatch):
-    monkeypatch.setattr(product_plans, "_FEWEST_ENTRIES", 0)
+def small_matrices_use_every_plan():
+    with tuned(fewest_planned_entries=0):
+        yield
 
 
 @pytest.fixture(params=sorted(MATRICES))
@@ -348,21 +350,18 @@ def test_an_equal_layout_does_not_retrace():
     assert len(traces) == 2
 
 
-def test_a_product_is_planned_and_compiled_once(monkeypatch):
-    plans, real = [], product_plans.product_plan
-    traces = []
-
-    def counted(layout):
-        plans.append(1)
-        kernel, arrays = real(layout)
-        return lambda *arguments: traces.append(1) or kernel(*arguments), arrays
-
-    monkeypatch.setattr(products, "product_plan", counted)
-    jacobian = of_mask(tridiagonal(9))
-    for scale in (1.0, 2.0, 3.0):
-        (jacobian * scale) @ jnp.ones(9)
-        jax.jit(lambda J: J @ jnp.ones(9))(jacobian)
-    assert len(plans) == len(traces) == 1
+def test_a_product_is_planned_and_compiled_once(calls_of, compilations):
+    plans = calls_of(products, "product_plan")
+    jacobian, v = of_mask(tridiagonal(9)), jnp.ones(9)
+    scaled = [jacobian * scale for scale in (1.0, 2.0, 3.0)]
+    jacobian @ v
+    compilations.clear()
+    for J in scaled:
+        J @ v
+    assert not compilations
+    for J in scaled:
+        jax.jit(lambda J: J @ v)(J)
+    assert len(plans) == 1
 
 
 def test_layouts_are_compared_by_content():

@@ -40,17 +40,9 @@ def counting(x):
 
 
 @pytest.fixture
-def anew(monkeypatch):
-    """Counts the calls in which f is looked at."""
-    calls = []
-    evaluate = eager.Direct._anew
-
-    def counted(self, request):
-        calls.append(request.call.is_inside_a_trace)
-        return evaluate(self, request)
-
-    monkeypatch.setattr(eager.Direct, "_anew", counted)
-    return calls
+def anew(calls_of):
+    """Whether the calls in which f is looked at were inside a trace."""
+    return calls_of(eager.Direct, "_anew", lambda args, kwargs: args[1].call.is_inside_a_trace)
 
 
 OUTCOMES = {

@@ -78,46 +78,36 @@ CALLS = {
 class Seen:
     """What a call does, seen from inside."""
 
-    def __init__(self, monkeypatch):
+    def __init__(self, calls_of):
         self.name = ""
         self.blocks = 1
         for method in (Dense, Product, Mixed):
-            self._patch(monkeypatch, method, "run", self.by_jax)
-        self._patch(monkeypatch, Derivative, "__call__", self.structured)
-        self._patch(monkeypatch, batched, "products_with_basis", self.products)
+            calls_of(method, "run", self.by_jax)
+        calls_of(Derivative, "__call__", self.structured)
+        calls_of(batched, "products_with_basis", self.products)
 
-    def _patch(self, monkeypatch, owner, name, look):
-        original = getattr(owner, name)
-
-        def patched(*args, **kwargs):
-            result = original(*args, **kwargs)
-            look(args, kwargs, result)
-            return result
-
-        monkeypatch.setattr(owner, name, patched)
-
-    def by_jax(self, args, kwargs, result):
+    def by_jax(self, args, kwargs):
         self.name = args[0].name
 
-    def structured(self, args, kwargs, result):
+    def structured(self, args, kwargs):
         way = args[0].way
         self.name = f"structured, {'forward over reverse' if way == 'hessian' else way}"
         if args[0].turns is not None:
             self.name += ", in turns"
             self.blocks = -(-args[0].turns.products // args[0].turns.block)
 
-    def products(self, args, kwargs, result):
+    def products(self, args, kwargs):
         total = sum(np.size(x) for x in args[1])
         self.blocks = -(-total // min(total, kwargs["block"]))
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_what_it_says_is_what_runs(name, monkeypatch):
+def test_what_it_says_is_what_runs(name, calls_of):
     f, size, options = CALLS[name]
     order, rest = options.get("order", 1), {k: v for k, v in options.items() if k != "order"}
     x = jnp.linspace(0.1, 0.9, size)
     found = jaxcalc.explain(f, x, format="dense", **options)
-    seen = Seen(monkeypatch)
+    seen = Seen(calls_of)
     transform = jaxcalc.jacobian if order == 1 else jaxcalc.hessian
     jax.make_jaxpr(transform(f, **rest))(x)
     assert (found.chosen.name, found.chosen.blocks) == (seen.name, seen.blocks)
@@ -142,12 +132,12 @@ SPARSE_CALLS = {
 
 
 @pytest.mark.parametrize("name", SPARSE_CALLS)
-def test_what_it_says_of_sparse_formats_is_what_runs(name, monkeypatch):
+def test_what_it_says_of_sparse_formats_is_what_runs(name, calls_of):
     f, size, options = SPARSE_CALLS[name]
     order, rest = options.get("order", 1), {k: v for k, v in options.items() if k != "order"}
     x = jnp.linspace(0.1, 0.9, size)
     found = jaxcalc.explain(f, x, **options)
-    seen = Seen(monkeypatch)
+    seen = Seen(calls_of)
     transform = jaxcalc.jacobian if order == 1 else jaxcalc.hessian
     jax.make_jaxpr(transform(f, format="structured", **rest))(x)
     assert (found.chosen.name, found.chosen.blocks) == (seen.name, seen.blocks)
@@ -172,12 +162,12 @@ def loss_and_curve(p, x):
 
 @pytest.mark.parametrize("limit", [None, 30_000])
 @pytest.mark.parametrize("abstract", [False, True])
-def test_outputs_in_directions_of_their_own(limit, abstract, monkeypatch):
+def test_outputs_in_directions_of_their_own(limit, abstract, calls_of):
     p = {"few": jnp.ones(2), "many": jnp.ones((200, 10))}
     x = jnp.ones(10)
     given = jax.eval_shape(lambda: (p, x)) if abstract else (p, x)
     found = jaxcalc.explain(loss_and_curve, *given, format="dense", memory_limit=limit)
-    seen = Seen(monkeypatch)
+    seen = Seen(calls_of)
     jax.make_jaxpr(jaxcalc.jacobian(loss_and_curve, memory_limit=limit))(p, x)
     assert found.chosen.name == seen.name == "dense, in both directions"
     assert found.chosen.products == 3
@@ -272,15 +262,8 @@ def test_bottlenecks_are_shown_with_their_cuts():
     assert not jaxcalc.explain(hourglass, jnp.ones(70)).parts, "a question of dense derivatives"
 
 
-def test_ways_are_prepared_once(monkeypatch):
-    made = []
-    original = Derivative.__init__
-
-    def counted(self, *args, **kwargs):
-        made.append((args[2], kwargs["is_dense"]))
-        original(self, *args, **kwargs)
-
-    monkeypatch.setattr(Derivative, "__init__", counted)
+def test_ways_are_prepared_once(calls_of):
+    made = calls_of(Derivative, "__init__", lambda args, kwargs: (args[3], kwargs["is_dense"]))
     jaxcalc.explain(lambda x: x[1:] * x[:-1], jnp.ones(50))
     assert sorted(made) == [("forward", False), ("reverse", False)]
     made.clear()

@@ -10,6 +10,7 @@ from jaxpr_sizes import largest_value
 
 import jaxcalc
 from jaxcalc.call import memory
+from jaxcalc.heuristics import tuned
 from tests.in_numpy import in_numpy
 from tests.thinned import thinned_product
 
@@ -105,8 +106,10 @@ def test_a_limit_below_one_product_is_an_error():
 
 def test_a_result_that_does_not_fit_is_an_error_before_it_is_made(monkeypatch):
     x = jnp.ones(131_072)
-    monkeypatch.setattr("jaxcalc.methods.batch_size.available_bytes", lambda: 16 << 30)
-    with pytest.raises(ValueError, match=r"131071 x 131072 float32, needs 64 GiB") as caught:
+    with (
+        tuned(memory_bytes=16 << 30),
+        pytest.raises(ValueError, match=r"131071 x 131072 float32, needs 64 GiB") as caught,
+    ):
         jaxcalc.jacobian(lambda x: x[1:] * x[:-1])(x)
     assert re.search(
         r"there are 16 GiB; format='bcoo' and format='structured' need 3 MiB", str(caught.value)

@@ -13,6 +13,7 @@ from jax import lax
 from jaxpr_sizes import largest_value
 
 import jaxcalc
+from jaxcalc.heuristics import tuned
 from tests.in_numpy import in_numpy
 
 
@@ -416,14 +417,8 @@ def test_nothing_as_large_as_the_dense_matrix_is_made(f, x):
 
 
 def test_too_dense_is_an_error_that_says_so(monkeypatch):
-    from jaxcalc.engine.rules import registry
-
-    class Small(registry.Context):
-        def __init__(self, *args, **_):
-            super().__init__(*args, entry_limit=100)
-
-    monkeypatch.setattr("jaxcalc.methods.structured.Context", Small)
-    with pytest.raises(ValueError, match=r"too dense.*more than 100 entries.*format='dense'"):
+    too_dense = pytest.raises(ValueError, match=r"too dense.*more than 100 entries.*format='dense'")
+    with tuned(entry_limit=100), too_dense:
         jaxcalc.jacobian(jnp.cumsum, format="structured")(jnp.ones(50))
 
 

@@ -1,5 +1,7 @@
 """Dense derivatives under jit, forced through their structure, against JAX's own."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from jaxpr_sizes import largest_value
 
 import jaxcalc
-from jaxcalc.methods.structured import Structured
+from jaxcalc.heuristics import heuristics, tuned
 from jaxcalc.planning import choose
 from tests.in_numpy import in_numpy
 from tests.thinned import thinned
@@ -16,11 +18,11 @@ W = jnp.asarray(np.random.default_rng(0).normal(size=(5, 4)), jnp.float32)
 
 
 @pytest.fixture
-def forced(monkeypatch):
-    """Make every structured way look cheaper than dense JAX."""
-    monkeypatch.setattr(choose, "_FEWEST", 0)
-    monkeypatch.setattr(choose, "_WORTH_IT", -1.0)
-    monkeypatch.setattr(Structured, "dense_work", property(lambda self: 1e18))
+def forced():
+    """Take a structured method whatever it costs."""
+    prices = replace(heuristics().prices, compiling=-1e18)
+    with tuned(fewest_inputs=0, must_save=-1e18, prices=prices):
+        yield
 
 
 def only(monkeypatch, way):

@@ -15,8 +15,7 @@ from jaxcalc.checking.doctor import refs
 from jaxcalc.checking.doctor.tape import GATHER_STEPS, JOIN, SPLIT, Event, Tape, is_key
 from jaxcalc.engine.jaxprs import bodies, equations
 from jaxcalc.engine.jaxprs.source import Place, source_place
-
-_LONGEST = 20_000  # equations of all loops together that are run one by one
+from jaxcalc.heuristics import heuristics
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Runner:
     """
 
     tape: Tape = field(default_factory=Tape)
-    budget: int = field(default_factory=lambda: _LONGEST)
+    budget: int = field(default_factory=lambda: heuristics().most_diagnosed_equations)
     contents: dict[int, int] = field(default_factory=dict)
     _pure: dict[int, JaxprEqn] = field(default_factory=dict)  # by the id of the equation
 

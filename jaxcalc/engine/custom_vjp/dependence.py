@@ -32,9 +32,8 @@ from jaxcalc.engine.tangents.unions import columns, union
 from jaxcalc.engine.walk import entries
 from jaxcalc.engine.walk.linearity import TERMS, is_linear
 from jaxcalc.engine.walk.program import Atom, Slot, Step, flatten_call
+from jaxcalc.heuristics import heuristics
 
-_ROUNDS = 30  # steps of a loop that a pattern is followed for
-_LIMIT = 1 << 26  # coefficients of one value
 _ELEMENTWISE = having("elementwise")
 _REDUCTIONS = having("reduces")
 
@@ -114,8 +113,9 @@ class DependenceWalk:
             operands[TERMS[name]] = terms
         rule = registry.find(name)
         if rule is not None and is_linear(eqn, operands, has_rule=True):
-            found = entries.applied(rule, eqn, operands, _LIMIT)
-            return [on_lanes(x, _LIMIT) if isinstance(x, Lanes) else x for x in found]
+            most = heuristics().most_of_a_rule
+            found = entries.applied(rule, eqn, operands, most)
+            return [on_lanes(x, most) if isinstance(x, Lanes) else x for x in found]
         tangents = [x for x in operands if isinstance(x, Lanes)]
         if name in _REDUCTIONS:
             return [_together([sum_along(x, equations.axes(eqn)) for x in tangents], aval)]
@@ -237,7 +237,7 @@ class DependenceWalk:
         """The carry of a loop after any number of steps."""
         depends = [isinstance(x, Lanes) for x in init]
         carry = list(init)
-        for _ in range(_ROUNDS):
+        for _ in range(heuristics().rule_rounds):
             start = [
                 self.pattern(x, a) if on else _unknown(a)
                 for x, a, on in zip(carry, avals, depends, strict=True)

@@ -18,9 +18,7 @@ from jax.extend.core import Jaxpr
 
 from jaxcalc.engine.jaxprs.repeats import repeated_time, size_of
 from jaxcalc.engine.jaxprs.varying import as_typed
-
-_BRANCH_COST = 30_000.0  # nanoseconds that a branch takes whatever is in it
-_TRAFFIC_COST = 0.5  # nanoseconds to write and read an element that would have stayed in registers
+from jaxcalc.heuristics import prices
 
 
 def saves_time(fused: Jaxpr, apart: Callable[[], Jaxpr]) -> bool:
@@ -31,13 +29,13 @@ def saves_time(fused: Jaxpr, apart: Callable[[], Jaxpr]) -> bool:
         apart: gives that of the coefficients alone, which are its results.
     """
     repeated = repeated_time(fused)
-    if repeated < _BRANCH_COST:
+    if repeated < prices().branch:
         return False
     alone = apart()
     if alone.effects:
         return False  # a branch may not hold every kind of effect
     stored = sum(size_of(v) for v in alone.outvars)
-    return repeated - repeated_time(alone) > _BRANCH_COST + _TRAFFIC_COST * stored
+    return repeated - repeated_time(alone) > prices().branch + prices().spilled * stored
 
 
 def apart(function: Callable[[list[Any]], list[Any]], arguments: list[Any]) -> list[Any]:

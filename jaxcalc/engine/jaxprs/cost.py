@@ -15,24 +15,7 @@ from jax.extend.core import Jaxpr, JaxprEqn, Literal
 
 from jaxcalc.engine.jaxprs import equations
 from jaxcalc.engine.jaxprs.traits import having, values
-
-_TRAFFIC = 0.15  # an element written to memory and read again
-_ELEMENT = 0.02  # a sum or a product of an element, in a loop that the compiler vectorizes
-_COPIED = 0.15  # the same for many tangents at once: their coefficient is often computed again for each
-_MOVE = 0.1  # an element whose place has to be worked out
-_GATHER = 1.0  # an element looked up by an index
-_SCATTER = 4.0  # an element written by an index
-_SUMS = 4.0  # an element of a cumulative sum
-_COMPARISON = 20.0  # an element of a sort
-_PRODUCT = 0.0125  # a multiply-add inside a large matrix product,
-_SHORT = 15.0  # and more, by the square of how many it sums, inside a product of short vectors,
-_LONGEST_PRODUCT = 0.5  # up to this
-_TAP = 0.6  # a multiply-add inside a convolution
-_CUBIC = 0.3  # n^3 of a factorization
-_KERNEL = 300.0  # starting an operation that cannot be fused
-_FUSED_KERNEL = 50.0  # starting a loop of fused operations, which ends in an array that is written
-_STEP = 5.0  # any operation in it
-_UNKNOWN_LENGTH = 10  # steps of a loop that values decide
+from jaxcalc.heuristics import prices
 
 _RENAMED = having("renames")  # the same array in memory
 _FREE = _RENAMED | {"broadcast_in_dim", "iota"}
@@ -60,7 +43,7 @@ def steps_work(steps: Sequence[JaxprEqn], results: Sequence[Any], copies: int = 
         if _is_unfused(eqn) or (written and eqn.primitive.name in _RENAMED):
             read.update(v for v in eqn.invars if not isinstance(v, Literal))
         elif written:
-            total += _FUSED_KERNEL + copies * _TRAFFIC * written
+            total += prices().fused_kernel + copies * prices().traffic * written
     return total
 
 
@@ -70,18 +53,19 @@ def equation_work(eqn: JaxprEqn, copies: int = 1) -> float:
     size = sum(map(_size, eqn.outvars))
     bodies = equations.programs(eqn)
     if name.startswith("scatter"):
-        return _KERNEL + copies * _SCATTER * _size(eqn.invars[-1])
+        return prices().kernel + copies * prices().scatter * _size(eqn.invars[-1])
     if bodies:
         return _programs_work(eqn, bodies, copies)
     if _is_unfused(eqn):
-        return _KERNEL + copies * (_unfused_work(eqn, size) + _TRAFFIC * size)
+        return prices().kernel + copies * (_unfused_work(eqn, size) + prices().traffic * size)
     if name.startswith(("reduce", "arg")):
-        return _STEP + copies * (_ELEMENT + _MOVE) * max(size, _size(eqn.invars[0]))
+        each = prices().element + prices().move
+        return prices().operation + copies * each * max(size, _size(eqn.invars[0]))
     if name in _FREE:
         return 0.0
-    each = _ELEMENT if copies == 1 else _COPIED
-    element = _MOVE if name in _MOVES else each + _FUNCTIONS.get(name, 0.0)
-    return _STEP + copies * element * size
+    each = prices().element if copies == 1 else prices().copied
+    element = prices().move if name in _MOVES else each + _FUNCTIONS.get(name, 0.0)
+    return prices().operation + copies * element * size
 
 
 def _programs_work(eqn: JaxprEqn, bodies: Sequence[Jaxpr], copies: int) -> float:
@@ -89,7 +73,7 @@ def _programs_work(eqn: JaxprEqn, bodies: Sequence[Jaxpr], copies: int) -> float
         case "scan":
             times = equations.scan(eqn).options["length"]
         case "while":
-            times = _UNKNOWN_LENGTH
+            times = prices().unknown_length
         case "cond":
             return max(work(body, copies) for body in bodies)
         case _:  # a call, whose operations are fused with those around it
@@ -103,24 +87,24 @@ def _unfused_work(eqn: JaxprEqn, size: int) -> float:
     first = equations.operand(eqn)
     if name == "dot_general":
         summed = prod(first.shape[a] for a in equations.dot_general(eqn).contracted[0])
-        short = _SHORT / max(1, summed) ** 2
-        return size * summed * min(_LONGEST_PRODUCT, _PRODUCT + short)
+        short = prices().short_product / max(1, summed) ** 2
+        return size * summed * min(prices().shortest_product, prices().multiply_add + short)
     if name == "conv_general_dilated":
-        return size * _TAP * equations.kernel_size(eqn)
+        return size * prices().tap * equations.kernel_size(eqn)
     if name == "gather":
-        return _GATHER * size
+        return prices().gather * size
     if name == "sort":
-        return _COMPARISON * size
+        return prices().comparison * size
     if name in _FACTORIZATIONS:
         order = first.shape[-1]
         largest = max([_size(v) for v in (*eqn.invars, *eqn.outvars)], default=0)
-        return _CUBIC * order * largest
-    return _SUMS * size
+        return prices().cubic * order * largest
+    return prices().running_sum * size
 
 
 def copying(elements: int) -> float:
     """The estimated time of writing so many elements once more."""
-    return _TRAFFIC * elements
+    return prices().traffic * elements
 
 
 def is_free(eqn: JaxprEqn) -> bool:

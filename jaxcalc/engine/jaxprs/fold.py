@@ -17,8 +17,7 @@ from jax.extend.core import JaxprEqn
 
 from jaxcalc.engine.jaxprs import equations
 from jaxcalc.engine.jaxprs.traits import having
-
-_NUMPY_ELEMENTS = 1 << 14  # a larger array that is already on a device stays there
+from jaxcalc.heuristics import heuristics
 
 
 class Static:
@@ -100,7 +99,7 @@ def _is_cheap(a: Any) -> bool:
     dtype = np.dtype(a.dtype) if isinstance(a.dtype, np.dtype) else None
     if dtype is None or dtype.kind not in "biufc" or (dtype.itemsize == 2 and dtype.kind == "f"):
         return False
-    return not isinstance(a, jax.Array) or a.size <= _NUMPY_ELEMENTS or dtype.kind in "biu"
+    return not isinstance(a, jax.Array) or a.size <= heuristics().numpy_elements or dtype.kind in "biu"
 
 
 def _integers(*arrays: np.ndarray) -> bool:

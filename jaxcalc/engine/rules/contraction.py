@@ -20,8 +20,7 @@ from jaxcalc.engine.tangents import manipulation
 from jaxcalc.engine.tangents.contract import masked_by, sum_along, uniform_along
 from jaxcalc.engine.tangents.lanes import Group, Lanes, is_uniform, spread
 from jaxcalc.engine.tangents.merge import merge
-
-_TRANSPOSED_ROWS = 256  # a product with an identity of up to so many rows costs next to nothing
+from jaxcalc.heuristics import heuristics
 
 
 @rule("dot_general")
@@ -148,7 +147,8 @@ def _transposed(o: Any, how: Contraction) -> Any:
     would be read with large strides for every element of a batch; the product is laid out once.
     """
     axes = how.contracted[1]
-    if len(axes) != 1 or how.batch[1] or axes[0] == 0 or o.shape[axes[0]] > _TRANSPOSED_ROWS:
+    is_plain = len(axes) == 1 and not how.batch[1] and axes[0] != 0
+    if not is_plain or o.shape[axes[0]] > heuristics().transposed_rows:
         return o
     identity = np.eye(o.shape[axes[0]], dtype=o.dtype)
     dims = (((1,), axes), ((), ()))

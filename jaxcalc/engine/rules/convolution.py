@@ -30,6 +30,7 @@ from jaxcalc.engine.tangents import manipulation
 from jaxcalc.engine.tangents.contract import masked_by
 from jaxcalc.engine.tangents.lanes import Group, Lanes, Shape, shrink, spread
 from jaxcalc.engine.tangents.merge import merge
+from jaxcalc.heuristics import heuristics
 
 
 @rule("conv_general_dilated")
@@ -176,7 +177,7 @@ def _stencil(eqn: JaxprEqn, part: Lanes, kernel: Any, layout: Layout) -> list[Gr
     product_shape = Lanes((groups, n, *space, o), np.dtype(equations.output(eqn).dtype))
     order = [1, 0, 2 + len(space), *range(2, 2 + len(space))]
     whole = (w.Window(), w.Window(), w.Window(), *layout.windows)
-    if len(layout.places) > w.MANY_PLACES:
+    if len(layout.places) > heuristics().copied_places:
         copies = taken(part, _sources(layout))
         ends = tuple(range(4, 4 + len(space)))
         all_places = Contraction(((1,), (0,)), ((3, 0), (2, 3)), ((2, *ends), (1,)), True, how.options)
@@ -257,7 +258,7 @@ def _patches(eqn: JaxprEqn, part: Lanes, lhs: Any, layout: Layout) -> list[Group
     order = [2, 0, 1, *range(3, 3 + len(space))]
     whole = (w.Window(), w.Window(), w.Window(), *layout.windows)
     reached = (*layout.lhs[:3], *space)
-    if len(layout.places) > w.MANY_PLACES:
+    if len(layout.places) > heuristics().copied_places:
         sources = _sources(layout)
         copies = jnp.take(lhs.reshape(-1), np.maximum(sources, 0), mode="clip")
         copies = jnp.where(sources >= 0, copies, jnp.zeros((), copies.dtype))

@@ -20,10 +20,10 @@ from jaxcalc.engine.rules.registry import Operands, rule
 from jaxcalc.engine.tangents.contract import sum_along
 from jaxcalc.engine.tangents.lanes import Group, Lanes, Shape, spread
 from jaxcalc.engine.tangents.merge import merge
+from jaxcalc.heuristics import heuristics
 
 # Up to so many places, masks that are made once serve all lanes; XLA's own operation, which compares
 # again in every lane, is an order of magnitude slower on CPU.
-FEW_PLACES = 25
 
 
 @rule("reduce_window_sum")
@@ -40,7 +40,7 @@ def window_sum(eqn: JaxprEqn, operands: Operands) -> Lanes:
         return along_axes(eqn, part, axes).groups
 
     def read(part: Lanes) -> Sequence[Group]:
-        if len(places) > w.MANY_PLACES:
+        if len(places) > heuristics().copied_places:
             return sum_along(
                 taken(part, w.sources(windows, places, value.shape, result.shape)), [0]
             ).groups
@@ -62,7 +62,7 @@ def pick(eqn: JaxprEqn, operands: Operands) -> Lanes:
     axes, places = _axes(windows), w.places(windows, value.shape, result.shape)
 
     def aligned(part: Lanes) -> Sequence[Group]:
-        if len(places) > FEW_PLACES:
+        if len(places) > heuristics().pooled_places:
             return _bound_lane_by_lane(eqn, part, operand, axes)
         chosen = _picked(eqn, operand, windows)
 
@@ -77,7 +77,7 @@ def pick(eqn: JaxprEqn, operands: Operands) -> Lanes:
 
     def read(part: Lanes) -> Sequence[Group]:
         chosen = _picked(eqn, operand, windows)
-        if len(places) > w.MANY_PLACES:
+        if len(places) > heuristics().copied_places:
             copies = taken(part, w.sources(windows, places, value.shape, result.shape))
             mask = chosen(places)
             return sum_along(copies.map_data(lambda data: _keep(data, mask)), [0]).groups
@@ -102,7 +102,7 @@ def pass_back(eqn: JaxprEqn, operands: Operands) -> Lanes:
     axes, places = _axes(windows), w.places(windows, result.shape, value.shape)
 
     def aligned(part: Lanes) -> Sequence[Group]:
-        if len(places) > FEW_PLACES:
+        if len(places) > heuristics().pooled_places:
             return _bound_lane_by_lane(eqn, part, operand, axes)
         chosen = _first_selected(eqn, operand, windows, places, value.shape)
 
@@ -116,7 +116,7 @@ def pass_back(eqn: JaxprEqn, operands: Operands) -> Lanes:
         return _in_full(part, passed_back)
 
     def read(part: Lanes) -> Sequence[Group]:
-        if len(places) > w.MANY_PLACES:
+        if len(places) > heuristics().copied_places:
             return _pass_back_at_once(eqn, part, operand, windows, places).groups
         chosen = _first_selected(eqn, operand, windows, places, value.shape)
         groups: list[Group] = []

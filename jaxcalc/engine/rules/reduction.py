@@ -19,8 +19,7 @@ from jaxcalc.engine.tangents.contract import sum_along, uniform_along
 from jaxcalc.engine.tangents.entries import TooDenseError
 from jaxcalc.engine.tangents.lanes import Group, Lanes, is_uniform, spread
 from jaxcalc.engine.tangents.merge import merge
-
-_LARGEST_TRIANGLE = 1 << 27  # entries of a running sum
+from jaxcalc.heuristics import heuristics
 
 
 @rule("reduce_sum")
@@ -47,8 +46,8 @@ def cumsum(eqn: JaxprEqn, operands: Operands) -> Lanes:
 
 def _triangle(eqn: JaxprEqn, value: Lanes, axis: int) -> Lanes:
     n, rank = value.shape[axis], len(value.shape)
-    if n * n > _LARGEST_TRIANGLE:
-        raise TooDenseError(f"more than {_LARGEST_TRIANGLE} entries")
+    if n * n > heuristics().largest_triangle:
+        raise TooDenseError(f"more than {heuristics().largest_triangle} entries")
     ones = np.tri(n, dtype=value.dtype)
     triangle = ones if equations.is_reversed(eqn) else ones.T
     free = tuple(a for a in range(rank) if a != axis)

@@ -11,7 +11,7 @@ from typing import Any
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Primitive
 
 from jaxcalc.engine.tangents.lanes import Lanes
-from jaxcalc.heuristics import ENTRY_LIMIT
+from jaxcalc.heuristics import heuristics
 
 Operands = Sequence[Any]  # Lanes for tangents, arrays (static) or tracers (primal) for the others
 Rule = Callable[[JaxprEqn, Operands], Lanes | Sequence[Lanes]]
@@ -47,7 +47,7 @@ class Context:
     api: str
     strict: bool = False
     fallbacks: list[str] = field(default_factory=list)
-    entry_limit: int = ENTRY_LIMIT
+    entry_limit: int = field(default_factory=lambda: heuristics().entry_limit)
     is_trusted: bool = False
     inside: tuple[Primitive, ...] = ()
     traced: dict[int, tuple[JaxprEqn, ClosedJaxpr | None]] = field(default_factory=dict)

@@ -22,8 +22,6 @@ from jaxcalc.engine.tangents import manipulation
 from jaxcalc.engine.tangents.contract import uniform_along
 from jaxcalc.engine.tangents.lanes import Group, Lanes, Shape, is_uniform, shrink, shrink_mask
 
-MANY_PLACES = 128  # the places of a larger window are gathered at once, not copied one by one
-
 
 @dataclass(frozen=True)
 class Window:

@@ -16,8 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-_PREFIX_SUMS = 64  # up to so many entries of one place are added one after the other
-_SINGLE_SUMS = 16  # up to so many sums of more than that are done one by one
+from jaxcalc.heuristics import heuristics
 
 
 class TooDenseError(ValueError):
@@ -98,7 +97,7 @@ def sums(values: Any, order: np.ndarray, starts: np.ndarray, times: np.ndarray) 
     """
     if isinstance(values, np.ndarray):
         return _known_sums(values, order, starts, times)
-    many = int(np.searchsorted(-times, -_PREFIX_SUMS))
+    many = int(np.searchsorted(-times, -heuristics().prefix_sums))
     if not many:
         return _prefix_sums(values, order, starts, times)
     parts = [_heavy_sums(values, order, starts[:many], times[:many])]
@@ -128,7 +127,7 @@ def _prefix_sums(values: Any, order: np.ndarray, starts: np.ndarray, times: np.n
 
 
 def _heavy_sums(values: Any, order: np.ndarray, starts: np.ndarray, times: np.ndarray) -> Any:
-    if len(starts) <= _SINGLE_SUMS:
+    if len(starts) <= heuristics().single_sums:
         lines = [look_up(values, order[s : s + t]) for s, t in zip(starts, times, strict=True)]
         return jnp.stack([line.sum(axis=0, dtype=line.dtype) for line in lines])
     numbers = np.repeat(np.arange(len(starts)), times)

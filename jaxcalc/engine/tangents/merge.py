@@ -16,8 +16,7 @@ import numpy as np
 
 from jaxcalc.engine.tangents.lanes import Group, Lanes, shrink, shrink_mask, spread_lanes, valid_data
 from jaxcalc.engine.tangents.slots import add_into_slots
-
-PAIRWISE_LANES = 24  # up to this many lanes are compared pair by pair
+from jaxcalc.heuristics import heuristics
 
 
 def merge(value: Lanes, groups: Sequence[Group]) -> Lanes:
@@ -29,7 +28,7 @@ def merge(value: Lanes, groups: Sequence[Group]) -> Lanes:
     if len(groups) > 1:
         groups = _fold_contained(groups)
     if len(groups) > 1:
-        if sum(g.lanes for g in groups) <= PAIRWISE_LANES:
+        if sum(g.lanes for g in groups) <= heuristics().pairwise_lanes:
             groups, distinct = _merge_agreeing(groups)
         else:
             distinct = not has_duplicates([g.index for g in groups])

@@ -11,8 +11,7 @@ from jax import lax
 
 from jaxcalc.engine.tangents.entries import sums
 from jaxcalc.engine.tangents.lanes import shrink, spread
-
-_UNEVEN = 1 << 16  # places in a table of sources, and four for each that is used
+from jaxcalc.heuristics import heuristics
 
 
 def add_into_slots(data: Any, slots: np.ndarray, count: int) -> Any:
@@ -71,13 +70,13 @@ def _sources(slots: np.ndarray, count: int) -> np.ndarray:
 def _is_uneven(slots: np.ndarray, count: int) -> bool:
     """Whether one slot takes so many lanes that a table with a place for each would be mostly empty."""
     most = slots.shape[0]
-    if most * count * prod(slots.shape[1:]) <= _UNEVEN:
+    if most * count * prod(slots.shape[1:]) <= heuristics().uneven_places:
         return False
     flat = slots.reshape(most, -1)
     lane, element = np.nonzero(flat >= 0)
     times = np.bincount(flat[lane, element].astype(np.int64) * flat.shape[1] + element, minlength=1)
     table = int(times.max()) * count * flat.shape[1]
-    return table > max(_UNEVEN, 4 * lane.size)
+    return table > max(heuristics().uneven_places, 4 * lane.size)
 
 
 def _uneven_sums(data: Any, slots: np.ndarray, count: int) -> Any:

@@ -14,9 +14,7 @@ from jax import lax
 from jaxcalc.engine.tangents.entries import Entries
 from jaxcalc.engine.tangents.lanes import Group, Lanes, fill, spread_lanes, valid_data
 from jaxcalc.engine.tangents.to_entries import entries
-
-COMPARED_LANES = 4  # up to so many lanes are compared with every input rather than scattered
-_LARGEST_MASK = 1 << 20  # elements of a comparison, which is known beforehand and kept with the program
+from jaxcalc.heuristics import heuristics
 
 
 def densify(value: Lanes, n: int, *, inputs_first: bool) -> Any:
@@ -46,8 +44,8 @@ def densify(value: Lanes, n: int, *, inputs_first: bool) -> Any:
 def _dense_group(group: Group, value: Lanes, n: int, inputs_first: bool) -> Any | None:
     if group.index.size == group.lanes:
         return _transposed(group, value, n, inputs_first)
-    if group.lanes <= COMPARED_LANES:
-        is_small = n * group.index[0].size <= _LARGEST_MASK
+    if group.lanes <= heuristics().compared_lanes:
+        is_small = n * group.index[0].size <= heuristics().largest_mask
         return _compared(group, value, n, inputs_first) if is_small else None
     return _in_blocks(group, value, n, inputs_first)
 
@@ -91,7 +89,7 @@ def _in_blocks(group: Group, value: Lanes, n: int, inputs_first: bool) -> Any | 
     sizes = [value.shape[a] for a in (*varying, *uniform)]
     blocks = data.reshape((group.lanes, starts.size, prod(sizes[len(varying) :])))
     places = starts.reshape(-1)
-    tiled = starts.size**2 <= _LARGEST_MASK and np.array_equal(
+    tiled = starts.size**2 <= heuristics().largest_mask and np.array_equal(
         places, places[0] + group.lanes * np.arange(starts.size)
     )
     out = (_tiled if tiled else _written)(blocks, places, n, inputs_first)

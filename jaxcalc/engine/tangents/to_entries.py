@@ -10,8 +10,7 @@ import numpy as np
 
 from jaxcalc.engine.tangents.entries import Entries, joined, look_up, summed
 from jaxcalc.engine.tangents.lanes import Group, Lanes, Shape, box, fill, is_known, spread_lanes
-
-SLICED_LANES = 64  # a group of more lanes, not all of them full, is gathered at once
+from jaxcalc.heuristics import heuristics
 
 
 def entries(leaves: Sequence[Lanes], dtype: np.dtype[Any]) -> Entries:
@@ -71,7 +70,7 @@ def group_entries(group: Group, shape: Shape, offset: int, integer: Any) -> list
     """The entries of one group, in a few pieces; its elements are numbered from `offset` on."""
     if (group.index >= 0).all():
         return [_all_entries(group, shape, offset, integer)]
-    if group.lanes > SLICED_LANES:
+    if group.lanes > heuristics().sliced_lanes:
         return [_gathered_entries(group, shape, offset, integer)]
     pieces = []
     for lane in range(group.lanes):

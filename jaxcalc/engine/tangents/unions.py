@@ -18,8 +18,7 @@ from jaxcalc.engine.tangents.contract import lanes_first
 from jaxcalc.engine.tangents.lanes import Group, Lanes, fill, shrink, spread_lanes, valid_data
 from jaxcalc.engine.tangents.merge import compress
 from jaxcalc.engine.tangents.slots import add_into_slots
-
-_KEPT_LANES = 48  # up to so many lanes, new entries are looked for a place in the lanes there are
+from jaxcalc.heuristics import heuristics
 
 
 def union(index: np.ndarray | None, value: Lanes) -> np.ndarray | None:
@@ -36,7 +35,7 @@ def union(index: np.ndarray | None, value: Lanes) -> np.ndarray | None:
         return index
     joined = _joined([*([] if index is None else [index]), *indices])
     ordered = shrink(compress(joined)[1])
-    if joined.shape[0] > _KEPT_LANES:
+    if joined.shape[0] > heuristics().kept_lanes:
         return ordered
     kept = shrink(_lane_by_lane(joined))
     return ordered if ordered.size < kept.size else kept

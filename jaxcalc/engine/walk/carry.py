@@ -14,9 +14,7 @@ from jaxcalc.engine.jaxprs.varying import as_typed
 from jaxcalc.engine.tangents.lanes import Group, Lanes
 from jaxcalc.engine.tangents.unions import coefficients_on, columns, kept_on, union, widened
 from jaxcalc.engine.walk.operands import Run, shapes_of
-
-_ROUNDS = 100  # steps that a pattern is followed for before it is widened
-_WIDENED_ROUNDS = 8
+from jaxcalc.heuristics import heuristics
 
 Indices = list[Any]  # for each value of the carry an index, or None: no tangent, or a zero one
 
@@ -120,13 +118,13 @@ def carried_pattern(loop: Loop, slices: Sequence[Any], steps: int | None) -> Pat
     for i, x in enumerate(loop.as_carry(loop.init)):
         if isinstance(x, Lanes):
             indices[i] = union(None, x)
-    rounds = _ROUNDS if steps is None else min(steps, _ROUNDS)
+    rounds = heuristics().carry_rounds if steps is None else min(steps, heuristics().carry_rounds)
     pattern = _grown(loop, indices, slices, rounds)
     if pattern.is_closed or rounds == steps:
         return pattern
     for axes in _axes_to_try(pattern.indices):
         wider = [index if index is None else _widened(index, axes) for index in pattern.indices]
-        found = _grown(loop, wider, slices, _WIDENED_ROUNDS)
+        found = _grown(loop, wider, slices, heuristics().widened_rounds)
         if found.is_closed:
             return found
     return Pattern(_everything(loop, slices))

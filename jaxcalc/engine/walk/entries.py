@@ -23,11 +23,8 @@ from jaxcalc.engine.tangents.entries import Entries, joined, look_up, summed
 from jaxcalc.engine.tangents.lanes import Group, Lanes
 from jaxcalc.engine.tangents.products import identity_on, on_lanes, product
 from jaxcalc.engine.tangents.to_entries import as_entries, entries_at
+from jaxcalc.heuristics import heuristics
 
-_FEW_LANES = 8  # fewer waste little
-_WORTH_IT = 1 << 14  # coefficients saved
-_WASTE = 4  # coefficients on lanes for each entry
-_WASTE_OF_SUMS = 2
 _NOT_COMPLEX_LINEAR = having("real_linear")
 
 
@@ -118,7 +115,7 @@ def _leaving_lanes(eqn: JaxprEqn, operands: Operands) -> Operands:
     find = _WASTEFUL.get(eqn.primitive.name)
     tangents = [x for x in operands if isinstance(x, Lanes)]
     is_sum = eqn.primitive.name == "scatter-add"
-    has_many = any(g.lanes >= _FEW_LANES for x in tangents for g in x.groups)
+    has_many = any(g.lanes >= heuristics().few_lanes for x in tangents for g in x.groups)
     if find is None or not (has_many or is_sum):
         return operands
     return find(eqn, operands)
@@ -169,7 +166,10 @@ def _scatters(eqn: JaxprEqn, operands: Operands) -> Operands:
     targets = places_of.scatter_targets(eqn, result, known, updates.shape).reshape(-1)
     longest = int(np.bincount(targets[targets >= 0], minlength=1).max(initial=0))
     padded, total = longest * prod(result), updates.size
-    if padded <= _WASTE_OF_SUMS * total or (padded - total) * updates.lanes < _WORTH_IT:
+    if (
+        padded <= heuristics().waste_of_sums * total
+        or (padded - total) * updates.lanes < heuristics().worth_entries
+    ):
         return operands
     return [base, places, _split(updates, lambda _: True)]
 
@@ -187,7 +187,7 @@ _WASTEFUL: dict[str, Callable[[JaxprEqn, Operands], Operands]] = {
 
 
 def _wastes(on_lanes: int, entries: int) -> bool:
-    return on_lanes > _WASTE * entries and on_lanes - entries > _WORTH_IT
+    return on_lanes > heuristics().waste * entries and on_lanes - entries > heuristics().worth_entries
 
 
 def _split(

@@ -21,12 +21,7 @@ from jaxcalc.engine.walk.carry import Loop, Pattern, carried_pattern
 from jaxcalc.engine.walk.mapped import mapped
 from jaxcalc.engine.walk.operands import Run
 from jaxcalc.engine.walk.program import Step
-
-_FOLLOWED = 1000  # equations, all steps together, whose patterns are followed step by step
-_UNROLLED = 200  # equations, all steps together, that are written out instead of a loop
-# or where writing out up to `_FOLLOWED` carries at most so many coefficients; a band that grows at each
-# step carries half of them, runs no faster written out, and takes far longer to compile
-_SAVES = 0.4
+from jaxcalc.heuristics import heuristics
 
 
 def scan(run: Run, step: Step, operands: Sequence[Any]) -> Sequence[Any]:
@@ -93,20 +88,22 @@ def _repeated(
     if order is None:
         return _as_outputs(loop.run, in_a_loop(carried_pattern(loop, example(), None)), step)
     work = len(order) * equations.count(loop.body.jaxpr)
-    if work <= _UNROLLED:
+    if work <= heuristics().unrolled_equations:
         return _as_outputs(loop.run, _steps(loop, xs, order), step)
-    followed = _followed(loop, xs, order) if work <= _FOLLOWED or len(order) == 1 else None
+    is_short = work <= heuristics().followed_equations or len(order) == 1
+    followed = _followed(loop, xs, order) if is_short else None
     pattern = carried_pattern(loop, example(), len(order))
     if followed is None:
         return _as_outputs(loop.run, in_a_loop(pattern), step)
-    if followed.coefficients <= _SAVES * len(order) * _coefficients(loop, pattern):
+    # a band that grows at each step carries half: written out it runs no faster, and compiles longer
+    if followed.coefficients <= heuristics().unrolled_saves * len(order) * _coefficients(loop, pattern):
         return _as_outputs(loop.run, _steps(loop, xs, order), step)
     return followed.restrict(loop.run, _as_outputs(loop.run, in_a_loop(pattern), step), step)
 
 
 def _known_steps(loop: Loop, goes_on: Callable[[Any], Any]) -> int | None:
     """How many steps a `while_loop` takes; None where values decide, or it takes too many to follow."""
-    most = max(1, _FOLLOWED // max(1, equations.count(loop.body.jaxpr)))
+    most = max(1, heuristics().followed_equations // max(1, equations.count(loop.body.jaxpr)))
     taken: list[int] = []
 
     def run(_: Any) -> list[Any]:

@@ -18,8 +18,7 @@ from jaxcalc.engine.tangents.lanes import Group, Lanes, shrink
 from jaxcalc.engine.tangents.merge import merge
 from jaxcalc.engine.tangents.products import on_lanes
 from jaxcalc.engine.walk.linearity import NotZeroError, is_tangent_or_zero
-
-_MOST = 1 << 28  # coefficients of a value that a loop or a branch returns
+from jaxcalc.heuristics import heuristics
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Run:
             NotZeroError: it is not known to be zero.
         """
         if isinstance(x, Lanes):
-            return on_lanes(x, _MOST)
+            return on_lanes(x, heuristics().most_of_a_body)
         if not self.is_trusted and not is_tangent_or_zero(x):
             raise NotZeroError("what it carries or returns beside tangents is not zero")
         return Lanes(tuple(aval.shape), np.dtype(aval.dtype))

@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxcalc.engine.tangents import entries as module
-from jaxcalc.engine.tangents import slots as slots_module
 from jaxcalc.engine.tangents.entries import Entries, TooDenseError, look_up, summed
 from jaxcalc.engine.tangents.lanes import Group, Lanes, seed
 from jaxcalc.engine.tangents.products import identity_on, on_lanes, product
 from jaxcalc.engine.tangents.slots import add_into_slots
 from jaxcalc.engine.tangents.to_entries import as_entries, entries, entries_at
+from jaxcalc.heuristics import heuristics, tuned
 from tests.in_numpy import in_numpy
 
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5)), min_size=1, max_size=40)
@@ -35,9 +34,7 @@ def given_entries(pairs, *, known, seed=0):
     pairs=PAIRS, known=st.booleans(), most=st.sampled_from([1, 2, 64]), single=st.sampled_from([0, 9])
 )
 def test_every_pair_is_left_once_with_the_sum(pairs, known, most, single):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_PREFIX_SUMS", most)
-        patch.setattr(module, "_SINGLE_SUMS", single)
+    with tuned(prefix_sums=most, single_sums=single):
         start = given_entries(pairs, known=known)
         found = summed(start)
     assert found.count == len(set(pairs))
@@ -53,9 +50,7 @@ def test_lanes_into_slots(data, uneven, wide):
     numbers = st.lists(st.integers(-1, 2), min_size=lanes * 2, max_size=lanes * 2)
     slots = np.array(data.draw(numbers)).reshape(lanes, 2, 1)
     values = np.random.default_rng(0).integers(-9, 9, (lanes, *shape)).astype(np.float32)
-    with pytest.MonkeyPatch.context() as patch:
-        if uneven:
-            patch.setattr(slots_module, "_is_uneven", lambda slots, count: bool((slots >= 0).any()))
+    with tuned(uneven_places=0 if uneven else heuristics().uneven_places):
         found = in_numpy(lambda values: add_into_slots(values, slots, count))(values)
     expected = np.zeros((count, *shape))
     for lane, row in np.argwhere(slots[:, :, 0] >= 0):
