@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -73,9 +74,9 @@ def _physical_bytes() -> int:
         return heuristics().unknown_memory
 
 
-def _allowed_bytes() -> int:
+def _allowed_bytes(files: Sequence[str] = _CGROUP) -> int:
     """What a container allows its processes."""
-    for name in _CGROUP:
+    for name in files:
         path = Path(name)
         if path.is_file():
             text = path.read_text("ascii").strip()

@@ -48,7 +48,7 @@ def test_the_whole_tour(capsys: pytest.CaptureFixture[str]) -> None:
     assert "1000/1000" in capsys.readouterr().err  # the progress bar
 
 
-def test_a_wrong_value_on_the_ladder_fails(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_value_on_the_ladder_fails(report: Report) -> None:
     estimate = numerical.Estimate(np.float32(24.0), np.float32(0.0))
     exact = np.float32(24.0)
     rungs = [
@@ -57,47 +57,32 @@ def test_a_wrong_value_on_the_ladder_fails(report: Report, monkeypatch: pytest.M
     ]
     off = numerical.Estimate(np.float32(25.0), np.float32(0.0))
     rungs.append(ladder.Rung("numerically", "f", exact, off, 24.0))
-    monkeypatch.setattr(ladder, "_derivatives", lambda: rungs)
-    monkeypatch.setattr(ladder, "_partials", list)
-    monkeypatch.setattr(ladder, "_many_inputs", list)
-    ladder.show_rungs(report)
+    ladder.show_rungs(report, rungs)
     assert list(report.checks.values()) == [True, False, False]
     assert report.verdict() == 1
     assert "2 of 3 checks failed" in printed(report)
 
 
-@pytest.fixture
-def _short_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "STEPS", 3)
-
-
-@pytest.mark.usefixtures("_short_training")
 def test_too_little_training_fails(report: Report) -> None:
-    training.show_descent(report, split_digits(), initial_parameters())
+    training.show_descent(report, split_digits(), initial_parameters(), steps=3)
     assert report.checks == {
         "test accuracy is at least 95%": False,
         "parameters agree with Optax": True,
     }
 
 
-@pytest.mark.usefixtures("_short_training")
-def test_another_run_than_that_of_optax_fails(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
-    minimize = descent.minimize
-
+def test_another_run_than_that_of_optax_fails(report: Report) -> None:
     def slower(*args: object, optimizer: float, **kwargs: object) -> object:
-        return minimize(*args, optimizer=optimizer * 0.999, **kwargs)
+        return descent.minimize(*args, optimizer=optimizer * 0.999, **kwargs)
 
-    monkeypatch.setattr(descent, "minimize", slower)
-    training.show_descent(report, split_digits(), initial_parameters())
+    training.show_descent(report, split_digits(), initial_parameters(), steps=3, minimize=slower)
     assert report.checks["parameters agree with Optax"] is False
 
 
-def test_wrong_backpropagation_fails(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = descent.backpropagate
-
+def test_wrong_backpropagation_fails(report: Report) -> None:
     def doubled(loss: object) -> object:
         def call(*args: object) -> tuple:
-            value, gradients, inputs = right(loss)(*args)
+            value, gradients, inputs = descent.backpropagate(loss)(*args)
             return (
                 value,
                 {**gradients, "output": {k: 2 * g for k, g in gradients["output"].items()}},
@@ -106,8 +91,7 @@ def test_wrong_backpropagation_fails(report: Report, monkeypatch: pytest.MonkeyP
 
         return call
 
-    monkeypatch.setattr(descent, "backpropagate", doubled)
-    training.show_backpropagation(report, split_digits(), initial_parameters())
+    training.show_backpropagation(report, split_digits(), initial_parameters(), transformation=doubled)
     assert report.checks == {"backpropagation: slope along the gradient": False}
 
 

@@ -8,6 +8,7 @@ import pytest
 import jaxcalc
 from jaxcalc.call import memory
 from jaxcalc.engine.jaxprs.liveness import peak_bytes
+from jaxcalc.heuristics import tuned
 from jaxcalc.methods.batched import products_with_basis
 
 
@@ -68,15 +69,16 @@ def test_a_limit_in_words_is_that_number_of_bytes():
             transform(f, memory_limit="1 Gbit")
 
 
-def test_the_default_is_a_share_of_what_there_is(monkeypatch, tmp_path):
+def test_the_default_is_a_share_of_what_there_is(tmp_path):
     assert 2**28 < memory.available_bytes() < 2**45
     assert memory.default_limit() == int(0.25 * memory.available_bytes())
     limit = tmp_path / "memory.max"
     limit.write_text("1073741824\n")
-    monkeypatch.setattr(memory, "_CGROUP", (str(limit),))
-    assert memory.available_bytes() == 2**30
+    assert memory._allowed_bytes([str(limit)]) == 2**30
     limit.write_text("max\n")
-    assert memory.available_bytes() > 2**30
+    assert memory._allowed_bytes([str(limit)]) >= memory.available_bytes()
+    with tuned(memory_bytes=100):
+        assert (memory.available_bytes(), memory.default_limit()) == (100, 25)
 
 
 def test_what_lives_at_one_time():

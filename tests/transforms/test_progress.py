@@ -20,23 +20,12 @@ def layers(x):
 
 
 @pytest.fixture
-def shown(monkeypatch):
-    """What bars were told, in place of a bar."""
+def shown(calls_of):
+    """What bars are told."""
     found = []
-
-    class Bar(progress.Bar):
-        def __init__(self, total, *, unit, shown):
-            super().__init__(total, unit=unit, shown=False)
-            assert shown
-            found.append(total)
-
-        def show(self, step):
-            found.append(step)
-
-        def __exit__(self, *error):
-            found.append("closed")
-
-    monkeypatch.setattr(progress, "Bar", Bar)
+    calls_of(progress.Bar, "__init__", lambda args, kwargs: found.append(args[1]))
+    calls_of(progress.Bar, "show", lambda args, kwargs: found.append(args[1]))
+    calls_of(progress.Bar, "__exit__", lambda args, kwargs: found.append("closed"))
     return found
 
 
@@ -83,25 +72,19 @@ def test_complex_outputs(mode, shown, x64):
         )
 
 
-def test_an_interrupt_is_heard_between_blocks(monkeypatch, x64):
+def test_an_interrupt_is_heard_between_blocks(calls_of, x64):
     """Ctrl-C comes as a signal in the middle of a run, which ends there; the next run is complete."""
     x = jnp.linspace(-1, 1, 37)
     found = jaxcalc.jacobian(layers, progress=True)
     seen = []
 
-    class Bar(progress.Bar):
-        def __init__(self, total, **_):
-            super().__init__(total, shown=False)
+    def show(args, kwargs):
+        seen.append(args[1])
+        if args[1] > 0 and len(seen) < 3:
+            signal.raise_signal(signal.SIGINT)
 
-        def show(self, step):
-            seen.append(step)
-            if step > 0 and len(seen) < 3:
-                signal.raise_signal(signal.SIGINT)
-
-        def __exit__(self, *error):
-            seen.append(error[0])
-
-    monkeypatch.setattr(progress, "Bar", Bar)
+    calls_of(progress.Bar, "show", show)
+    calls_of(progress.Bar, "__exit__", lambda args, kwargs: seen.append(args[1]))
     # what runs in the background of a shell is started with interrupts ignored
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,15 +78,15 @@ def show_limit(report: Report) -> None:
     )
 
 
-def show_rungs(report: Report) -> None:
-    """Each derivative three ways: exact, numerical, closed form."""
+def show_rungs(report: Report, rungs: Sequence[Rung] | None = None) -> None:
+    """Each derivative three ways: exact, numerical, closed form; those of the ladder by default."""
     report.heading(
         "2. The ladder: exact, numerical and closed form",
         "Exact values come from the program of f itself, numerical ones from difference quotients "
         "extrapolated to h -> 0 (with their estimated error), closed forms were written by hand.",
     )
     rows = []
-    for rung in (*_derivatives(), *_partials(), *_many_inputs()):
+    for rung in [*_derivatives(), *_partials(), *_many_inputs()] if rungs is None else rungs:
         scale = max(1.0, float(np.max(np.abs(rung.closed_form))))
         exact = float(np.max(np.abs(rung.exact - rung.closed_form))) <= _ROUNDING * scale
         allowed = _ESTIMATED_ERRORS * np.asarray(rung.estimate.error) + _AGREEMENT * scale

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -36,7 +37,11 @@ def show_training(report: Report) -> None:
 
 
 def show_backpropagation(
-    report: Report, digits: Split, parameters: Parameters
+    report: Report,
+    digits: Split,
+    parameters: Parameters,
+    *,
+    transformation: Callable[..., Any] = descent.backpropagate,
 ) -> tuple[Any, Parameters]:
     """The loss and its gradients with respect to parameters and inputs, checked along one direction."""
     report.heading(
@@ -44,7 +49,7 @@ def show_backpropagation(
         f"A network 64 -> {HIDDEN} (tanh) -> 10 reads images of handwritten digits, 8 x 8 pixels. "
         "Backpropagation is the gradient of its loss, and no more: nothing is updated yet.",
     )
-    backpropagate = jax.jit(descent.backpropagate(cross_entropy))
+    backpropagate = jax.jit(transformation(cross_entropy))
     loss, gradients, inputs_gradients = backpropagate(parameters, digits.inputs, digits.labels)
     named = {f"{layer} {name}": g for layer, part in gradients.items() for name, g in part.items()}
     named["the images"] = inputs_gradients
@@ -95,23 +100,30 @@ def show_one_step(
     )
 
 
-def show_descent(report: Report, digits: Split, parameters: Parameters) -> None:
+def show_descent(
+    report: Report,
+    digits: Split,
+    parameters: Parameters,
+    *,
+    steps: int = STEPS,
+    minimize: Callable[..., Any] = descent.minimize,
+) -> None:
     """The whole run, here and with Optax."""
     report.heading(
         "6. Gradient descent, and the same run with Optax",
-        f"{STEPS} steps on {len(digits.labels)} images; {len(digits.test_labels)} others, "
+        f"{steps} steps on {len(digits.labels)} images; {len(digits.test_labels)} others, "
         "chosen at random, test the network.",
     )
-    minimum = descent.minimize(
+    minimum = minimize(
         cross_entropy,
         parameters,
         digits.inputs,
         digits.labels,
         optimizer=LEARNING_RATE,
-        steps=STEPS,
+        steps=steps,
         progress=True,
     )
-    shown = [0, 1, 10, 100, STEPS // 2, STEPS - 1]
+    shown = [0, 1, 10, 100, steps // 2, steps - 1]
     losses, norms = minimum.history
     report.table(
         "step",
@@ -119,7 +131,7 @@ def show_descent(report: Report, digits: Split, parameters: Parameters) -> None:
         "gradient norm",
         rows=[(k, f"{losses[k]:.6f}", f"{norms[k]:.6f}") for k in shown if k < len(losses)],
     )
-    theirs = train_with_optax(digits, parameters)
+    theirs = train_with_optax(digits, parameters, steps)
     both = (minimum.parameters, theirs)
     training, testing = digits[:2], digits[2:]
     percent = "{:.1%}".format
@@ -141,7 +153,7 @@ def show_descent(report: Report, digits: Split, parameters: Parameters) -> None:
     report.say(f"Largest difference between parameters: {small(difference)} ", mark)
 
 
-def train_with_optax(digits: Split, parameters: Parameters) -> Parameters:
+def train_with_optax(digits: Split, parameters: Parameters, steps: int = STEPS) -> Parameters:
     """The loop that one writes by hand with Optax, step by step."""
     optimizer = optax.sgd(LEARNING_RATE)
 
@@ -152,7 +164,7 @@ def train_with_optax(digits: Split, parameters: Parameters) -> Parameters:
         return optax.apply_updates(parameters, updates), state
 
     state = optimizer.init(parameters)
-    for _ in range(STEPS):
+    for _ in range(steps):
         parameters, state = step(parameters, state)
     return parameters
 
