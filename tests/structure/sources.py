@@ -111,7 +111,7 @@ def decisions(files: dict[str, ast.Module]) -> list[str]:
 
 
 def patches() -> list[str]:
-    """Patches of the library in tests; those of other packages and of the tests themselves do not count."""
+    """Patches of the library in tests, not those of other packages or of the tests themselves."""
     found = []
     for path in sorted(TESTS.rglob("*.py")):
         tree = ast.parse(path.read_text("utf-8"))
