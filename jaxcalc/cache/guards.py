@@ -8,8 +8,8 @@ import types
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
-from functools import partial
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -25,6 +25,7 @@ _OPAQUE = frozenset(  # what they read is not named in the code
     {"getattr", "vars", "globals", "eval", "exec", "open", "input", "__import__"}
 )
 _WRITES = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_DEREF", "DELETE_DEREF"})
+_NO_GLOBALS = frozenset({"LOAD_METHOD", "LOAD_SUPER_METHOD", "IMPORT_NAME", "IMPORT_FROM"})
 _PLAIN = (bool, int, float, complex, str, bytes)
 _WRAPPERS = frozenset({"jax", "jaxlib", "functools", "builtins"})  # whose objects do not change
 _Unchanging = tuple | Enum | BaseException  # classes whose objects do not change, as a rule
@@ -89,16 +90,12 @@ class Probe:
         return parts
 
     def _look_at_function(self, function: types.FunctionType) -> Values:
-        is_own = not _is_foreign(function.__module__)
-        codes = list(_codes(function.__code__)) if is_own else []
-        names = tuple({name for code in codes for name in code.co_names})
-        found = self._watched(function, partial(_read_function, names))
-        found = self._with_modules(found, names)
-        is_random = "random" in names and any(value is np for value in found)
-        is_opaque = not _OPAQUE.isdisjoint(names) or any(map(_imports, codes))
-        if is_random or is_opaque or _is_restless(function.__module__):
-            self.is_complete = False
-        if any(_writes(code, function.__code__.co_freevars) for code in codes):
+        code = _NOTHING if _is_foreign(function.__module__) else _code_facts(function.__code__)
+        found = self._watched(function, partial(_read_function, code.globals))
+        found = self._with_modules(found, code.attributes)
+        is_random = "random" in code.attributes and any(value is np for value in found)
+        is_opaque = not _OPAQUE.isdisjoint((*code.globals, *code.attributes)) or code.imports
+        if is_random or is_opaque or code.writes or _is_restless(function.__module__):
             self.is_complete = False
         is_code = types.CodeType
         return [v for v in found if v is not _EMPTY and not isinstance(v, is_code)]
@@ -291,25 +288,38 @@ def _is_unchanging(class_: type) -> bool:
     return issubclass(class_, _Unchanging) and not _is_foreign(class_.__module__)
 
 
+class _CodeFacts(NamedTuple):
+    """What code names, that of the functions inside it included, and whether it imports or binds."""
+
+    globals: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()  # of any object: those of the user's modules are watched
+    imports: bool = False  # anything but JAX
+    writes: bool = False  # global names, or those of the functions around it
+
+
+_NOTHING = _CodeFacts()
+
+
+@lru_cache(maxsize=4096)  # equal code has equal facts
+def _code_facts(code: types.CodeType) -> _CodeFacts:
+    instructions = [i for each in _codes(code) for i in dis.get_instructions(each)]
+    imported = [i for i in instructions if i.opname == "IMPORT_NAME"]
+    named = [i for i in instructions if i.opcode in dis.hasname]
+    attributes = {str(i.argval) for i in named if "ATTR" in i.opname or i.opname in _NO_GLOBALS}
+    return _CodeFacts(
+        tuple({str(i.argval) for i in named if "ATTR" not in i.opname and i.opname not in _NO_GLOBALS}),
+        tuple(attributes),
+        any(str(i.argval).split(".")[0] != "jax" for i in imported),
+        any(
+            i.opname in _WRITES and ("GLOBAL" in i.opname or i.argval in code.co_freevars)
+            for i in instructions
+        ),
+    )
+
+
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
     """A function's code, and that of the functions inside it."""
     yield code
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
             yield from _codes(inner)
-
-
-def _writes(code: types.CodeType, outside: Sequence[str]) -> bool:
-    """Whether code binds global names, or those of the functions around it, `outside`."""
-    return any(
-        i.opname in _WRITES and ("GLOBAL" in i.opname or i.argval in outside)
-        for i in dis.get_instructions(code)
-    )
-
-
-def _imports(code: types.CodeType) -> bool:
-    """Whether code imports anything but JAX when it runs."""
-    return any(
-        i.opname == "IMPORT_NAME" and str(i.argval).split(".")[0] != "jax"
-        for i in dis.get_instructions(code)
-    )

@@ -120,7 +120,13 @@ def imports_numpy(x):
     return numpy.random.rand() * x  # noqa: NPY002
 
 
+def softmax(x):
+    """A global with the name of an attribute that others read."""
+    return RNG.normal() * x
+
+
 COMPLETE = {
+    "an attribute with the name of a global": lambda x: jax.nn.softmax(x),  # noqa: PLW0108
     "numbers and arrays": lambda x: x * W + LIMIT,
     "a numpy array of some size": lambda x: ROW * x,
     "containers": lambda x: TABLE["a"] * x + TABLE["b"][1]["c"],
@@ -141,6 +147,9 @@ COMPLETE = {
     "jax itself": jnp.sin,
 }
 INCOMPLETE = {
+    "a global with the name of an attribute": lambda x: softmax(x),  # noqa: PLW0108
+    "what a comprehension reads": lambda x: sum(softmax(y) for y in x),
+    "what an inner function reads": lambda x: jax.lax.cond(True, lambda y: softmax(y), jnp.sin, x),  # noqa: PLW0108
     "an object": lambda x: MODEL(x),  # noqa: PLW0108
     "a callable object": MODEL,
     "a method": MODEL.method,
