@@ -57,6 +57,8 @@ class Heuristics:
     evaluations_of_a_second_product: float = 4.0  # and one with the Hessian
     followed_equations: int = 1000  # of a loop, all steps together, that are followed step by step
     far_cheaper: int = 4  # times fewer inputs than outputs, to replace a reverse rule in forward mode
+    fewest_walked_operations: int = 200  # of the walk, to compare it with products with colored vectors
+    most_colored: int = 1 << 20  # entries of a pattern that is colored for that
     uncounted_operations: int = 40  # of a program, whose compiling nobody notices
     fewest_mixed_products: int = 64  # that one direction takes, to look for a mix of both
     mixed_gain: int = 4  # times fewer products, to evaluate f once for each direction
@@ -91,8 +93,10 @@ class Heuristics:
     carry_rounds: int = 100  # steps that a pattern is followed for before it is widened
     widened_rounds: int = 8  # the same of a widened one
     rule_rounds: int = 30  # the same within a backward rule
+    most_groups: int = 32  # of a value; the lanes of more are concatenated where they have one shape
     pairwise_lanes: int = 24  # that are compared pair by pair
     kept_lanes: int = 48  # up to which new entries are looked for a place in the lanes there are
+    summed_terms: int = 16  # of a slot that are added one after the other; more are gathered at once
     uneven_places: int = 1 << 16  # in a table of sources, above which it must be a quarter full
     prefix_sums: int = 64  # entries of one place that are added one after the other
     single_sums: int = 16  # sums of more than that, which are done one by one

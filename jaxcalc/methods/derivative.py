@@ -41,8 +41,8 @@ class Evaluated(NamedTuple):
     values: list[Any]
 
 
-class Turns(NamedTuple):
-    """How many products with vectors there are, and how many of them are done at a time."""
+class Compression(NamedTuple):
+    """How many products with colored vectors there are, and how many of them are done at a time."""
 
     products: int
     block: int
@@ -60,7 +60,9 @@ class Derivative:
         is_dense: whether the values are dense arrays, one for each leaf of the linear map's result,
             with an axis for the seeds, the first one in reverse mode and else the last; otherwise
             they are one line of entries.
-        turns: where products with vectors give the values, how many there are; else None.
+        compression: where products with colored vectors give the values, how many; else None.
+        is_linear: whether the program is linear in its tangents, as far as the walk can tell; a
+            backward rule that is not is applied to basis vectors.
         is_pure: whether nothing that an outer transformation traces is baked in, so that it may be
             kept and used again.
     """
@@ -77,7 +79,8 @@ class Derivative:
     ) -> None:
         self.way = way
         self.is_dense = is_dense
-        self.turns: Turns | None = None
+        self.compression: Compression | None = None
+        self.is_linear = True
         self._context = context
         self.fallbacks = context.fallbacks
         self._traced: Linearized = linearize(
@@ -156,11 +159,26 @@ class Derivative:
 
         return run
 
-    def by_products(self, block_of: BlockOf) -> Derivative:
-        """The same entries from products with vectors, some at a time: slower, with less workspace.
+    @cached_property
+    def operations(self) -> int:
+        """How many operations of the tangent pass there are to compile."""
+        return cost.operations(self.program)
+
+    @property
+    def fewest_products(self) -> int:
+        """The most entries of an element of the result: fewer products cannot tell them apart."""
+        elements = self.cols if self.way == "reverse" else self.rows
+        return int(np.bincount(elements, minlength=1).max())
+
+    def compressed(self, block_of: BlockOf) -> Derivative:
+        """The same entries from products with colored vectors, as many at a time as `block_of` says.
 
         `block_of` is shown the program of one product, and told how many bytes the residuals and the
-        results of all products take; it says how many are done at a time.
+        results of all products take. A product multiplies zeros with every coefficient: where one is
+        infinite, so are the entries beside it not finite, as in plain JAX.
+
+        Raises:
+            TypeError, ValueError, NotImplementedError: a primitive has no rule for batches.
         """
         program, is_reverse = self._traced.program, self.way == "reverse"
         elements, seeds = (self.cols, self.rows) if is_reverse else (self.rows, self.cols)
@@ -179,10 +197,8 @@ class Derivative:
         beside = sum(prod(s.shape) * s.dtype.itemsize for s in shapes)
         beside += colored.products * size * dtype.itemsize
         block = max(1, min(block_of(one, beside), colored.products))
-        run_all = Staged(lambda xs: [colored.entries(product(xs), size, block)], shapes)
-        other = copy(self)
-        vars(other).update(_compiled={}, _tangent_pass=run_all, turns=Turns(colored.products, block))
-        return other
+        compression = Compression(colored.products, block)
+        return self._by(lambda xs: [colored.entries(product(xs), size, block)], compression=compression)
 
     def in_order(self, numbers: np.ndarray) -> Derivative:
         """The same entries in another order: first that of the first number, and so on."""
@@ -192,25 +208,27 @@ class Derivative:
             (values,) = rest.inline(residuals)
             return [values.at[numbers].get(mode="promise_in_bounds", unique_indices=True)]
 
-        other = copy(self)
-        staged = Staged(run, [shape_of(s.aval) for s in self._residuals])
-        vars(other).update(
-            _compiled={}, _tangent_pass=staged, rows=self.rows[numbers], cols=self.cols[numbers]
-        )
-        return other
+        return self._by(run, rows=self.rows[numbers], cols=self.cols[numbers])
 
     @cached_property
     def diagonal(self) -> Derivative:
         """The entries of output p by input p alone, as one line of values with a place for each p."""
-        lanes, shapes = self._lanes(None), [shape_of(s.aval) for s in self._residuals]
+        lanes = self._lanes(None)
         length = min(self.seeds, sum(prod(x.aval.shape) for x in self._tangent_outputs))
 
         def run(residuals: list[Any]) -> list[Any]:
             leaves = lanes(residuals)
             return [diagonal_of(leaves, length, _common_dtype(leaves))]
 
+        return self._by(run)
+
+    def _by(self, run: Callable[[list[Any]], list[Any]], **changes: Any) -> Derivative:
+        """The same linear map, whose values another function of the coefficients computes."""
         other = copy(self)
-        vars(other).update(_compiled={}, _tangent_pass=Staged(run, shapes))
+        for made in ("operations", "diagonal"):
+            vars(other).pop(made, None)
+        staged = Staged(run, [shape_of(s.aval) for s in self._residuals])
+        vars(other).update(changes, _compiled={}, _tangent_pass=staged)
         return other
 
     def locate(self, row: int, col: int) -> str | None:
@@ -294,6 +312,7 @@ class Derivative:
 
     def _by_basis_vectors(self, values: dict[Slot, Any], error: NotLinearError) -> list[Lanes]:
         """The program applied to basis vectors, as JAX does, those together that nowhere meet."""
+        self.is_linear = False
         program, context = self._traced.program, self._context
         if context.strict:
             raise NoRuleError(

@@ -10,16 +10,19 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxcalc.call.flatten import FlatMap
+from jaxcalc.call.memory import default_limit
 from jaxcalc.call.request import Request
 from jaxcalc.engine.custom_vjp.forward_mode import with_forward_mode
 from jaxcalc.engine.jaxprs import cost
 from jaxcalc.engine.jaxprs.bounds import without_promises
+from jaxcalc.engine.jaxprs.derivative_rules import REFUSALS
 from jaxcalc.engine.jaxprs.equations import programs
 from jaxcalc.engine.jaxprs.liveness import peak_bytes
 from jaxcalc.engine.jaxprs.signatures import IncomparableError
 from jaxcalc.engine.linearize.trace import Build, Way, linearize
 from jaxcalc.engine.rules.registry import Context
 from jaxcalc.heuristics import heuristics
+from jaxcalc.methods.batch_size import block_beside
 from jaxcalc.methods.derivative import Derivative
 from jaxcalc.methods.problem import any_complex, size_of
 from jaxcalc.results.layout import DtypeFrom, Layout
@@ -102,6 +105,25 @@ class Structured:
         d = self.derivative
         dense = sum(1 + sum(map(cost.operations, programs(step.eqn))) for step in d.tangent_program)
         return max(0, cost.operations(d.program) - 3 * dense - heuristics().uncounted_operations)
+
+    @cached_property
+    def compressed(self) -> Structured | None:
+        """The same entries from products with colored vectors; None where that cannot be.
+
+        A rule that is not linear may not be given several cotangents at once.
+        """
+        if not self.derivative.is_linear:
+            return None
+        try:
+            return replace(self, derivative=self.derivative.compressed(block_beside(default_limit())))
+        except REFUSALS:  # a primitive that cannot be batched
+            return None
+
+    def within(self, limit: int) -> Structured | None:
+        """Products with colored vectors, as many at a time as fit in so many bytes."""
+        if not self.derivative.is_linear:
+            return None
+        return replace(self, derivative=self.derivative.compressed(block_beside(limit)))
 
     def workspace(self, *, with_value: bool) -> int:
         """The estimated bytes that a run holds at a time, besides its results."""

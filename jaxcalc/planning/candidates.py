@@ -20,7 +20,7 @@ from jaxcalc.engine.jaxprs.source import named_with_line
 from jaxcalc.engine.walk.interpret import TooDenseError
 from jaxcalc.methods.base import Impossible, Part, Prepared
 from jaxcalc.methods.composite import Product
-from jaxcalc.methods.derivative import Derivative, Turns
+from jaxcalc.methods.derivative import Compression, Derivative
 from jaxcalc.methods.failures import Failures, reason
 from jaxcalc.methods.problem import DirectProblem, Problem
 from jaxcalc.methods.structured import Attempt, Structured
@@ -32,12 +32,11 @@ from jaxcalc.planning.choose import (
     first_possible,
     prepare_dense,
     prepare_within,
+    promising_compression,
     require_fitting,
 )
 from jaxcalc.planning.findings import Line, Method
 from jaxcalc.planning.lines import LineCosts
-
-_IN_TURN = ", in turns"
 
 
 @dataclass(frozen=True)
@@ -119,16 +118,16 @@ def _survey(request: Request, kind: Query) -> Survey:
 def _method(name: str, structured: _Structured, costs: LineCosts) -> Method:
     derivative = structured.prepared[name].derivative
     lanes = max(1, costs.most)
-    turns = derivative.turns or Turns(lanes, lanes)
+    products, block = derivative.compression or Compression(lanes, lanes)
     return Method(
         name,
-        turns.products,
+        products,
         derivative.work,
         _held(structured.prepared[name]),
         name == structured.chosen,
         structured.notes.get(name, ""),
-        block=turns.block,
-        blocks=-(-turns.products // turns.block),
+        block=block,
+        blocks=-(-products // block),
     )
 
 
@@ -142,10 +141,10 @@ def _held(prepared: Structured) -> int:
 def _branches(derivative: Derivative, walk: LineCosts, program: Jaxpr) -> list[Branch]:
     """What branches and loops hold: those of f, and those of the walk or of the products."""
     primal = branches([step.eqn for step in derivative.primal_program], computes="values")
-    if derivative.turns is None:
+    if derivative.compression is None:
         return [*primal, *walk.branches(program)]
     linear = [step.eqn for step in derivative.tangent_program]
-    return [*primal, *branches(linear, computes="tangents", times=derivative.turns.block)]
+    return [*primal, *branches(linear, computes="tangents", times=derivative.compression.block)]
 
 
 @dataclass
@@ -229,19 +228,28 @@ def _structured_methods(problem: Problem) -> _Structured:
             rule = named_with_line(problem.forbidden["forward"])
             found.notes[name] = f"{rule} by the transpose of its rule"
         if chosen is not None and chosen.derivative.way == attempt.way:
-            found.chosen = name if chosen.derivative.turns is None else f"{name}{_IN_TURN}"
+            is_walk = chosen.derivative.compression is None
+            found.chosen = name if is_walk else _compressed(name)
             found.prepared[found.chosen] = chosen
-            if found.chosen == name:
-                continue
-        made = _made(problem, attempt, is_dense=is_dense)
-        if isinstance(made, Structured):
-            found.prepared[name] = made
+        if found.chosen == name:
+            made: Structured | str = found.prepared[name]
         else:
+            made = _made(problem, attempt, is_dense=is_dense)
+        if not isinstance(made, Structured):
             found.reasons[name] = made
+            continue
+        found.prepared[name] = made
+        compressed = None if is_dense else promising_compression(made)
+        if compressed is not None:
+            found.prepared.setdefault(_compressed(name), compressed)
     _compare_with_limits(request, found)
     if kind == "jacobian":
         _note_missing(problem, found)
     return found
+
+
+def _compressed(name: str) -> str:
+    return name.replace("structured", "compressed")
 
 
 def _made(problem: Problem, attempt: Attempt, *, is_dense: bool) -> Structured | str:
@@ -296,5 +304,7 @@ def _compared(methods: Sequence[Method]) -> list[Method]:
         )
         # parts are looked for where no structured method is taken
         why = "not compared with it" if method.name == Product.name else "gains too little"
+        if chosen.name == _compressed(method.name):
+            why = "takes longer to compile"
         noted.append(replace(method, note=why) if is_less else method)
     return sorted(noted, key=lambda method: not method.is_chosen)

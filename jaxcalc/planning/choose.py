@@ -32,7 +32,7 @@ from jaxcalc.engine.rules.registry import NoStructureError
 from jaxcalc.engine.walk.interpret import TooDenseError
 from jaxcalc.heuristics import heuristics, prices
 from jaxcalc.methods.base import Impossible, Prepared
-from jaxcalc.methods.batch_size import block_beside, require_fitting_result, surely_fits
+from jaxcalc.methods.batch_size import require_fitting_result, surely_fits
 from jaxcalc.methods.composite import product_of_parts
 from jaxcalc.methods.dense import Dense
 from jaxcalc.methods.dense_blocks import cheaper_direction, jacobian_blocks, refuses
@@ -144,8 +144,9 @@ def _no_direction(request: Request) -> TypeError:
 def prepare_within(request: Request, kind: Query, *, with_value: bool) -> Structured:
     """The cheapest sparse derivative for a call whose workspace stays within the limit.
 
-    All lanes at once if that fits, or in the other direction; else products with vectors, as many at a
-    time as fit. Without a limit, a workspace in proportion to the result is fine, up to all memory.
+    All lanes at once if that fits, or all products with colored vectors, or in the other direction;
+    else as many products at a time as fit. Without a limit, a workspace in proportion to the result is
+    fine, up to all memory.
 
     Raises:
         ValueError: a limit is given, and nothing stays within it.
@@ -154,12 +155,19 @@ def prepare_within(request: Request, kind: Query, *, with_value: bool) -> Struct
     if kind == "jacobian":
         require_reverse_fits(request.options, prepared.outputs.dtypes)
     limit = request.options.memory_limit
-    if limit is None and surely_fits(prepared.layout.nnz):
+    compressed = promising_compression(prepared)
+    if compressed is not None and _with_compiling(compressed) >= _with_compiling(prepared):
+        compressed = None
+    if limit is None and compressed is None and surely_fits(prepared.layout.nnz):
         return prepared
     allowed = available_bytes() if limit is None else limit
-    if prepared.workspace(with_value=with_value) <= allowed:
-        return prepared
-    methods = [_in_turn(prepared, allowed), *_other_direction(request, prepared, kind)]
+    at_once = [prepared] if compressed is None else [compressed, prepared]
+    for method in at_once:
+        if method.workspace(with_value=with_value) <= allowed:
+            return method
+    in_turn = prepared.within(allowed)
+    methods = [] if in_turn is None else [in_turn]
+    methods += _other_direction(request, prepared, kind)
     fitting = [m for m in methods if m.workspace(with_value=with_value) <= allowed]
     if fitting:
         return min(fitting, key=lambda method: method.derivative.work)
@@ -174,9 +182,20 @@ def prepare_within(request: Request, kind: Query, *, with_value: bool) -> Struct
     )
 
 
-def _in_turn(prepared: Structured, allowed: int) -> Structured:
-    derivative = prepared.derivative.by_products(block_beside(allowed))
-    return replace(prepared, derivative=derivative)
+def promising_compression(prepared: Structured) -> Structured | None:
+    """Products with colored vectors, where they might run and compile in less time than the walk."""
+    derivative, h = prepared.derivative, heuristics()
+    if derivative.operations < h.fewest_walked_operations or prepared.layout.nnz > h.most_colored:
+        return None
+    # with the fewest colors that there can be; no coloring is needed to see that it is too much
+    least = prepared.work_of(derivative.fewest_products)
+    least += prices().compiling * len(derivative.tangent_program)
+    return prepared.compressed if least < _with_compiling(prepared) else None
+
+
+def _with_compiling(prepared: Structured) -> float:
+    """The estimated nanoseconds, with a share of the time that compiling takes."""
+    return prepared.derivative.work + prices().compiling * prepared.derivative.operations
 
 
 def _other_direction(request: Request, prepared: Structured, kind: Query) -> list[Structured]:

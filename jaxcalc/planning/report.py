@@ -104,11 +104,7 @@ def tables(found: Findings) -> list[Table]:
 def products_in_words(method: Method) -> str:
     """How many lanes, or products with vectors, it takes."""
     products = method.products or 0
-    noun = (
-        "lane"
-        if method.name.startswith("structured") and not method.name.endswith("in turns")
-        else "product"
-    )
+    noun = "lane" if method.name.startswith("structured") else "product"
     return f"{products:,} {noun}{'' if products == 1 else 's'}"
 
 

@@ -92,9 +92,9 @@ class Seen:
     def structured(self, args, kwargs):
         way = args[0].way
         self.name = f"structured, {'forward over reverse' if way == 'hessian' else way}"
-        if args[0].turns is not None:
-            self.name += ", in turns"
-            self.blocks = -(-args[0].turns.products // args[0].turns.block)
+        if args[0].compression is not None:
+            self.name = self.name.replace("structured", "compressed")
+            self.blocks = -(-args[0].compression.products // args[0].compression.block)
 
     def products(self, args, kwargs):
         total = sum(np.size(x) for x in args[1])
@@ -143,7 +143,7 @@ def test_what_it_says_of_sparse_formats_is_what_runs(name, calls_of):
     assert (found.chosen.name, found.chosen.blocks) == (seen.name, seen.blocks)
     if "memory_limit" in options:
         assert found.chosen.workspace <= options["memory_limit"]
-        assert found.chosen.name.endswith("in turns")
+        assert found.chosen.name.startswith("compressed")
         turns = f"products in {found.chosen.blocks} blocks of {found.chosen.block}"
         assert turns in str(found) or found.chosen.products == 1
         assert {way.note for way in found.methods if way.name.startswith("structured")} >= {

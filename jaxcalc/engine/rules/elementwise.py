@@ -22,7 +22,7 @@ from jaxcalc.engine.rules.operands import (
 )
 from jaxcalc.engine.rules.registry import Operands, rule
 from jaxcalc.engine.tangents.contract import masked_by
-from jaxcalc.engine.tangents.lanes import Group, Lanes, is_known, is_one
+from jaxcalc.engine.tangents.lanes import Group, Lanes, combined, is_known, is_one
 from jaxcalc.engine.tangents.merge import merge
 
 
@@ -50,12 +50,7 @@ def times(data: Any, factor: Any) -> Any:
         return (data * factor).astype(data.dtype)
     if is_one(data):
         return factor
-    shape = np.broadcast_shapes(data.shape, factor.shape)
-    return lax.mul(_spread(data, shape), _spread(factor, shape))
-
-
-def _spread(a: Any, shape: tuple[int, ...]) -> Any:
-    return a if a.shape == shape else lax.broadcast_in_dim(a, shape, range(len(shape)))
+    return combined(lax.mul, data, factor)
 
 
 @rule("polynomial")
@@ -80,8 +75,7 @@ def divide(eqn: JaxprEqn, operands: Operands) -> Lanes:
         factor = as_factor(operands[1], value, data)
         if is_known(data) and is_known(factor):
             return (data / factor).astype(data.dtype)
-        shape = np.broadcast_shapes(data.shape, factor.shape)
-        return lax.div(_spread(data, shape), _spread(factor, shape))
+        return combined(lax.div, data, factor)
 
     return value.map_data(scale)
 
@@ -212,9 +206,8 @@ def _truth(which: Any, j: int) -> Any:
 def _select(mask: Any, data: Any, other: Any) -> Any:
     """Data where the mask is true, else `other` (zero for None); the mask has the value's shape."""
     mask = mask.reshape((1, *mask.shape)) if mask.ndim else mask.reshape((1,) * data.ndim)
-    shape = np.broadcast_shapes(mask.shape, data.shape, () if other is None else other.shape)
-    rest = lax.full(shape, 0, data.dtype) if other is None else _spread(other, shape)
-    return lax.select(_spread(mask, shape), _spread(data, shape), rest)
+    rest = np.zeros((1,) * data.ndim, data.dtype) if other is None else other
+    return combined(lax.select, mask, data, rest)
 
 
 def _select_same_index(which: Any, cases: Sequence[Any]) -> list[Group] | None:

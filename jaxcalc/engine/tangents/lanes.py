@@ -178,6 +178,23 @@ def fill(data: Any, lanes: int, shape: Shape) -> Any:
     return jnp.broadcast_to(data, (lanes, *shape))
 
 
+def combined(operation: Callable[..., Any], *operands: Any) -> Any:
+    """An elementwise operation of coefficients that broadcast with each other.
+
+    One lane goes through it without its lane axis: beside values that have none, a reshape of each
+    would keep XLA from fusing a long chain into few loops.
+    """
+    shape = np.broadcast_shapes(*(a.shape for a in operands))
+    if shape[0] != 1:
+        return operation(*(_broadcast(a, shape) for a in operands))
+    found = operation(*(_broadcast(lax.squeeze(a, [0]), shape[1:]) for a in operands))
+    return lax.expand_dims(found, [0])
+
+
+def _broadcast(a: Any, shape: Shape) -> Any:
+    return a if a.shape == shape else lax.broadcast_in_dim(a, shape, range(len(shape)))
+
+
 def valid_data(group: Group) -> Any:
     """The data of a group with zeros where it has no entry; broadcast no further than needed."""
     valid = group.index >= 0

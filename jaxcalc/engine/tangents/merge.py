@@ -13,10 +13,22 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
-from jaxcalc.engine.tangents.lanes import Group, Lanes, shrink, shrink_mask, spread_lanes, valid_data
+from jaxcalc.engine.tangents.lanes import (
+    Group,
+    Lanes,
+    combined,
+    is_known,
+    shrink,
+    shrink_mask,
+    spread_lanes,
+    valid_data,
+)
 from jaxcalc.engine.tangents.slots import add_into_slots
 from jaxcalc.heuristics import heuristics
+
+_SAMPLED = 64  # places of an index that are looked at before all of them are
 
 
 def merge(value: Lanes, groups: Sequence[Group]) -> Lanes:
@@ -34,6 +46,8 @@ def merge(value: Lanes, groups: Sequence[Group]) -> Lanes:
             distinct = not has_duplicates([g.index for g in groups])
         if not distinct:
             groups = [_combine(groups)]
+        elif len(groups) > heuristics().most_groups:
+            groups = _side_by_side(groups)
     return value.with_groups(groups)
 
 
@@ -56,32 +70,51 @@ def _without_empty_lanes(group: Group) -> Group:
 
 def _add_equal(groups: Sequence[Group]) -> list[Group]:
     """Add the data of groups that have the same index."""
+    if len(groups) < 2:
+        return list(groups)
     summed: list[Group] = []
+    alike: dict[Any, list[int]] = {}  # where groups are whose indices agree on a sample
     for group in groups:
-        for i, other in enumerate(summed):
-            if _same_index(group.index, other.index):
-                summed[i] = Group(_add(other.data, group.data), other.index)
-                break
-        else:
+        candidates = alike.setdefault((group.index.shape, _sample(group.index)), [])
+        same = (i for i in candidates if _same_index(group.index, summed[i].index))
+        place = next(same, None)
+        if place is None:
+            candidates.append(len(summed))
             summed.append(group)
+        else:
+            summed[place] = Group(_add(summed[place].data, group.data), summed[place].index)
     return summed
 
 
+def _sample(index: np.ndarray) -> bytes:
+    flat = index.reshape(-1)
+    return bytes(flat[:: max(1, flat.size // _SAMPLED)].tobytes() + flat[-1:].tobytes())
+
+
 def _same_index(a: np.ndarray, b: np.ndarray) -> bool:
-    return a is b or (
-        a.shape == b.shape
-        and a.flat[0] == b.flat[0]
-        and a.flat[-1] == b.flat[-1]
-        and np.array_equal(a, b)
-    )
+    return a is b or (a.shape == b.shape and np.array_equal(a, b))
 
 
 def _add(a: Any, b: Any) -> Any:
     """The sum of two data arrays, whose lane axis and others broadcast; known ones stay numpy."""
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
         return a + b
-    shape = np.broadcast_shapes(a.shape, b.shape)
-    return jnp.broadcast_to(a, shape) + jnp.broadcast_to(b, shape)
+    return combined(lax.add, a, b)
+
+
+def _side_by_side(groups: Sequence[Group]) -> list[Group]:
+    """Groups of one shape as one: each of many would be an equation in all that follows."""
+    alike: dict[Any, list[Group]] = {}
+    for group in groups:
+        alike.setdefault((group.index.shape[1:], group.data.shape[1:]), []).append(group)
+    return [few[0] if len(few) == 1 else _concatenated(few) for few in alike.values()]
+
+
+def _concatenated(groups: Sequence[Group]) -> Group:
+    data = [spread_lanes(group.data, group.lanes) for group in groups]
+    join = np.concatenate if all(map(is_known, data)) else jnp.concatenate
+    index = np.concatenate([group.index for group in groups])
+    return Group(join(data), index, is_clean=all(group.is_clean for group in groups))
 
 
 def _merge_agreeing(groups: Sequence[Group]) -> tuple[list[Group], bool]:
@@ -137,24 +170,19 @@ def _join(a: Group, b: Group) -> Group:
 
 def _fold_contained(groups: Sequence[Group]) -> list[Group]:
     """Fold every single lane into a wider group that contains all of its inputs."""
-    folded = sorted(groups, key=lambda g: g.lanes)
-    i = 0
-    while i < len(folded) - 1:
-        lane = folded[i]
-        target = next(
-            (j for j in range(i + 1, len(folded)) if _contains(folded[j].index, lane.index)), None
-        )
-        if lane.lanes == 1 and target is not None:
-            folded[target] = _fold(folded[target], lane)
-            del folded[i]
+    single = [group for group in groups if group.lanes == 1]
+    wide = sorted((group for group in groups if group.lanes > 1), key=lambda g: g.lanes)
+    left = []
+    for lane in single:
+        target = next((j for j, g in enumerate(wide) if _contains(g.index, lane.index)), None)
+        if target is None:
+            left.append(lane)
         else:
-            i += 1
-    return folded
+            wide[target] = _fold(wide[target], lane)
+    return [*left, *wide]
 
 
 def _contains(group: np.ndarray, lane: np.ndarray) -> bool:
-    if lane.shape[0] != 1 or group.shape[0] == 1:
-        return False
     first = (slice(None),) + (slice(0, 1),) * (lane.ndim - 1)
     if lane[first] >= 0 and not (group[first] == lane[first]).any():
         return False

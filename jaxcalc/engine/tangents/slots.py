@@ -24,11 +24,13 @@ def add_into_slots(data: Any, slots: np.ndarray, count: int) -> Any:
     if _is_uneven(slots, count):
         return _uneven_sums(data, slots, count)
     sources = _sources(slots, count)
-    if sources.shape[2:] and any(n > 1 for n in sources.shape[2:]):
-        terms = (_take_along_lanes(data, source) for source in sources)
-    else:
-        flat = sources.reshape(sources.shape[0], count)
-        terms = (_take_lanes(data, source) for source in flat)
+    varies = any(n > 1 for n in sources.shape[2:])
+    take = _take_along_lanes if varies else _take_lanes
+    sources = sources if varies else sources.reshape(sources.shape[0], count)
+    if len(sources) > heuristics().summed_terms:  # an equation for each would take long to compile
+        taken = take(data, sources.reshape(-1, *sources.shape[2:]))
+        return jnp.sum(taken.reshape(*sources.shape[:2], *taken.shape[1:]), axis=0)
+    terms = (take(data, source) for source in sources)
     total = None
     for term in terms:
         total = term if total is None else total + term

@@ -12,6 +12,7 @@ from jaxcalc.engine.tangents import merge as module
 from jaxcalc.engine.tangents.lanes import Group, Lanes
 from jaxcalc.engine.tangents.merge import compress, deduplicate, has_duplicates, merge
 from jaxcalc.engine.tangents.slots import add_into_slots
+from jaxcalc.heuristics import heuristics, tuned
 
 F32 = np.dtype(np.float32)
 SHAPES = [(), (1,), (4,), (2, 3), (2, 1, 2)]
@@ -34,11 +35,43 @@ def test_the_entries_add_up_and_are_distinct(shape, data):
     assert after.lanes <= before.lanes
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@settings(max_examples=20, deadline=None)
+@given(st.data())
+def test_more_groups_than_are_kept_apart(shape, data):
+    groups = data.draw(lanes(shape, groups=6))
+    with tuned(most_groups=1, summed_terms=1):
+        after = worked_out(lambda groups: merge(Lanes(shape, F32), groups), groups)
+    assert_distinct(after)
+    np.testing.assert_array_equal(dense(after), dense(value_of(shape, groups)))
+
+
+def test_many_groups_are_concatenated():
+    most = heuristics().most_groups
+    groups = [ones([[i]], i) for i in range(most + 1)]
+    (group,) = merge(Lanes((3,), F32), groups).groups
+    assert group.lanes == most + 1
+    np.testing.assert_array_equal(group.data[:, 0], np.arange(most + 1))
+    assert len(merge(Lanes((3,), F32), groups[:-1]).groups) == most
+
+
+def test_few_indices_are_compared_in_full(calls_of):
+    compared = calls_of(module, "_same_index")
+    rng = np.random.default_rng(0)
+    ends = np.zeros((200, 1), int)
+    between = rng.permuted(np.broadcast_to(np.arange(1, 99), (200, 98)), axis=1)
+    groups = [ones(index[None]) for index in np.hstack([ends, between, ends])]
+    assert len(module._add_equal([*groups, *groups])) == 200
+    assert len(compared) == 200
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_more_lanes_than_are_compared_pair_by_pair(seed):
     rng = np.random.default_rng(seed)
-    groups = [group_of(rng, (3,), INPUTS, 0.3) for _ in range(2 + module.PAIRWISE_LANES // INPUTS)]
+    groups = [
+        group_of(rng, (3,), INPUTS, 0.3) for _ in range(2 + heuristics().pairwise_lanes // INPUTS)
+    ]
     after = merge(Lanes((3,), F32), groups)
     assert_distinct(after)
     np.testing.assert_array_equal(dense(after), dense(value_of((3,), groups)))
