@@ -112,7 +112,7 @@ class Derivative:
         """How many tangents (cotangents, in reverse mode) a dense derivative takes."""
         return sum(prod(slot.aval.shape) for slot in self._traced.program.tangents)
 
-    @property
+    @cached_property
     def work(self) -> float:
         """The estimated nanoseconds of the tangent pass."""
         return cost.work(self._tangent_pass.jaxpr)
@@ -164,7 +164,7 @@ class Derivative:
         """How many operations of the tangent pass there are to compile."""
         return cost.operations(self.program)
 
-    @property
+    @cached_property
     def fewest_products(self) -> int:
         """The most entries of an element of the result: fewer products cannot tell them apart."""
         elements = self.cols if self.way == "reverse" else self.rows
@@ -225,7 +225,7 @@ class Derivative:
     def _by(self, run: Callable[[list[Any]], list[Any]], **changes: Any) -> Derivative:
         """The same linear map, whose values another function of the coefficients computes."""
         other = copy(self)
-        for made in ("operations", "diagonal"):
+        for made in ("work", "operations", "diagonal"):
             vars(other).pop(made, None)
         staged = Staged(run, [shape_of(s.aval) for s in self._residuals])
         vars(other).update(changes, _compiled={}, _tangent_pass=staged)
