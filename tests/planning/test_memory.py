@@ -95,6 +95,14 @@ def test_what_lives_at_one_time():
     assert peak_bytes(jax.make_jaxpr(lambda x: x)(jnp.ones(100)).jaxpr) == 0
 
 
+def test_an_array_lives_as_long_as_it_does_by_another_name():
+    def f(x):
+        a = jnp.sin(x).reshape(10, 10)
+        return jnp.exp(jnp.cos(jnp.cos(a)) * a)
+
+    assert peak_bytes(jax.make_jaxpr(f)(jnp.ones(100)).jaxpr) == 3 * 400
+
+
 @pytest.mark.parametrize("block", [1, 3, 4, 100])
 def test_products_with_basis_vectors_a_block_at_a_time(block, x64):
     a, b = np.random.default_rng(0).normal(size=(2, 5, 4))

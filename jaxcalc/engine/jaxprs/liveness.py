@@ -16,6 +16,7 @@ from jaxcalc.engine.jaxprs import equations
 from jaxcalc.engine.jaxprs.traits import having
 
 _FREE = having("free")
+_RENAMES = having("renames")
 
 
 def size_in_bytes(aval: Any) -> int:
@@ -35,6 +36,11 @@ def peak_bytes(jaxpr: Jaxpr, *, with_results: bool = False) -> int:
     eqns, results = jaxpr.eqns, {v for v in jaxpr.outvars if not isinstance(v, Literal)}
     last = {v: i for i, eqn in enumerate(eqns) for v in eqn.invars if not isinstance(v, Literal)}
     ends = {v: i for v, i in last.items() if v not in results}
+    for eqn in reversed(eqns):  # an array lives as long as it does by another name
+        if eqn.primitive.name in _RENAMES and not isinstance(eqn.invars[0], Literal):
+            of = eqn.invars[0]
+            if of in ends:
+                ends[of] = max(ends[of], ends.get(eqn.outvars[0], 0))
     ends |= dict.fromkeys(results if with_results else (), len(eqns))
     lives = [
         (i, ends[v] + 1, size_in_bytes(v.aval))

@@ -188,7 +188,7 @@ def combined(operation: Callable[..., Any], *operands: Any) -> Any:
     if shape[0] != 1:
         return operation(*(_broadcast(a, shape) for a in operands))
     found = operation(*(_broadcast(lax.squeeze(a, [0]), shape[1:]) for a in operands))
-    return lax.expand_dims(found, [0])
+    return lax.reshape(found, shape)
 
 
 def _broadcast(a: Any, shape: Shape) -> Any:
