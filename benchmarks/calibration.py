@@ -100,13 +100,13 @@ def plans(case: Case, problem: Problem) -> tuple[dict[str, Plan], str]:
         prepared = attempted(call, attempt, is_dense=True)
         if not isinstance(prepared, Structured):
             continue
-        estimates[attempt.way] = prepared.dense_work
+        estimates[attempt.linear_map] = prepared.dense_work
         if len(prepared.derivative.program.eqns) > _TOO_LONG:
             continue
         run = jax.jit(
             lambda *args, d=prepared.derivative: d(take_apart(args, {}).traced, with_value=False).values
         )
-        found[f"structured {attempt.way}"] = _plan(run, problem, prepared.derivative.work)
+        found[f"structured {attempt.linear_map}"] = _plan(run, problem, prepared.derivative.work)
     for name in case.directions:
         way = {"jacfwd": "forward", "jacrev": "reverse", "hessian": "hessian"}[name]
         run = jax.jit(getattr(jax, name)(f))
@@ -131,7 +131,7 @@ def _split(request: Request, args: Any) -> Any:
 def _chosen(request: Request, kind: str, found: dict[str, Plan]) -> str:
     prepared = prepare_dense(request, kind)
     if prepared is not None:
-        return f"structured {prepared.derivative.way}"
+        return f"structured {prepared.derivative.linear_map}"
     if kind == "hessian":
         return "dense hessian"
     if "split" in found:

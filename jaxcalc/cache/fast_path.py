@@ -25,7 +25,7 @@ from jaxcalc.heuristics import heuristics
 Fits = Callable[[Any], bool]
 
 
-class Sighting(NamedTuple):
+class CallSignature(NamedTuple):
     """What a call looks like before it goes the long way."""
 
     treedef: Any
@@ -39,12 +39,12 @@ class Sighting(NamedTuple):
 class _Call(NamedTuple):
     """A call that was made, and the compiled derivative that it led to."""
 
-    seen: Sighting
+    seen: CallSignature
     compiled: Staged
     pack: Callable[[list[Any]], Any]
 
 
-class Recall:
+class FastPath:
     """The last few calls of one transformed function; threads may share it."""
 
     __slots__ = ("_calls",)
@@ -69,12 +69,12 @@ class Recall:
                 return call.pack(call.compiled(leaves))
         return None
 
-    def remember(self, seen: Sighting, compiled: Staged, pack: Callable[[list[Any]], Any]) -> None:
+    def remember(self, seen: CallSignature, compiled: Staged, pack: Callable[[list[Any]], Any]) -> None:
         """Keep a call and where it led, in the place of the oldest one if need be."""
         self._calls = (_Call(seen, compiled, pack), *self._calls[: heuristics().kept_calls - 1])
 
 
-def sight(probe: Probe, call: Call) -> Sighting | None:
+def signature_of(probe: Probe, call: Call) -> CallSignature | None:
     """What a call looks like, to a function that `probe` watches; None where it may look the same."""
     leaves = call.leaves
     found = (_fits(leaf, on) for leaf, on in zip(leaves, call.is_traced, strict=True))
@@ -83,10 +83,10 @@ def sight(probe: Probe, call: Call) -> Sighting | None:
         return None
     places = [i for i, on in enumerate(call.is_traced) if on]
     traced = None if len(places) == len(leaves) else places
-    return Sighting(call.treedef, fits, traced, probe, settings(), registry.revision())
+    return CallSignature(call.treedef, fits, traced, probe, settings(), registry.revision())
 
 
-def _is_current(seen: Sighting) -> bool:
+def _is_current(seen: CallSignature) -> bool:
     return (
         seen.settings == settings()
         and seen.revision == registry.revision()

@@ -31,7 +31,7 @@ class Ready(Protocol):
 
     @property
     def attempt(self) -> Hashable:
-        """The way that it goes."""
+        """The linear map that it makes a matrix of."""
 
     @property
     def has_rules(self) -> bool:
@@ -58,7 +58,7 @@ def kept_derivative(
 ) -> Any:
     """A derivative for a call: an earlier one where it fits, else what `make` gives.
 
-    `signature_by` traces f for a way, and says what the derivative would compute that way.
+    `signature_by` traces f for such an attempt, and says what the derivative would compute.
     """
     made: list[Ready] = []
 

@@ -1,4 +1,4 @@
-"""What all ways to a derivative have in common: what each of them takes, and what it gives."""
+"""What all methods for a derivative have in common: what each of them takes, and what it gives."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Outcome:
 
 
 class Figures(NamedTuple):
-    """What a way takes.
+    """What a method takes.
 
     Attributes:
         products: how many products with a vector, or lanes.
@@ -38,7 +38,7 @@ class Figures(NamedTuple):
 
 
 class Runnable(Protocol):
-    """A way through JAX's own transformations, made ready for one call."""
+    """A method through JAX's own transformations, made ready for one call."""
 
     @property
     def words(self) -> str:
@@ -61,7 +61,7 @@ class Prepared(Runnable, Protocol):
 
     @property
     def is_optional(self) -> bool:
-        """Whether the next way is taken where this one turns out not to be possible."""
+        """Whether the next method is taken where this one turns out not to be possible."""
 
     @property
     def figures(self) -> Figures:
@@ -77,7 +77,7 @@ class Prepared(Runnable, Protocol):
 
 @dataclass(frozen=True)
 class Impossible:
-    """A way that cannot be taken, and why: in words, and the error, where one says so."""
+    """A method that cannot be taken, and why: in words, and the error, where one says so."""
 
     name: str
     reason: str

@@ -153,7 +153,9 @@ def hessian_blocks(
 
 
 def refuses(
-    flat_at: Callable[[Leaves], Any], inputs: Leaves, way: Literal["forward", "reverse", "hessian"]
+    flat_at: Callable[[Leaves], Any],
+    inputs: Leaves,
+    linear_map: Literal["forward", "reverse", "hessian"],
 ) -> bool:
     """Whether JAX has no derivative of a flat function, as it says while it is traced.
 
@@ -170,10 +172,10 @@ def refuses(
             output, pull = jax.vjp(call, list(leaves))
             return list(pull([jnp.ones_like(y) for y in output])[0])
 
-        if way == "reverse":
+        if linear_map == "reverse":
             return gradient(flat.leaves)
         leaves = [jnp.asarray(x) for x in flat.leaves]
-        function = gradient if way == "hessian" else call
+        function = gradient if linear_map == "hessian" else call
         # as `jax.jacfwd` does: some functions tell only when several tangents come at once
         several = [jnp.stack([x, x]) for x in leaves]
         return jax.vmap(lambda tangents: jax.jvp(function, (leaves,), (tangents,))[1])(several)

@@ -16,7 +16,7 @@ from jaxcalc.engine.custom_vjp.compressed import materialized
 from jaxcalc.engine.jaxprs import boundary, cost
 from jaxcalc.engine.jaxprs.staged import Staged
 from jaxcalc.engine.jaxprs.varying import shape_of
-from jaxcalc.engine.linearize.trace import Build, Inputs, Linearized, Way, linearize
+from jaxcalc.engine.linearize.trace import Build, Inputs, Linearized, LinearMap, linearize
 from jaxcalc.engine.patterns.coloring import Coloring, Product, one_product
 from jaxcalc.engine.rules.registry import Context, NoRuleError
 from jaxcalc.engine.tangents.lanes import Lanes
@@ -52,7 +52,7 @@ class Derivative:
     """One derivative of one function, at inputs of given shapes and dtypes.
 
     Attributes:
-        way: which linear map was materialized: forward, reverse or the Hessian's.
+        linear_map: which linear map was materialized: forward, reverse or the Hessian's.
         rows: `[nnz]` static, the output element of each value.
         cols: `[nnz]` static, the input element of each value.
         outputs: shapes and dtypes of f's output leaves.
@@ -71,20 +71,20 @@ class Derivative:
         self,
         build: Build,
         inputs: Inputs,
-        way: Way,
+        linear_map: LinearMap,
         context: Context,
         *,
         holomorphic: bool = False,
         is_dense: bool = False,
     ) -> None:
-        self.way = way
+        self.linear_map = linear_map
         self.is_dense = is_dense
         self.compression: Compression | None = None
         self.is_linear = True
         self._context = context
         self.fallbacks = context.fallbacks
         self._traced: Linearized = linearize(
-            build, inputs, way, holomorphic=holomorphic, context=context
+            build, inputs, linear_map, holomorphic=holomorphic, context=context
         )
         program = self._traced.program
         self.outputs = self._traced.outputs
@@ -167,7 +167,7 @@ class Derivative:
     @cached_property
     def fewest_products(self) -> int:
         """The most entries of an element of the result: fewer products cannot tell them apart."""
-        elements = self.cols if self.way == "reverse" else self.rows
+        elements = self.cols if self.linear_map == "reverse" else self.rows
         return int(np.bincount(elements, minlength=1).max())
 
     def compressed(self, block_of: BlockOf) -> Derivative:
@@ -180,9 +180,10 @@ class Derivative:
         Raises:
             TypeError, ValueError, NotImplementedError: a primitive has no rule for batches.
         """
-        program, is_reverse = self._traced.program, self.way == "reverse"
+        program, is_reverse = self._traced.program, self.linear_map == "reverse"
         elements, seeds = (self.cols, self.rows) if is_reverse else (self.rows, self.cols)
-        colored = Coloring(elements, seeds, self.seeds)
+        shapes = [slot.aval.shape for slot in program.tangents]
+        colored = Coloring(elements, seeds, self.seeds, shapes[0] if len(shapes) == 1 else None)
         dtype = promoted([x.aval.dtype for x in self._tangent_outputs])
         size = sum(prod(x.aval.shape) for x in self._tangent_outputs)
         shapes = [shape_of(s.aval) for s in self._residuals]
@@ -271,8 +272,8 @@ class Derivative:
 
     def _partner(self, row: int, col: int) -> tuple[int, int] | None:
         """Two seeds that meet: that of the entry, and that of the row (or column) on its own."""
-        mine, other = (self.cols, self.rows) if self.way == "reverse" else (self.rows, self.cols)
-        element, number = (col, row) if self.way == "reverse" else (row, col)
+        mine, other = (self.cols, self.rows) if self.linear_map == "reverse" else (self.rows, self.cols)
+        element, number = (col, row) if self.linear_map == "reverse" else (row, col)
         numbers = other[mine == element]
         expected = element * self.seeds / max(1, int(mine.max(initial=0)) + 1)
         candidates = numbers[numbers != number]
@@ -282,7 +283,7 @@ class Derivative:
 
     def _walk(self) -> Any:
         lanes = self._lanes(None)
-        is_reverse = self.way == "reverse"
+        is_reverse = self.linear_map == "reverse"
 
         def run(residuals: list[Any]) -> list[Any]:
             leaves = lanes(residuals)

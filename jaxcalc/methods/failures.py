@@ -26,7 +26,7 @@ from jaxcalc.engine.tangents.entries import TooDenseError
 from jaxcalc.engine.walk.program import Step
 from jaxcalc.methods.base import Runnable
 
-Way = TypeVar("Way", bound=Direction | Runnable)
+Method = TypeVar("Method", bound=Direction | Runnable)
 Found = TypeVar("Found")
 Otherwise = TypeVar("Otherwise")
 
@@ -45,7 +45,7 @@ class JaxcalcWarning(UserWarning):
 
 
 class Failures:
-    """What failed of the ways to one derivative, while plain JAX is there to fall back on.
+    """What failed of the methods for one derivative, while plain JAX is there to fall back on.
 
     Nothing is told before there is a result: where plain JAX raises an error too, that one is shown.
 
@@ -71,16 +71,18 @@ class Failures:
             self.failure = self.failure or error
             return otherwise
 
-    def in_turn(self, run: Callable[[Way], Found], ways: Sequence[Way]) -> tuple[Way, Found]:
-        """The first of these ways that JAX does not refuse, and what `run` gives for it.
+    def in_turn(
+        self, run: Callable[[Method], Found], methods: Sequence[Method]
+    ) -> tuple[Method, Found]:
+        """The first of these methods that JAX does not refuse, and what `run` gives for it.
 
-        An error of f's own comes in every way, and is raised as it is: the first one. What jaxcalc
+        An error of f's own comes by every method, and is raised as it is: the first one. What jaxcalc
         itself refuses, such as an output without a derivative, is raised at once.
         """
         refusal: Exception | None = None
-        for way in ways:
+        for method in methods:
             try:
-                found = run(way)
+                found = run(method)
             except REFUSALS as error:
                 if refusal is None and self._is_refused(error):
                     raise
@@ -88,11 +90,11 @@ class Failures:
                 continue
             if refusal is not None:
                 self._turn = (
-                    f"{self._api}: JAX has no {_in_words(ways[0])} of this function "
-                    f"({_first_line(refusal)}); {_in_words(way)} was taken instead. "
+                    f"{self._api}: JAX has no {_in_words(methods[0])} of this function "
+                    f"({_first_line(refusal)}); {_in_words(method)} was taken instead. "
                     "Give mode= to spare the attempt"
                 )
-            return way, found
+            return method, found
         assert refusal is not None
         raise refusal
 
@@ -126,8 +128,8 @@ class Failures:
             )
 
 
-def _in_words(way: Direction | Runnable) -> str:
-    return f"{way} mode" if isinstance(way, str) else way.words
+def _in_words(method: Direction | Runnable) -> str:
+    return f"{method} mode" if isinstance(method, str) else method.words
 
 
 def described(error: Exception) -> str:

@@ -19,7 +19,7 @@ from jaxcalc.engine.jaxprs.derivative_rules import REFUSALS
 from jaxcalc.engine.jaxprs.equations import programs
 from jaxcalc.engine.jaxprs.liveness import peak_bytes
 from jaxcalc.engine.jaxprs.signatures import IncomparableError
-from jaxcalc.engine.linearize.trace import Build, Way, linearize
+from jaxcalc.engine.linearize.trace import Build, LinearMap, linearize
 from jaxcalc.engine.rules.registry import Context
 from jaxcalc.heuristics import heuristics
 from jaxcalc.methods.batch_size import block_beside
@@ -28,20 +28,20 @@ from jaxcalc.methods.problem import any_complex, size_of
 from jaxcalc.results.layout import DtypeFrom, Layout
 from jaxcalc.space import Side
 
-_DTYPE_FROM: dict[Way, DtypeFrom] = {"forward": "output", "reverse": "input", "hessian": "output"}
+_DTYPE_FROM: dict[LinearMap, DtypeFrom] = {"forward": "output", "reverse": "input", "hessian": "output"}
 
 
 class Attempt(NamedTuple):
-    """A way to a derivative.
+    """A linear map of f that is made a matrix of, and what is done for that.
 
     Attributes:
-        way: forward, reverse or the Hessian's.
+        linear_map: forward, reverse or the Hessian's.
         replaces: whether forward mode has to be made for `jax.custom_vjp` functions first.
         has_reverse: whether JAX can differentiate all of f in reverse.
         transposed_only: whether to give up where the Jacobian of such a call had to be materialized.
     """
 
-    way: Way
+    linear_map: LinearMap
     replaces: bool = False
     has_reverse: bool = True
     transposed_only: bool = False
@@ -78,14 +78,14 @@ class Structured:
         if self.given is not None:
             return self.given
         d = self.derivative
-        rows_side = self.inputs if d.way == "hessian" else self.outputs
+        rows_side = self.inputs if d.linear_map == "hessian" else self.outputs
         return Layout(d.rows, d.cols, self.inputs, rows_side, self.dtype_from, d.locate)
 
     @property
     def work(self) -> float:
         """The estimated nanoseconds of a dense result, its columns shared out among the inputs."""
         d = self.derivative
-        is_cut = d.way == "forward" and len(self.inputs.shapes) > 1
+        is_cut = d.linear_map == "forward" and len(self.inputs.shapes) > 1
         return d.work + (cost.copying(d.seeds * size_of(d.outputs)) if is_cut else 0.0)
 
     @property
@@ -110,7 +110,7 @@ class Structured:
     def compressed(self) -> Structured | None:
         """The same entries from products with colored vectors; None where that cannot be.
 
-        A rule that is not linear may not be given several cotangents at once.
+        A program that is not linear has been applied to such vectors already, where it can be at all.
         """
         if not self.derivative.is_linear:
             return None
@@ -119,10 +119,8 @@ class Structured:
         except REFUSALS:  # a primitive that cannot be batched
             return None
 
-    def within(self, limit: int) -> Structured | None:
+    def within(self, limit: int) -> Structured:
         """Products with colored vectors, as many at a time as fit in so many bytes."""
-        if not self.derivative.is_linear:
-            return None
         return replace(self, derivative=self.derivative.compressed(block_beside(limit)))
 
     def workspace(self, *, with_value: bool) -> int:
@@ -143,7 +141,7 @@ class Structured:
 def prepare_by(
     request: Request, flat: FlatMap, attempt: Attempt, *, is_dense: bool = False
 ) -> Structured:
-    """A derivative made ready in one given way.
+    """A derivative made ready from one given linear map.
 
     Raises:
         TooDenseError: a value has too many entries.
@@ -156,20 +154,20 @@ def prepare_by(
     derivative = Derivative(
         _build(request, attempt, context, found),
         request.call.traced,
-        attempt.way,
+        attempt.linear_map,
         context,
         holomorphic=options.holomorphic,
         is_dense=is_dense,
     )
     outputs = jax.tree.unflatten(found["treedef"], derivative.outputs)
-    dtype_from = _DTYPE_FROM[attempt.way]
+    dtype_from = _DTYPE_FROM[attempt.linear_map]
     if options.mode == "auto" and not any_complex(flat.leaves):
         dtype_from = "output"  # as `jax.jacfwd` has it, whichever direction is taken
     return Structured(derivative, Side.of(flat.chosen.primal), Side.of(outputs), attempt, dtype_from)
 
 
 def signature_by(request: Request, attempt: Attempt) -> Hashable | None:
-    """What the derivative of f as it is now computes in a given way; None where it cannot be told."""
+    """What such an attempt computes for f as it is now; None where it cannot be told."""
     options, context = request.options, Context(request.options.api, request.options.strict)
     found: dict[str, Any] = {}
     build = _build(request, attempt, context, found)
@@ -177,13 +175,13 @@ def signature_by(request: Request, attempt: Attempt) -> Hashable | None:
         traced = linearize(
             build,
             request.call.traced,
-            attempt.way,
+            attempt.linear_map,
             holomorphic=options.holomorphic,
             context=context,
         )
         return traced.signature, found["treedef"]
     except (IncomparableError, TypeError, ValueError, NotImplementedError):
-        return None  # this way is closed by now, and another may be open
+        return None  # this one is not possible by now, and another may be
 
 
 def _build(request: Request, attempt: Attempt, context: Context, found: dict[str, Any]) -> Build:
@@ -194,12 +192,12 @@ def _build(request: Request, attempt: Attempt, context: Context, found: dict[str
 
         def call(leaves: Sequence[Any]) -> tuple[Sequence[Any], Any]:
             output, aux = request.evaluate(inner, leaves)
-            if attempt.way == "hessian":
+            if attempt.linear_map == "hessian":
                 request.require_scalar(inner, output)
             found["treedef"] = inner.treedef
             return output, aux
 
-        if request.options.mode == "auto" and attempt.way != "forward":
+        if request.options.mode == "auto" and attempt.linear_map != "forward":
             return without_promises(call), inner.leaves
         if not attempt.replaces:
             return call, inner.leaves

@@ -1,1 +1,1 @@
-"""Which way to a derivative costs least, in time and in memory."""
+"""Which method for a derivative costs least, in time and in memory."""

@@ -227,7 +227,7 @@ def _structured_methods(problem: Problem) -> _Structured:
         if attempt.replaces:
             rule = named_with_line(problem.forbidden["forward"])
             found.notes[name] = f"{rule} by the transpose of its rule"
-        if chosen is not None and chosen.derivative.way == attempt.way:
+        if chosen is not None and chosen.derivative.linear_map == attempt.linear_map:
             is_walk = chosen.derivative.compression is None
             found.chosen = name if is_walk else _compressed(name)
             found.prepared[found.chosen] = chosen
@@ -253,7 +253,7 @@ def _compressed(name: str) -> str:
 
 
 def _made(problem: Problem, attempt: Attempt, *, is_dense: bool) -> Structured | str:
-    """A derivative through its structure, or why there is none that way."""
+    """A derivative through its structure, or why there is none."""
     failures = Failures(problem.options.api)
     made = failures.prepare(lambda: attempted(problem, attempt, is_dense=is_dense), None)
     if isinstance(failures.failure, UNTRACEABLE):
@@ -269,8 +269,8 @@ def _made(problem: Problem, attempt: Attempt, *, is_dense: bool) -> Structured |
 
 
 def _name(attempt: Attempt, problem: Problem) -> str:
-    if attempt.way != "hessian":
-        return f"structured, {attempt.way}"
+    if attempt.linear_map != "hessian":
+        return f"structured, {attempt.linear_map}"
     return f"structured, forward over {'reverse' if 'reverse' in problem.allowed else 'forward'}"
 
 

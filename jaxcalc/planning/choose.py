@@ -165,9 +165,7 @@ def prepare_within(request: Request, kind: Query, *, with_value: bool) -> Struct
     for method in at_once:
         if method.workspace(with_value=with_value) <= allowed:
             return method
-    in_turn = prepared.within(allowed)
-    methods = [] if in_turn is None else [in_turn]
-    methods += _other_direction(request, prepared, kind)
+    methods = [prepared.within(allowed), *_other_direction(request, prepared, kind)]
     fitting = [m for m in methods if m.workspace(with_value=with_value) <= allowed]
     if fitting:
         return min(fitting, key=lambda method: method.derivative.work)
@@ -202,11 +200,11 @@ def _other_direction(request: Request, prepared: Structured, kind: Query) -> lis
     """The structured method in the direction that was not taken, where the choice is free."""
     if kind == "hessian" or request.options.mode != "auto":
         return []
-    mode: Mode = "reverse" if prepared.derivative.way == "forward" else "forward"
+    mode: Mode = "reverse" if prepared.derivative.linear_map == "forward" else "forward"
     turned = replace(request, options=replace(request.options, mode=mode))
     try:
         return [prepare(turned, kind)]
-    except REFUSALS:  # it has none, or is too dense that way
+    except REFUSALS:  # it has none, or is too dense there
         return []
 
 
@@ -251,13 +249,13 @@ def _of_all(problem: Problem, errors: Sequence[Exception]) -> Exception:
 
 
 def attempted(problem: Problem, attempt: Attempt, *, is_dense: bool) -> Structured | Impossible:
-    """A derivative through its structure, or why there is none that way.
+    """A derivative through its structure, or why there is none.
 
     Raises:
         ConcretizationTypeError and its kin: f needs concrete values.
         Exception: what goes wrong in the engine, where JAX has a derivative.
     """
-    request, name = problem.request, f"structured, {attempt.way}"
+    request, name = problem.request, f"structured, {attempt.linear_map}"
     try:
         return prepare_by(request, problem.flat, attempt, is_dense=is_dense)
     except UNTRACEABLE:
@@ -265,7 +263,7 @@ def attempted(problem: Problem, attempt: Attempt, *, is_dense: bool) -> Structur
     except (TooDenseError, NoForwardModeError, NoStructureError, NotScalarError) as error:
         return Impossible(name, reason(error), error)
     except REFUSALS as error:
-        if not refuses(request.flat, request.call.traced, attempt.way):
+        if not refuses(request.flat, request.call.traced, attempt.linear_map):
             raise
         return Impossible(name, reason(error), error)
 
@@ -278,7 +276,7 @@ def _is_near_optimal(prepared: Structured) -> bool:
     """
     layout = prepared.layout
     rows, cols = (int(np.bincount(x, minlength=1).max(initial=0)) for x in (layout.rows, layout.cols))
-    mine, other = (cols, rows) if prepared.derivative.way == "reverse" else (rows, cols)
+    mine, other = (cols, rows) if prepared.derivative.linear_map == "reverse" else (rows, cols)
     return mine <= 2 * max(1, other)
 
 
@@ -337,7 +335,7 @@ def _candidates(problem: Problem) -> list[Structured]:
 def _as_jax_does(candidates: Sequence[Structured], problem: Problem) -> Structured:
     """The candidate of the direction that dense JAX would go."""
     cheaper = _cheaper(problem)
-    return next((c for c in candidates if c.derivative.way == cheaper), candidates[0])
+    return next((c for c in candidates if c.derivative.linear_map == cheaper), candidates[0])
 
 
 def _cheaper(problem: Problem) -> Direction:

@@ -109,7 +109,7 @@ def in_other_formats(request: Request, kind: Query) -> str:
 
 def _blocks(run: Sequence[Any], flat: FlatMap, prepared: Structured) -> Blocks:
     """The blocks of a Jacobian, for each output leaf and each input leaf."""
-    if prepared.derivative.way == "forward":
+    if prepared.derivative.linear_map == "forward":
         return [column_blocks(leaf, flat.shapes) for leaf in run]
     outputs = prepared.outputs
     blocks = row_blocks(run, outputs.shapes)
@@ -148,6 +148,6 @@ def _run(request: Request, prepared: Structured, *, with_value: bool) -> tuple[l
         return run.values, Outcome(None, None, None, None)
     value = jax.tree.unflatten(prepared.outputs.treedef, run.output)
     gradient = None
-    if prepared.derivative.way == "hessian":
+    if prepared.derivative.linear_map == "hessian":
         gradient = request.flat(request.call.traced).inputs(run.gradient)
     return run.values, Outcome(value, gradient, run.aux, None)

@@ -19,7 +19,7 @@ from typing import Any
 import jax
 
 from jaxcalc.cache.changing_arrays import changing_arrays, limited
-from jaxcalc.cache.fast_path import Recall, sight
+from jaxcalc.cache.fast_path import FastPath, signature_of
 from jaxcalc.cache.guards import Probe
 from jaxcalc.cache.store import FunctionCache
 from jaxcalc.call.arguments import Argnames, Argnums
@@ -73,7 +73,7 @@ class Direct:
     """What a transformed function does with its calls.
 
     Attributes:
-        recall: its last calls.
+        fast_path: its last calls.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Direct:
             kind: "jacobian" or "hessian".
             with_value: whether that needs the value.
         """
-        self.recall = Recall()
+        self.fast_path = FastPath()
         self._evaluate = evaluate
         self._outcome = outcome
         self._kind = kind
@@ -144,9 +144,9 @@ class Direct:
         self, request: Request, probe: Probe, compiled: Staged, pack: Callable[[list[Any]], Any]
     ) -> None:
         """Have calls like this one go straight to the compiled program."""
-        seen = sight(probe, request.call) if probe.is_complete else None
+        seen = signature_of(probe, request.call) if probe.is_complete else None
         if seen is not None:
-            self.recall.remember(seen, compiled, pack)
+            self.fast_path.remember(seen, compiled, pack)
 
     def _is_alike(self, request: Request, traced: Request) -> bool:
         """Whether a derivative has the same entries with more arrays traced, as it had before."""
@@ -238,7 +238,7 @@ def transformed(
 
     @wraps(f)
     def derivative_of_f(*args: Any, **kwargs: Any) -> Any:
-        again = direct.recall.find(args, kwargs)
+        again = direct.fast_path.find(args, kwargs)
         if again is not None:
             return again
         return direct.answer(Request.of(f, options, argnums, argnames, args, kwargs))

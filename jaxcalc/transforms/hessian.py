@@ -51,8 +51,8 @@ def hessian(
             take that one twice, which dense results only can. `jax.custom_vjp` functions have a
             forward mode here, as in `jacobian`.
         memory_limit: bytes of workspace beside the result, or a text such as `"1GiB"`. Where the
-            cheapest way takes more, products are done a block at a time; if not even that fits, it is
-            an error.
+            cheapest method takes more, products are done a block at a time; if not even that fits, it
+            is an error.
         strict: refuse a primitive that has no rule of its own in the structure engine.
         progress: show a bar on standard error while a dense Hessian is made, a block of products at
             a time, which may be interrupted; outside of jit and the like.

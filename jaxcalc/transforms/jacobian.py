@@ -58,7 +58,7 @@ def jacobian(
             reverse, at up to twice the products, where roots of padding or of masked numbers make
             forward mode NaN.
         memory_limit: bytes of workspace beside the result, or a text such as `"1GiB"`. Where the
-            cheapest way takes more, products are done a block at a time, or in the other direction;
+            cheapest method takes more, products are done a block at a time, or in the other direction;
             less than that needs is an error.
         strict: refuse a primitive that has no rule of its own in the structure engine.
         rows: the numbers of the output elements to differentiate, in any order and with repetitions,

@@ -90,8 +90,8 @@ class Seen:
         self.name = args[0].name
 
     def structured(self, args, kwargs):
-        way = args[0].way
-        self.name = f"structured, {'forward over reverse' if way == 'hessian' else way}"
+        linear_map = args[0].linear_map
+        self.name = f"structured, {linear_map.replace('hessian', 'forward over reverse')}"
         if args[0].compression is not None:
             self.name = self.name.replace("structured", "compressed")
             self.blocks = -(-args[0].compression.products // args[0].compression.block)

@@ -39,7 +39,7 @@ _LOOPS = frozenset({"scan", "while"})
 # what JAX leaves of a custom_vjp function in a linear program: it can be transposed, not evaluated
 _ONLY_TRANSPOSED = "custom_lin"
 
-Way = Literal["forward", "reverse", "hessian"]
+LinearMap = Literal["forward", "reverse", "hessian"]
 Inputs = Sequence[Any]
 Build = Callable[[Inputs], tuple[FlatCall, Leaves]]
 
@@ -80,7 +80,7 @@ class Linearized:
 def linearize(
     build: Build,
     inputs: Inputs,
-    way: Way,
+    linear_map: LinearMap,
     *,
     holomorphic: bool = False,
     context: Context | None = None,
@@ -93,7 +93,7 @@ def linearize(
     Args:
         build: makes the flat function, and the leaves to differentiate with respect to, from `inputs`.
         inputs: everything that is traced: arrays, numbers, or their shapes.
-        way: which linear map to trace.
+        linear_map: which linear map to trace.
         holomorphic: f is holomorphic, which the gradient inside a Hessian must know.
         context: notes what could not be followed with its structure; is told whether a rule of the
             user's has part in f, so that what JAX makes of it may not be linear.
@@ -107,12 +107,12 @@ def linearize(
     outputs = [shape_of(aval, weak_type=aval.weak_type) for aval in primal.out_avals]
     require_known_shapes(context.api, primal.jaxpr)
     is_trusted = context.is_trusted = not has_rules_of_users(primal.jaxpr)
-    if way != "hessian":
-        return _traced(build, shapes, outputs, way, lambda call: call, is_trusted=is_trusted)
+    if linear_map != "hessian":
+        return _traced(build, shapes, outputs, linear_map, lambda call: call, is_trusted=is_trusted)
     failures: list[Exception] = []
     for gradient in _gradients(holomorphic, context):
         try:
-            return _traced(build, shapes, outputs, way, gradient, is_trusted=is_trusted)
+            return _traced(build, shapes, outputs, linear_map, gradient, is_trusted=is_trusted)
         except (*UNTRACEABLE, NoRuleError):
             raise
         except REFUSALS as error:  # no reverse mode, or no forward mode of what it makes
@@ -125,7 +125,7 @@ def _traced(
     build: Build,
     shapes: Inputs,
     outputs: Sequence[Any],
-    way: Way,
+    linear_map: LinearMap,
     derived: Callable[[FlatCall], Callable[[Leaves], Any]],
     *,
     is_trusted: bool,
@@ -136,7 +136,9 @@ def _traced(
     A loop whose tangents go forward is not split: it would write what its tangent part needs at every
     step to memory, and read it again.
     """
-    tangents = outputs if way == "reverse" else jax.eval_shape(lambda xs: list(build(xs)[1]), shapes)
+    tangents = (
+        outputs if linear_map == "reverse" else jax.eval_shape(lambda xs: list(build(xs)[1]), shapes)
+    )
 
     found: list[Aside] = []
 
@@ -150,10 +152,10 @@ def _traced(
             return output, arrays
 
         push_forward = _pushed_in_one_loop if in_one_loop else _pushed
-        if way == "forward":
+        if linear_map == "forward":
             output, aux, pushed = push_forward(call, leaves, tangents)
             return list(output), [], aux, list(pushed)
-        if way == "reverse":
+        if linear_map == "reverse":
             output, pull, aux = jax.vjp(call, leaves, has_aux=True)
             return list(output), [], aux, in_dtypes_of(leaves, pull(list(tangents))[0])
         gradient, (output, aux), pushed = push_forward(derived(call), leaves, tangents)
@@ -171,8 +173,10 @@ def _traced(
             "follow; use format='dense', or arrays and .at[...] instead."
         )
     has_loop = any(step.eqn.primitive.name in _LOOPS for step in program.tangent)
-    if has_loop and way != "reverse" and not in_one_loop:
-        return _traced(build, shapes, outputs, way, derived, is_trusted=is_trusted, in_one_loop=True)
+    if has_loop and linear_map != "reverse" and not in_one_loop:
+        return _traced(
+            build, shapes, outputs, linear_map, derived, is_trusted=is_trusted, in_one_loop=True
+        )
     return Linearized(program, output, len(gradient), found[-1], len(aux), jaxpr, is_trusted)
 
 

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxcalc.engine.patterns.column_colors import column_colors
 from jaxcalc.engine.tangents.entries import look_up
 
 Product = Callable[[Any], Any]
@@ -29,16 +30,19 @@ class Coloring:
         elements: `[nnz]` the element of the result of each entry.
         seeds: `[nnz]` its seed.
         count: how many seeds there are.
+        grid: the shape of the array whose elements are the seeds, where it is one array.
     """
 
     elements: np.ndarray
     seeds: np.ndarray
     count: int
+    grid: tuple[int, ...] | None = None
 
     @cached_property
     def colors(self) -> np.ndarray:
         """`[count]` a number for each seed, different for any two that an element has both of."""
-        return colors(self.elements, self.seeds, self.count)
+        shape = int(self.elements.max(initial=-1)) + 1, self.count
+        return column_colors(self.elements, self.seeds, shape, self.grid)
 
     @property
     def products(self) -> int:
@@ -97,22 +101,3 @@ def one_product(
         return jnp.concatenate(results) if results else jnp.zeros(0, dtype)
 
     return product
-
-
-def colors(rows: np.ndarray, cols: np.ndarray, seeds: int) -> np.ndarray:
-    """A number for each seed, different for any two of which some row has both: greedily, in order."""
-    order = np.argsort(cols, kind="stable")
-    starts = np.searchsorted(cols[order], np.arange(seeds + 1))
-    taken = [0] * (int(rows.max(initial=-1)) + 1)  # for each row, the colors in it as bits
-    found = np.zeros(seeds, np.int64)
-    lines = rows[order].tolist()
-    for number in range(seeds):
-        mine = lines[starts[number] : starts[number + 1]]
-        used = 0
-        for row in mine:
-            used |= taken[row]
-        color = (~used & (used + 1)).bit_length() - 1  # the lowest bit that is not set
-        found[number] = color
-        for row in mine:
-            taken[row] |= 1 << color
-    return found
