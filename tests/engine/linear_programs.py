@@ -8,11 +8,11 @@ import jax.numpy as jnp
 from jax.extend.core import Jaxpr, JaxprEqn, Literal
 
 from jaxcalc.engine.jaxprs import equations
-from jaxcalc.engine.linearize.trace import Way, linearize
+from jaxcalc.engine.linearize.trace import LinearMap, linearize
 from jaxcalc.engine.walk.program import Slot, outputs_depend
 
 
-def linear_program(f: Callable[..., Any], args: Sequence[Any], way: Way) -> Any:
+def linear_program(f: Callable[..., Any], args: Sequence[Any], way: LinearMap) -> Any:
     """The program of the derivative of the inexact outputs of f (of their squares, for a Hessian)."""
 
     def call(leaves):
