@@ -302,8 +302,10 @@ def _compared(methods: Sequence[Method]) -> list[Method]:
         is_less = (
             method is not chosen and not method.note and (method.work or 0.0) < (chosen.work or 0.0)
         )
-        # parts are looked for where no structured method is taken
-        why = "not compared with it" if method.name == Product.name else "gains too little"
+        # parts are looked for where no structured method is taken, colors in the direction of the walk
+        is_other = method.name.startswith("compressed") and method.name != _compressed(chosen.name)
+        is_left_out = is_other or method.name == Product.name
+        why = "not compared with it" if is_left_out else "gains too little"
         if chosen.name == _compressed(method.name):
             why = "takes longer to compile"
         noted.append(replace(method, note=why) if is_less else method)

@@ -117,6 +117,8 @@ def test_explain_shows_what_is_compared():
     assert methods["structured, forward"].is_possible
     assert {"compressed, forward", "compressed, reverse", "structured, reverse"} <= set(methods)
     assert f"{found.chosen.products} products" in str(found)
+    assert methods["compressed, reverse"].note in {"", "not compared with it"}
+    assert methods["structured, forward"].note in {"", "takes longer to compile"}
 
 
 def test_entries_beside_an_infinite_coefficient(x64):
