@@ -101,9 +101,6 @@ def _digests(request: Request) -> dict[int, bytes]:
 
 def limited(request: Request, layout: Layout) -> Request:
     """The same request, given up where a value has many more entries than `layout`."""
-    return replace(
-        request,
-        entry_limit=max(
-            heuristics().fewest_entries_limited, heuristics().most_entries_traced * layout.nnz
-        ),
-    )
+    h = heuristics()
+    limit = max(h.fewest_entries_limited, h.most_entries_traced * layout.nnz)
+    return replace(request, entry_limit=limit)

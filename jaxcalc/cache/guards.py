@@ -304,11 +304,13 @@ _NOTHING = _CodeFacts()
 def _code_facts(code: types.CodeType) -> _CodeFacts:
     instructions = [i for each in _codes(code) for i in dis.get_instructions(each)]
     imported = [i for i in instructions if i.opname == "IMPORT_NAME"]
-    named = [i for i in instructions if i.opcode in dis.hasname]
-    attributes = {str(i.argval) for i in named if "ATTR" in i.opname or i.opname in _NO_GLOBALS}
+    named: dict[bool, set[str]] = {False: set(), True: set()}  # by whether it is an attribute
+    for i in instructions:
+        if i.opcode in dis.hasname:
+            named["ATTR" in i.opname or i.opname in _NO_GLOBALS].add(str(i.argval))
     return _CodeFacts(
-        tuple({str(i.argval) for i in named if "ATTR" not in i.opname and i.opname not in _NO_GLOBALS}),
-        tuple(attributes),
+        tuple(named[False]),
+        tuple(named[True]),
         any(str(i.argval).split(".")[0] != "jax" for i in imported),
         any(
             i.opname in _WRITES and ("GLOBAL" in i.opname or i.argval in code.co_freevars)

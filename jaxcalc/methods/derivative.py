@@ -182,8 +182,8 @@ class Derivative:
         """
         program, is_reverse = self._traced.program, self.linear_map == "reverse"
         elements, seeds = (self.cols, self.rows) if is_reverse else (self.rows, self.cols)
-        shapes = [slot.aval.shape for slot in program.tangents]
-        colored = Coloring(elements, seeds, self.seeds, shapes[0] if len(shapes) == 1 else None)
+        grids = [slot.aval.shape for slot in program.tangents]
+        colored = Coloring(elements, seeds, self.seeds, grids[0] if len(grids) == 1 else None)
         dtype = promoted([x.aval.dtype for x in self._tangent_outputs])
         size = sum(prod(x.aval.shape) for x in self._tangent_outputs)
         shapes = [shape_of(s.aval) for s in self._residuals]

@@ -30,11 +30,10 @@ class Share(NamedTuple):
 def may_share(leaves: Sequence[Any], outputs: Sequence[Any]) -> bool:
     """Whether it is worth a look at what depends on what."""
     rows, columns = _sizes(outputs), _sizes(leaves)
-    most = heuristics().most_mixed_leaves
-    if not (2 <= len(rows) <= most and 2 <= len(columns) <= most):
+    h = heuristics()
+    if not all(2 <= len(sizes) <= h.most_mixed_leaves for sizes in (rows, columns)):
         return False
     at_best = sum(min(row, *columns) for row in rows)
-    h = heuristics()
     return h.mixed_gain * at_best <= min(sum(rows), sum(columns)) >= h.fewest_mixed_products
 
 

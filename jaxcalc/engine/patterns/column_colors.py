@@ -245,8 +245,10 @@ def _lattices(
     The digits are those of a column's number on the grid, or by the strides that are frequent among the
     differences within a row.
     """
+    if not 1 < pattern.widest <= _WIDEST_STENCIL:
+        return
     low, high, count = _pairs(pattern, rng)
-    if not 1 < pattern.widest <= _WIDEST_STENCIL or not low.size:
+    if not low.size:
         return
     n, work = pattern.shape[1], _LATTICE_WORK
     strides = [_strides_of(grid)] if grid is not None else _frequent_strides(low, high)
@@ -255,12 +257,12 @@ def _lattices(
         tries = list[tuple[float, tuple[int, ...], np.ndarray]]()
         for steps in strides:
             differences, often = gaps[steps]
-            combinations_ = p ** (len(steps) - 1)
-            work -= combinations_ * len(differences)
+            choices = p ** (len(steps) - 1)
+            work -= choices * len(differences)
             if work < 0:
                 return
-            digits = [np.arange(combinations_) // p**k % p for k in range(len(steps) - 1)]
-            factors = np.stack([*digits, np.ones(combinations_, np.int64)], -1)
+            digits = [np.arange(choices) // p**k % p for k in range(len(steps) - 1)]
+            factors = np.stack([*digits, np.ones(choices, np.int64)], -1)
             share = ((factors @ differences.T) % p == 0) @ often / count
             best = int(np.argmin(share))
             tries.append((float(share[best]), steps, factors[best]))
@@ -273,8 +275,6 @@ def _pairs(pattern: _Pattern, rng: np.random.Generator) -> tuple[np.ndarray, np.
     """The pairs of columns in some of the rows, the lower one first; how many columns these have."""
     sampled = np.unique(rng.integers(0, pattern.shape[0], _SAMPLED_ROWS))
     cols = [pattern.cols[pattern.row_starts[r] : pattern.row_starts[r + 1]] for r in sampled]
-    if pattern.widest > _WIDEST_STENCIL:
-        return pattern.cols[:0], pattern.cols[:0], 1
     upper = [np.triu_indices(c.size, 1) for c in cols]
     low = np.concatenate([c[i] for c, (i, _) in zip(cols, upper, strict=True)])
     high = np.concatenate([c[j] for c, (_, j) in zip(cols, upper, strict=True)])
